@@ -1,0 +1,57 @@
+"""The errors that a user can cause, or that their machine can.
+
+HarnessError
+├── UsageError        a wrong argument or a combination of them
+├── SuiteError        mistakes in a suite, all of them at once
+├── ModelError        a model that cannot be found, built or trained alike on every rank
+├── DataError         a dataset that is missing, damaged or cannot be fetched
+└── StoreError        results that cannot be read or written
+
+Each one's text stands on its own: where, what was found, what was expected, what to do. `exit_code` is
+what `harness` leaves with when the error reaches the command line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """Stop with a message for people and no traceback."""
+
+    exit_code = 2
+
+
+class UsageError(HarnessError):
+    """A wrong argument."""
+
+
+class SuiteError(HarnessError):
+    """One or more mistakes in a suite, a line each."""
+
+    def __init__(self, mistakes: Iterable[str]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class ModelError(HarnessError):
+    """A model that cannot be found, built or trained alike on every rank."""
+
+
+class DataError(HarnessError):
+    """A dataset that is missing, damaged or cannot be fetched."""
+
+
+class StoreError(HarnessError):
+    """Results that cannot be read or written."""
+
+    exit_code = 1
+
+
+def nearest(found: object, known: Iterable[str]) -> str:
+    """Say which of `known` is closest to `found`, then all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}known: {', '.join(names)}"
