@@ -1,0 +1,87 @@
+"""What pydantic found wrong, as lines for people: key, found, expected, nearest known key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from harness.errors import nearest
+from harness.yaml_file import KeyPath
+
+_PHRASES = {
+    "Input should be ": "",
+    "a valid ": "a ",
+    "String should match pattern": "text that matches",
+    "List should have": "a list with",
+    "Dictionary should have": "a mapping with",
+    " after validation, not 0": "",
+}
+
+
+def explain(error: ValidationError, cls: type[BaseModel], data: Any) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the key path in `data` and the text of each mistake found when `data` was read as a `cls`."""
+    for details in error.errors():
+        path = _in_data(details["loc"], data)
+        yield path, _text(details, path, cls)
+
+
+def _in_data(location: Iterable[str | int], data: Any) -> KeyPath:
+    """Drop from pydantic's location the parts that are names of union members, not keys of `data`."""
+    parts = list(location)
+    path: list[str | int] = []
+    for index, part in enumerate(parts):
+        is_key = isinstance(data, Mapping) and (part in data or index == len(parts) - 1)
+        is_index = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if is_key or is_index:
+            path.append(part)
+            data = data.get(part) if isinstance(data, Mapping) else data[part]  # type: ignore[index]
+    return tuple(path)
+
+
+def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
+    kind, message, found = details["type"], details["msg"], details["input"]
+    if kind == "extra_forbidden":
+        return f"unknown key {path[-1]!r}; {nearest(path[-1], _known_keys(cls, details['loc'][:-1]))}"
+    if kind == "missing":
+        return "missing; it has no default"
+    if kind == "union_tag_not_found":
+        return "'name' is missing in it; it says which one"
+    if kind == "union_tag_invalid":
+        context = details["ctx"]
+        tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+        return f"found the name {context['tag']!r}; {nearest(context['tag'], tags)}"
+    if kind == "value_error":
+        return f"found {message.removeprefix('Value error, ')}"
+    if kind == "literal_error" and isinstance(found, str):
+        tags = [tag.strip(" '") for tag in details["ctx"]["expected"].replace(" or ", ",").split(",")]
+        return f"found {found!r}; {nearest(found, tags)}"
+    return f"found {found!r}, expected {_expected(message)}"
+
+
+def _expected(message: str) -> str:
+    for theirs, ours in _PHRASES.items():
+        message = message.replace(theirs, ours)
+    return message
+
+
+def _known_keys(cls: type[BaseModel], location: Iterable[str | int]) -> list[str]:
+    classes = [cls]
+    for part in location:
+        inner = [
+            found
+            for each in classes
+            if part in each.model_fields
+            for found in _models_in(each.model_fields[str(part)].annotation)
+        ]
+        tagged = [each for each in classes if each.__name__ == part]
+        classes = inner or tagged or classes  # neither: a list index or a mapping's own key
+    return [key for each in classes for key in each.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]

@@ -1,0 +1,111 @@
+"""A model by its name: find it, read the settings it declares, build it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from harness.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# By place and not by import: a user's own folder `models/` must not stand in for the shipped one.
+_SHIPPED = Path(__file__).resolve().parent.parent / "models"
+
+Fragment = Mapping[str, Any]
+
+
+def shipped() -> list[str]:
+    """List the names of the models that come with the harness."""
+    return sorted(path.stem for path in _SHIPPED.glob("[a-z]*.py"))
+
+
+def is_callable_path(name: str) -> bool:
+    """Tell whether `name` is a user's `package.module:callable`."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in [*module.split("."), attribute])
+
+
+def declared_settings(name: str) -> dict[str, Fragment]:
+    """Read a shipped model's `SETTINGS` (JSON Schema fragments by name) without importing it."""
+    tree = ast.parse((_SHIPPED / f"{name}.py").read_text(encoding="utf-8"))
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "SETTINGS":
+            return cast(dict[str, Fragment], ast.literal_eval(statement.value))
+    raise AssertionError(f"models/{name}.py declares no SETTINGS")
+
+
+def source_file(name: str) -> Path | None:
+    """Return the file that defines the model, or None for one without a file; may import a user's module."""
+    if not is_callable_path(name):
+        return _SHIPPED / f"{name}.py"
+    found = inspect.getsourcefile(sys.modules[_user_callable(name).__module__])
+    return Path(found) if found else None
+
+
+def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    """Build the model that `settings` names, with torch's current random state and default device.
+
+    Raise ModelError if there is no such model, if it does not take the settings, or if it refuses them.
+    """
+    name = str(settings["name"])
+    own = {key: value for key, value in settings.items() if key != "name"}
+    builder = _user_callable(name) if is_callable_path(name) else _shipped_builder(name)
+    try:
+        inspect.signature(builder).bind(image_shape, num_classes, **own)
+    except TypeError as error:
+        raise ModelError(f"model {name!r}: {error}; {_accepted(builder, own)}") from None
+    try:
+        model = builder(image_shape, num_classes, **own)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"model {name!r} refuses its settings {own!r}: {error}") from error
+    from torch import nn
+
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"model {name!r}: found a {type(model).__name__}, expected a torch.nn.Module")
+    return model
+
+
+def _shipped_builder(name: str) -> Callable[..., nn.Module]:
+    module_name = f"harness_models.{name}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, _SHIPPED / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[module_name] = module
+    return cast("Callable[..., nn.Module]", sys.modules[module_name].build)
+
+
+def _user_callable(name: str) -> Callable[..., nn.Module]:
+    module_name, _, attribute = name.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # the console script, unlike python -m, does not look here
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise ModelError(
+            f"model {name!r}: the module {module_name!r} cannot be imported: {type(error).__name__}: {error}; "
+            f"expected it installed or in the current folder {Path.cwd()}"
+        ) from error
+    builder = getattr(module, attribute, None)
+    if not callable(builder):
+        here = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise ModelError(
+            f"model {name!r}: {module_name} has no callable {attribute!r}; {nearest(attribute, here)}"
+        )
+    return cast("Callable[..., nn.Module]", builder)
+
+
+def _accepted(builder: Callable[..., Any], found: Mapping[str, Any]) -> str:
+    names = list(inspect.signature(builder).parameters)[2:]
+    unknown = [key for key in found if key not in names]
+    return nearest(unknown[0], names) if unknown else f"known: {', '.join(names)}"

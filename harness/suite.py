@@ -1,0 +1,144 @@
+"""A suite as it was resolved: its experiments' settings, its trials and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from harness.settings import DatasetName, DatasetSettings, NotNegative, Settings, Strict, Training
+
+# Left out of the digest at these values: they came later, and records made before them stay valid.
+_ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}
+
+SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,+-]{0,99}$")]
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _count_or_list(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 1000:
+            raise ValueError(f"{value!r}, expected a count from 1 to 1000 or a list of seeds")
+        return list(range(1, value + 1))
+    if isinstance(value, list) and len(set(map(str, value))) < len(value):
+        raise ValueError(f"{value!r}, expected each seed once")
+    return value
+
+
+Seeds = Annotated[
+    list[Annotated[int, Field(ge=0, lt=2**32)]],
+    Field(min_length=1),
+    BeforeValidator(_count_or_list, json_schema_input_type=int | list[int]),
+]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Losses = Annotated[list[NotNegative], BeforeValidator(_as_list, json_schema_input_type=float | list[float])]
+Fractions = Annotated[list[Fraction], BeforeValidator(_as_list, json_schema_input_type=float | list[float])]
+
+
+class Figures(Strict):
+    """Hold what somebody else reported of one experiment: one value, or one a run; fractions."""
+
+    train_loss: Losses | None = None
+    train_accuracy: Fractions | None = None
+    test_accuracy: Fractions | None = None
+
+
+class Published(Strict):
+    """Hold somebody else's figures and say where they come from."""
+
+    dataset: DatasetName
+    source: str
+    runs: Annotated[int, Field(ge=1)] = 1
+    curves: str | None = None
+    experiments: dict[str, Figures]
+
+    @model_validator(mode="after")
+    def _one_or_one_a_run(self) -> Self:
+        for name, figures in self.experiments.items():
+            for key, values in figures:
+                if values is not None and len(values) not in (1, self.runs):
+                    raise ValueError(
+                        f"{len(values)} values in experiments.{name}.{key}, expected 1 or {self.runs} (`runs`)"
+                    )
+        return self
+
+
+class Table(Strict):
+    """Say how the table is laid out: a row for each experiment, or for each run."""
+
+    style: Literal["experiments", "runs"] = "experiments"
+
+
+class ExperimentSettings(Strict):
+    """Hold what one experiment's trials share, beside the suite's dataset."""
+
+    model: dict[str, Any]
+    training: Training
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment with one seed."""
+
+    folder: str
+    experiment: str
+    seed: int
+    settings: Settings
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash the settings and the seed; nothing else is part of it."""
+        return digest_of({**self.settings.model_dump(), "seed": self.seed})
+
+    @property
+    def name(self) -> str:
+        """Name the trial within its suite, for people."""
+        return f"{self.experiment} seed {self.seed}"
+
+
+class Suite(Strict):
+    """Hold one table's experiments, with everything filled in; `changed` is what `--set` changed."""
+
+    suite: SuiteName
+    title: str
+    dataset: DatasetSettings
+    seeds: Seeds
+    experiments: dict[ExperimentName, ExperimentSettings]
+    published: Published | None = None
+    table: Table = Table()
+    changed: dict[str, Any] = {}
+
+    @property
+    def folder(self) -> str:
+        """Name the folder of its results; a suite with changed settings has one of its own."""
+        return f"{self.suite}@{_sha256(self.changed)[:8]}" if self.changed else self.suite
+
+    def trials(self) -> Iterator[Trial]:
+        """Yield every trial, experiment by experiment."""
+        for name, own in self.experiments.items():
+            settings = Settings(dataset=self.dataset, model=own.model, training=own.training)
+            for seed in self.seeds:
+                yield Trial(self.folder, name, seed, settings)
+
+
+def digest_of(settings: dict[str, Any]) -> str:
+    """Hash resolved settings as SHA-256 over their JSON with sorted keys."""
+    fields = {key: settings[key] for key in ("dataset", "model", "seed", "training")}
+    for (section, key), default in _ADDED_LATER.items():
+        if fields[section].get(key) == default:
+            fields[section] = {name: value for name, value in fields[section].items() if name != key}
+    return _sha256(fields)
+
+
+def _sha256(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,268 @@
+"""A suite's YAML file: read, extend, expand, check; all of its mistakes at once."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from harness import model, yaml_file
+from harness.errors import SuiteError, UsageError, nearest
+from harness.mistakes import explain
+from harness.settings import DatasetSettings, Strict, model_settings
+from harness.suite import ExperimentName, ExperimentSettings, Published, Seeds, Suite, SuiteName, Table
+from harness.yaml_file import Document, KeyPath, dotted
+
+M = TypeVar("M", bound=BaseModel)
+
+# Such a section starts anew under another name: the settings of one optimizer are not those of another.
+_NAMED_SECTIONS = ("model", "optimizer", "scheduler")
+
+Overrides = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
+
+
+class SuiteFile(Strict):
+    """Hold the keys of a suite's file."""
+
+    suite: SuiteName
+    extends: str | None = None
+    title: str
+    dataset: DatasetSettings
+    seeds: Seeds
+    common: Overrides = {}
+    experiments: Annotated[dict[ExperimentName, Overrides], Field(min_length=1)]
+    published: Published | None = None
+    table: Table = Table()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One `--set key=value`."""
+
+    path: tuple[str, ...]
+    value: Any
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Assignment:
+        """Read `training.epochs=2`; raise UsageError where it is something else."""
+        key, equals, value = text.partition("=")
+        path = tuple(key.split("."))
+        if not equals or len(path) < 2 or not all(path):
+            raise UsageError(f"--set {text}: expected KEY=VALUE such as training.epochs=2")
+        if path[0] not in ("dataset", "model", "training"):
+            raise UsageError(
+                f"--set {text}: unknown {path[0]!r}; {nearest(path[0], ('dataset', 'model', 'training'))}"
+            )
+        return cls(path, yaml_file.parse(value, f"--set {text}")[0], text)
+
+
+@dataclass
+class _Checker:
+    """Collects the mistakes of one suite, each once, with its place."""
+
+    document: Document
+    assignments: Sequence[Assignment]
+    mistakes: list[str] = field(default_factory=list)
+
+    def check(self, cls: type[M], data: Any, layers: Sequence[KeyPath], at: KeyPath = ()) -> M | None:
+        """Read `data` as a `cls`; it stands at `at` in each of `layers`, the later winning."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            for path, text in explain(error, cls, data):
+                self.add((*at, *path), text, layers)
+        return None
+
+    def add(self, path: KeyPath, text: str, layers: Sequence[KeyPath]) -> None:
+        line = f"{self._where(path, layers)}: {text}"
+        if line not in self.mistakes:
+            self.mistakes.append(line)
+
+    def _where(self, path: KeyPath, layers: Sequence[KeyPath]) -> str:
+        for length in range(len(path), -1, -1):
+            prefix = path[:length]
+            for assignment in reversed(self.assignments):
+                if prefix and assignment.path == prefix:
+                    return f"--set {assignment.text}: {dotted(path)}"
+            for layer in reversed(layers):
+                if (*layer, *prefix) in self.document.places and (prefix or layer == layers[-1]):
+                    return f"{self.document.places[(*layer, *prefix)]}: {dotted((*layer, *path))}"
+        return f"{self.document.places[()]}: {dotted(path)}"
+
+
+def load(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
+    """Read the suite at `path` with `assignments` on top; raise SuiteError with all its mistakes."""
+    document = _extended(path, ())
+    checker = _Checker(document, assignments)
+    data = dict(document.data)
+    data["dataset"] = _assigned(data.get("dataset"), "dataset", assignments)
+    file = checker.check(SuiteFile, data, [()])
+    experiments = dict(_experiments(data, checker, assignments))
+    _check_distinct(experiments, checker)
+    _check_published(data, experiments, checker)
+    if checker.mistakes:
+        raise SuiteError(checker.mistakes)
+    assert file is not None
+    return Suite(
+        suite=file.suite,
+        title=file.title,
+        dataset=file.dataset,
+        seeds=file.seeds,
+        experiments=experiments,
+        published=file.published,
+        table=file.table,
+        changed={".".join(each.path): each.value for each in assignments},
+    )
+
+
+def _extended(path: Path, above: tuple[Path, ...]) -> Document:
+    document = yaml_file.read(path)
+    if "extends" not in document.data:
+        return document
+    place = f"{document.places[('extends',)]}: extends"
+    base_name = document.data["extends"]
+    if not isinstance(base_name, str):
+        raise SuiteError([f"{place}: found {base_name!r}, expected the path of a suite"])
+    base_path = Path(os.path.normpath(path.parent / base_name))
+    chain = (*above, path.resolve())
+    if base_path.resolve() in chain:
+        circle = " -> ".join(each.name for each in [*chain, base_path])
+        raise SuiteError([f"{place}: found a circle {circle}; a suite cannot extend itself"])
+    if not base_path.is_file():
+        raise SuiteError([f"{place}: found {base_name!r}, but there is no file {base_path}"])
+    base = _extended(base_path, chain)
+    own = {key: value for key, value in document.data.items() if key != "extends"}
+    return Document(_merged(base.data, own), {**base.places, **document.places})
+
+
+def _merged(base: Any, top: Any, key: str | None = None) -> Any:
+    if not (isinstance(base, dict) and isinstance(top, dict)):
+        return top
+    if key in _NAMED_SECTIONS and "name" in top and top["name"] != base.get("name"):
+        return top
+    merged = dict(base)
+    for name, value in top.items():
+        merged[name] = _merged(base[name], value, name) if name in base else value
+    return merged
+
+
+def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any:
+    for each in assignments:
+        if each.path[0] == section:
+            data = _with_leaf(data, each.path[1:], each.value)
+    return data
+
+
+def _with_leaf(data: Any, path: Sequence[str], value: Any) -> Any:
+    if not path:
+        return value
+    mapping = data if isinstance(data, dict) else {}
+    return {**mapping, path[0]: _with_leaf(mapping.get(path[0]), path[1:], value)}
+
+
+def _experiments(
+    data: Mapping[str, Any], checker: _Checker, assignments: Sequence[Assignment]
+) -> Iterator[tuple[str, ExperimentSettings]]:
+    """Yield each well-formed experiment; what is wrong with the others goes to `checker`."""
+    common = data.get("common") or {}
+    given = data.get("experiments")
+    for origin, overrides in given.items() if isinstance(given, dict) else ():
+        if not (isinstance(common, dict) and isinstance(overrides, dict | None)):
+            continue  # SuiteFile has said so
+        own = dict(overrides or {})
+        matrix = own.pop("matrix", {})
+        layers: list[KeyPath] = [("common",), ("experiments", origin)]
+        for name, leaves in _expanded(origin, matrix, checker):
+            settings = _merged(common, own)
+            for path, value in leaves.items():
+                settings = _with_leaf(settings, path, value)
+            for section in ("model", "training"):
+                if section in settings or any(each.path[0] == section for each in assignments):
+                    settings[section] = _assigned(settings.get(section), section, assignments)
+            resolved = checker.check(ExperimentSettings, settings, layers)
+            checked = _check_model(settings.get("model"), layers, checker)
+            if resolved is not None and checked is not None:
+                yield name, resolved.model_copy(update={"model": checked})
+
+
+def _expanded(
+    origin: str, matrix: Any, checker: _Checker
+) -> Iterator[tuple[str, dict[tuple[str, ...], Any]]]:
+    at: KeyPath = ("experiments", origin, "matrix")
+    if not isinstance(matrix, dict):
+        checker.add(at, f"found {matrix!r}, expected dotted keys, each with a list of values", [()])
+        return
+    good = True
+    for key, values in matrix.items():
+        if key.split(".")[0] not in ("model", "training") or "." not in key:
+            known = ("model.…", "training.…")
+            checker.add((*at, key), f"unknown key {key!r}; {nearest(key, known)}", [()])
+            good = False
+        if not (isinstance(values, list) and values):
+            checker.add((*at, key), f"found {values!r}, expected a list of values", [()])
+            good = False
+    if not good:
+        return
+    labels = [key.rsplit(".", 1)[1] for key in matrix]
+    if len(set(labels)) < len(labels):
+        labels = list(matrix)
+    for values in itertools.product(*matrix.values()):
+        parts = [f"{label}={_slug(value)}" for label, value in zip(labels, values, strict=True)]
+        name = "-".join([origin, ",".join(parts)]) if parts else origin
+        yield name, {tuple(key.split(".")): value for key, value in zip(matrix, values, strict=True)}
+
+
+def _slug(value: Any) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", str(value)).strip("-")
+
+
+def _check_model(data: Any, layers: Sequence[KeyPath], checker: _Checker) -> dict[str, Any] | None:
+    if not isinstance(data, dict):
+        return None
+    name = data.get("name")
+    if isinstance(name, str) and name in model.shipped():
+        checked = checker.check(model_settings(name), data, layers, at=("model",))
+        return None if checked is None else checked.model_dump()
+    if isinstance(name, str) and model.is_callable_path(name):
+        return data
+    if name is None:
+        checker.add(("model",), "'name' is missing in it; it says which one", layers)
+    else:
+        known = nearest(name, model.shipped())
+        checker.add(
+            ("model", "name"), f"found {name!r}; {known}, or your own package.module:callable", layers
+        )
+    return None
+
+
+def _check_distinct(experiments: Mapping[str, ExperimentSettings], checker: _Checker) -> None:
+    seen: list[tuple[str, ExperimentSettings]] = []
+    for name, settings in experiments.items():
+        twin = next((other for other, its in seen if its == settings), None)
+        if twin is not None:
+            text = f"the same settings as {twin!r}; change one of the two or take it out"
+            checker.add(("experiments", name), text, [()])
+        seen.append((name, settings))
+
+
+def _check_published(data: Mapping[str, Any], experiments: Mapping[str, Any], checker: _Checker) -> None:
+    published = data.get("published")
+    if not isinstance(published, dict):
+        return
+    figures = published.get("experiments")
+    unknown = set(figures) - set(experiments) if isinstance(figures, dict) else set()
+    for name in sorted(unknown) if experiments else ():
+        text = f"unknown experiment {name!r}; {nearest(name, experiments)}"
+        checker.add(("published", "experiments", name), text, [()])
+    curves = published.get("curves")
+    if isinstance(curves, str):
+        file = Path(checker.document.places["published", "curves"].rpartition(":")[0]).parent / curves
+        if not file.is_file():
+            checker.add(("published", "curves"), f"found {curves!r}, but there is no file {file}", [()])

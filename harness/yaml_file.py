@@ -1,0 +1,154 @@
+"""A YAML file as plain values that remember their lines.
+
+Refuses what PyYAML reads otherwise than its writer meant: duplicate keys, `1e-3`, `no`, `010`, `1:30`, dates.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import SuiteError
+
+KeyPath = tuple[str | int, ...]
+
+_EXPONENT_WITHOUT_DOT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
+_OCTAL = re.compile(r"[-+]?0[0-9_]+")
+_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True)
+class Document:
+    """The value of a YAML text and, for every key path in it, the place (`file:line`) where it stands."""
+
+    data: dict[str, Any]
+    places: Mapping[KeyPath, str]
+
+
+@dataclass
+class _Reader:
+    name: str
+    places: dict[KeyPath, str] = field(default_factory=dict)
+    mistakes: list[str] = field(default_factory=list)
+    open_nodes: set[int] = field(default_factory=set)
+
+    def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self.places[path] = self._place(node)
+        if id(node) in self.open_nodes:
+            return self._mistake(node, path, "an alias that contains itself; write the value out")
+        self.open_nodes.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return {key: self.value(child, (*path, key)) for key, child in self._items(node, path)}
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
+            assert isinstance(node, yaml.ScalarNode)
+            return self._scalar(node, path)
+        finally:
+            self.open_nodes.discard(id(node))
+
+    def _items(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
+        first_lines: dict[str, int] = {}
+        for key_node, child in node.value:
+            if key_node.tag == _TAG + "merge":
+                self._mistake(key_node, path, "found a merge key '<<'; use `common` or `extends` instead")
+                continue
+            key = self._scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
+            if not isinstance(key, str):
+                self._mistake(key_node, path, f"found the key {key!r}, expected text; put it in quotes")
+            elif key in first_lines:
+                first = first_lines[key]
+                self._mistake(
+                    key_node, (*path, key), f"found twice, first on line {first}; keep one of the two"
+                )
+            else:
+                first_lines[key] = key_node.start_mark.line + 1
+                yield key, child
+
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        text = node.value
+        trap = _trap(node) if node.style is None else None
+        if trap is not None:
+            return self._mistake(node, path, trap)
+        try:
+            value = yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+        except (yaml.YAMLError, ValueError):
+            value = node
+        if not isinstance(value, str | int | float | None):
+            return self._mistake(
+                node, path, f"found {text!r} with the tag {node.tag!r}, expected a plain value"
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            return self._mistake(node, path, f"found {text}, expected a finite number")
+        return value
+
+    def _place(self, node: yaml.Node) -> str:
+        return f"{self.name}:{node.start_mark.line + 1}" if node.start_mark else self.name
+
+    def _mistake(self, node: yaml.Node, path: KeyPath, text: str) -> None:
+        self.mistakes.append(f"{self._place(node)}: {dotted(path)}: {text}")
+
+
+def _trap(node: yaml.ScalarNode) -> str | None:
+    text, tag = node.value, node.tag.removeprefix(_TAG)
+    if tag == "str" and _EXPONENT_WITHOUT_DOT.fullmatch(text):
+        better = f"{float(text):e}"
+        mantissa, exponent = better.split("e")
+        better = f"{float(mantissa)}e{exponent[0]}{int(exponent[1:])}"
+        return f"found {text}, which YAML 1.1 reads as text; write {better} or {float(text)!r}"
+    if tag == "bool" and text.lower() not in ("true", "false"):
+        meant = yaml.SafeLoader.bool_values[text.lower()]
+        return f"found {text}, which YAML 1.1 reads as {str(meant).lower()}; write {str(meant).lower()} or '{text}'"
+    if tag == "int" and _OCTAL.fullmatch(text):
+        return f"found {text}, which YAML 1.1 reads in base 8; write {text.lstrip('0') or '0'} or '{text}'"
+    if tag in ("int", "float") and _SEXAGESIMAL.fullmatch(text):
+        return f"found {text}, which YAML 1.1 reads in base 60; write '{text}'"
+    if tag == "timestamp":
+        return f"found {text}, which YAML reads as a date; write '{text}'"
+    return None
+
+
+def dotted(path: KeyPath) -> str:
+    """Write a key path as people do: `training.optimizer.lr`, `seeds[2]`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or "(top)"
+
+
+def parse(text: str, name: str) -> tuple[Any, Mapping[KeyPath, str]]:
+    """Read a YAML text called `name` in messages; raise SuiteError with all its mistakes."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SuiteError([f"{name}{line}: not YAML: {error.problem or error.context}"]) from None
+    except yaml.YAMLError as error:
+        raise SuiteError([f"{name}: not YAML: {' '.join(str(error).split())}"]) from None
+    if node is None:
+        return None, {(): f"{name}:1"}
+    reader = _Reader(name)
+    value = reader.value(node, ())
+    if reader.mistakes:
+        raise SuiteError(reader.mistakes)
+    return value, reader.places
+
+
+def read(path: Path) -> Document:
+    """Read the mapping in the file at `path`; raise SuiteError with all its mistakes."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SuiteError([f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8"]) from None
+    except OSError as error:
+        raise SuiteError([f"{path}: cannot be read: {error.strerror}; expected a suite in YAML"]) from None
+    value, places = parse(text, str(path))
+    if not isinstance(value, dict):
+        found = "nothing" if value is None else f"a {type(value).__name__}"
+        raise SuiteError([f"{path}:1: (top): found {found}, expected keys like `suite:` and `experiments:`"])
+    return Document(value, places)
