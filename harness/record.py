@@ -1,0 +1,97 @@
+"""Record: what one trial leaves, as strict JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from harness.settings import Strict
+
+# JSON has no NaN and no infinity: a figure that is not finite is null in the file and NaN in memory.
+Figure = Annotated[
+    float,
+    BeforeValidator(lambda value: math.nan if value is None else value),
+    PlainSerializer(lambda value: value if math.isfinite(value) else None),
+    Field(allow_inf_nan=True),
+]
+Status = Literal["done", "failed", "diverged"]
+
+
+class Epoch(Strict):
+    """Hold the figures of one epoch; accuracies are fractions, times are in seconds."""
+
+    epoch: int
+    lr: float
+    train_loss: Figure
+    train_accuracy: Figure
+    test_loss: Figure
+    test_accuracy: Figure
+    train_seconds: float
+    eval_seconds: float
+
+
+class Attempt(Strict):
+    """Hold one earlier try that ended without being done; `error` is a traceback or a sentence."""
+
+    started_at: str
+    ended_at: str
+    status: Literal["failed", "diverged"]
+    error: str
+
+
+class Hardware(Strict):
+    """Say on what a trial ran; a part of no digest."""
+
+    placement: Literal["ddp", "spread"]
+    engine: str
+    world_size: int
+    threads: int
+    devices: list[str]
+    host: str
+
+
+class Versions(Strict):
+    """Say with what a trial ran; `code` is a hash of the sources that train."""
+
+    harness: str
+    python: str
+    torch: str
+    cuda: str | None
+    commit: str | None
+    code: str
+
+
+class Record(Strict):
+    """Hold everything about one trial: what was asked, what came out, and on what it ran."""
+
+    schema_version: Literal[1] = 1
+    suite: str
+    experiment: str
+    seed: int
+    digest: str
+    status: Status
+    settings: dict[str, Any]
+    epochs: list[Epoch]
+    parameters: int | None
+    replaced_layers: dict[str, int]
+    samples_per_second: float | None
+    first_epoch_samples_per_second: float | None
+    peak_memory_gib: float | None
+    data_digest: str
+    hardware: Hardware
+    versions: Versions
+    started_at: str
+    ended_at: str
+    attempts: list[Attempt]
+
+    def to_json(self) -> str:
+        """Write the record as JSON; floats come back exactly."""
+        return json.dumps(self.model_dump(), indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """Read a record; raise ValueError (pydantic's ValidationError) where it is not one."""
+        return cls.model_validate(json.loads(text))
