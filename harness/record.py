@@ -13,9 +13,9 @@ from harness.settings import Strict
 # JSON has no NaN and no infinity: a figure that is not finite is null in the file and NaN in memory.
 Figure = Annotated[
     float,
+    Field(allow_inf_nan=True),
     BeforeValidator(lambda value: math.nan if value is None else value),
     PlainSerializer(lambda value: value if math.isfinite(value) else None),
-    Field(allow_inf_nan=True),
 ]
 Status = Literal["done", "failed", "diverged"]
 
