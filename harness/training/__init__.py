@@ -1,0 +1,1 @@
+"""One trial: world, randomness, layers, batches, step, loop, checkpoint."""
