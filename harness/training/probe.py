@@ -1,0 +1,86 @@
+"""Finding what would make a model's training depend on how a batch is cut, before it trains."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import ModelError
+from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, swap_layers
+from harness.training.world import alone
+
+_ROWS = 4
+_CPU = torch.device("cpu")
+
+
+def unused_parameters(model: nn.Module, image_shape: tuple[int, int, int], name: str, *, allow: bool) -> bool:
+    """Probe a freshly built model on the CPU; return whether some parameters get no gradient.
+
+    Raise ModelError, with the layer's name, where it draws randomness of its own or mixes the rows of a
+    batch otherwise than by batch norm, unless `allow`; and where it cannot take a batch at all.
+    """
+    probe = copy.deepcopy(model).train()
+    cut = Cut(alone(_CPU), seed=0, rows=_ROWS)
+    swap_layers(probe, cut)
+    images = torch.rand(_ROWS, *image_shape, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]):
+        try:
+            culprits = _random_layers(probe, images)
+            logits = probe(images)
+            logits.sum().backward()
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise ModelError(f"model {name!r}: fails on a batch of {_ROWS} images: {error}") from error
+        reasons = [f"{layer} draws random numbers of its own" for layer in culprits]
+        if not culprits and _mixes_rows(probe, images):
+            reasons.append("an image's logits depend on the other images of the batch, and not by batch norm")
+    if reasons and not allow:
+        raise ModelError(
+            f"model {name!r}: {'; '.join(reasons)}: its results would depend on the number of ranks; use nn.Dropout "
+            "and nn.BatchNorm, or say `allow_rank_dependent: true` in training, which the table then shows"
+        )
+    return any(each.grad is None for each in probe.parameters() if each.requires_grad)
+
+
+def _random_layers(model: nn.Module, images: Tensor) -> list[str]:
+    """Name the innermost modules in whose forward torch's random state moved."""
+    moved: list[str] = []
+    before: dict[str, Tensor] = {}
+
+    def enter(name: str) -> None:
+        before[name] = torch.get_rng_state()
+
+    def leave(name: str) -> None:
+        inner = any(each.startswith(f"{name}.") or not name for each in moved)
+        if not inner and not torch.equal(before[name], torch.get_rng_state()):
+            moved.append(name)
+
+    handles = []
+    for name, module in model.named_modules():
+        handles.append(module.register_forward_pre_hook(lambda *_, name=name: enter(name)))
+        handles.append(module.register_forward_hook(lambda *_, name=name: leave(name)))
+    model(images)
+    for handle in handles:
+        handle.remove()
+    return [_described(model, name) for name in moved]
+
+
+def _described(model: nn.Module, name: str) -> str:
+    kind = type(model.get_submodule(name)).__name__
+    return f"layer {name!r} ({kind})" if name else f"the forward of {kind} itself"
+
+
+def _mixes_rows(model: nn.Module, images: Tensor) -> bool:
+    """Tell whether the first row's logits change with the others, the swapped layers apart."""
+    for module in _swapped(model):
+        module.eval()
+    model.double()
+    rows = images.double()
+    with torch.no_grad():
+        return not torch.allclose(model(rows)[0], model(torch.cat([rows[:1], 1 - rows[1:]]))[0], rtol=1e-9)
+
+
+def _swapped(model: nn.Module) -> Iterator[nn.Module]:
+    return (module for module in model.modules() if isinstance(module, GlobalBatchNorm | GlobalDropout))

@@ -1,0 +1,90 @@
+"""The patch mixer: MLP blocks that mix an image's patches, then their features."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+SETTINGS = {
+    "patch_size": {"type": "integer", "minimum": 1},
+    "width": {"type": "integer", "minimum": 1},
+    "hidden": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
+}
+
+
+class Stem(nn.Module):
+    """Cut (N, C, S, S) into T patches and embed each: (N, T, width)."""
+
+    def __init__(self, channels: int, side: int, patch_size: int, width: int) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.tokens = (side // patch_size) ** 2
+        self.linear = nn.Linear(channels * patch_size**2, width)
+        self.norm = nn.BatchNorm1d(self.tokens)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embed the patches, from left to right, then down."""
+        n, channels, side, _ = x.shape
+        size = self.patch_size
+        patches = x.reshape(n, channels, side // size, size, side // size, size)
+        patches = patches.permute(0, 2, 4, 1, 3, 5).reshape(n, self.tokens, channels * size * size)
+        out: Tensor = self.activation(self.norm(self.linear(patches)))
+        return out
+
+
+class Block(nn.Module):
+    """Mix tokens, then features, with one skip connection around both: (N, T, width) to the same."""
+
+    def __init__(self, tokens: int, width: int, hidden: int) -> None:
+        super().__init__()
+        self.tokens_in = nn.Linear(tokens, hidden)
+        self.tokens_norm = nn.BatchNorm1d(width)
+        self.tokens_out = nn.Linear(hidden, tokens)
+        self.features_in = nn.Linear(width, hidden)
+        self.features_norm = nn.BatchNorm1d(tokens)
+        self.features_out = nn.Linear(hidden, width)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix (N, T, width)."""
+        mixed = self.activation(self.tokens_norm(self.tokens_in(x.transpose(1, 2))))
+        mixed = self.tokens_out(mixed).transpose(1, 2)
+        mixed = self.features_out(self.activation(self.features_norm(self.features_in(mixed))))
+        out: Tensor = self.activation(x + mixed)
+        return out
+
+
+class PatchMixer(nn.Module):
+    """A stem, a block for each hidden size, and a classifier on the mean over tokens."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, patch_size: int, width: int, hidden: list[int]) -> None:
+        super().__init__()
+        channels, side, _ = shape
+        self.stem = Stem(channels, side, patch_size, width)
+        self.blocks = nn.Sequential(*(Block(self.stem.tokens, width, size) for size in hidden))
+        self.classifier = nn.Sequential(
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(width, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (N, classes) of images (N, C, S, S)."""
+        out: Tensor = self.classifier(self.blocks(self.stem(x)).mean(dim=1))
+        return out
+
+
+def build(
+    image_shape: tuple[int, int, int], num_classes: int, *, patch_size: int, width: int, hidden: list[int]
+) -> nn.Module:
+    """Build the mixer; raise ValueError where the patches do not tile a square image."""
+    _, rows, columns = image_shape
+    if rows != columns:
+        raise ValueError(f"found images of {rows} x {columns}, expected square ones")
+    if rows % patch_size:
+        raise ValueError(f"found patch_size {patch_size}, expected a divisor of the image's side {rows}")
+    return PatchMixer(image_shape, num_classes, patch_size, width, hidden)
