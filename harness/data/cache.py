@@ -1,0 +1,93 @@
+"""Resized images on disk, made once and shared by all processes of a machine through the page cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from harness.data.idx import Bytes
+from harness.data.sources import Source
+from harness.errors import DataError
+
+FORMAT = 1  # raise it when the same files and size would give other arrays
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+def key(source: Source, resize: int | None) -> str:
+    """Name the cache folder by what its content is made of."""
+    made_of = json.dumps([FORMAT, source.md5s, resize]).encode()
+    return f"{source.name}-{resize or 'original'}-{hashlib.sha256(made_of).hexdigest()[:16]}"
+
+
+def digest_of(arrays: Sequence[Bytes]) -> str:
+    """Return the sha256 over shapes and bytes, in the order of ARRAYS."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        sha.update(str(array.shape).encode())
+        sha.update(array.data)
+    return sha.hexdigest()
+
+
+def resized(images: Bytes, size: int | None) -> Bytes:
+    """Return `images` (N, rows, columns) as (N, 1, size, size), as torchvision's Resize makes them."""
+    if size is None:
+        return images[:, None]
+    from PIL import Image
+
+    bilinear = Image.Resampling.BILINEAR
+    result = np.empty((len(images), 1, size, size), np.uint8)
+    for index, image in enumerate(images):
+        result[index, 0] = np.asarray(Image.fromarray(image).resize((size, size), bilinear))
+    return result
+
+
+def opened(folder: Path) -> tuple[list[Bytes], str] | None:
+    """Return the cached arrays, memory-mapped, with their digest; None if they are absent or damaged."""
+    try:
+        digest = json.loads((folder / "digest.json").read_text())["digest"]
+        # Copy-on-write: pages are shared until written to, and torch takes the array without a warning.
+        arrays: list[Bytes] = [np.lib.format.open_memmap(folder / f"{name}.npy", mode="c") for name in ARRAYS]
+        return (arrays, digest) if digest_of(arrays) == digest else None
+    except Exception:  # whatever a damaged header makes numpy raise, the cure is the same: build it again
+        return None
+
+
+def build(folder: Path, make: Callable[[], Sequence[Bytes]]) -> tuple[list[Bytes], str]:
+    """Write what `make` returns to `folder`, whole or not at all, and open it; replace a damaged `folder`.
+
+    Raises OSError if the disk does not let it.
+    """
+    arrays = make()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    with TemporaryDirectory(dir=folder.parent, prefix=".new-", ignore_cleanup_errors=True) as temporary:
+        new = Path(temporary) / folder.name
+        new.mkdir()
+        for name, array in zip(ARRAYS, arrays, strict=True):
+            with (new / f"{name}.npy").open("wb") as file:
+                np.save(file, array)
+                file.flush()
+                os.fsync(file.fileno())
+        with (new / "digest.json").open("w") as text:
+            json.dump({"digest": digest_of(arrays)}, text)
+            text.flush()
+            os.fsync(text.fileno())
+        try:
+            new.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # if it is, a process on another machine was first: use its work
+                raise
+    found = opened(folder)
+    if found is None:
+        raise DataError(
+            f"{folder}: reads back other than written; check the disk or set XDG_CACHE_HOME to another"
+        )
+    return found

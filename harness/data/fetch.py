@@ -1,0 +1,88 @@
+"""Downloading official files: from torchvision's addresses, with its progress bar, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.data.sources import FILES, Source, lacking, mistake, places
+from harness.errors import DataError
+
+TIMEOUT_SECONDS = 30.0
+CACHE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+def fetch(source: Source, folders: list[Path], folder: Path, say: Callable[[str], None]) -> None:
+    """Download into `folder` the files of `source` that it lacks; raise DataError if that cannot be done.
+
+    `folders` are the roots that were searched, for the message.
+    """
+    if source.torchvision is None:
+        raise DataError(f"{places(source, [])[0]}: files of {source.name} are missing; install harness again")
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in lacking(folder):
+        say(f"downloading {source.name}'s {file} to {folder}")
+        with TemporaryDirectory(dir=folder, prefix=".download-", ignore_cleanup_errors=True) as temporary:
+            path = Path(temporary) / file
+            failures = []
+            for url in addresses(source.torchvision, file):
+                failure = _attempt(source, url, path)
+                if failure is None:
+                    path.replace(folder / file)
+                    break
+                failures.append(failure)
+            else:
+                raise DataError(_not_found(source, folders, failures))
+
+
+def addresses(torchvision_class: str, file: str) -> list[str]:
+    """List where torchvision would download `file` from."""
+    import torchvision.datasets  # type: ignore[import-untyped]
+
+    return [f"{mirror}{file}" for mirror in getattr(torchvision.datasets, torchvision_class).mirrors]
+
+
+def download(url: str, path: Path) -> None:
+    """Download `url` to `path` with torchvision's progress bar."""
+    from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
+
+    before = socket.getdefaulttimeout()
+    # torchvision sets none: behind a firewall it would hang for minutes.
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
+    try:
+        download_url(url, path.parent, path.name)
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _attempt(source: Source, url: str, path: Path) -> str | None:
+    """Download and check one file; say what went wrong."""
+    try:
+        download(url, path)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        if isinstance(error, OSError) and error.errno in CACHE_ERRORS:
+            raise
+        return f"{url}: {error}"
+    wrong = mistake(source, path)
+    return f"{url}: {wrong}" if wrong else None
+
+
+def _not_found(source: Source, folders: list[Path], failures: list[str]) -> str:
+    """Say where the files were looked for, why they could not be downloaded, and which ones to provide."""
+    partly = [(place, lacking(place)) for place in places(source, folders)]
+    inside = ", ".join(path.name for path in places(source, [Path()])[1:-1])
+    lines = [
+        f"{source.name}: its files are not on this machine and could not be downloaded.",
+        f"Looked in (each: as it is, in {source.torchvision}/raw, {inside}):",
+        *(f"  {root}" for root in folders),
+        *(f"  {place} lacks {', '.join(files)}" for place, files in partly if 0 < len(files) < len(FILES)),
+        "Tried to download:",
+        *(f"  {failure}" for failure in failures),
+        "Put these files into one folder and set HARNESS_DATA to it:",
+        *(f"  {file}  md5 {md5}" for file, md5 in zip(FILES, source.md5s, strict=True)),
+    ]
+    return "\n".join(lines)
