@@ -93,7 +93,9 @@ class Store:
             known = ", ".join(self.folders()) or "none yet"
             raise UsageError(f"{path}: no such results; there are: {known}") from None
         except (OSError, ValueError) as error:
-            raise StoreError(f"{path}: unreadable: {_why(error)}; run the suite again to rewrite it") from None
+            raise StoreError(
+                f"{path}: unreadable: {_why(error)}; run the suite again to rewrite it"
+            ) from None
 
     def folders(self) -> list[str]:
         """List the folders that hold a suite's results."""
@@ -139,7 +141,9 @@ def write_whole(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}; make room or choose --results") from error
+        raise StoreError(
+            f"{path}: cannot be written: {error.strerror}; make room or choose --results"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from harness.data import Dataset, Split
 from harness.training.randomness import permutation
 from harness.training.world import World
 
-_EVAL_BATCH_SIZE = 500
+EVAL_BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Resident:
 
     def eval_batches(self, world: World) -> Iterator[Batch]:
         """Yield this rank's shares of all samples, in the order of the file, each sample once."""
-        yield from self._batches(torch.arange(len(self), device=self.images.device), _EVAL_BATCH_SIZE, world)
+        yield from self._batches(torch.arange(len(self), device=self.images.device), EVAL_BATCH_SIZE, world)
 
     def _batches(self, order: Tensor, batch_size: int, world: World) -> Iterator[Batch]:
         for chosen in order.split(batch_size):

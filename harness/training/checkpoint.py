@@ -18,7 +18,11 @@ Scheduler = torch.optim.lr_scheduler.LRScheduler
 
 
 def save(
-    path: Path, digest: str, history: list[Epoch], model: nn.Module, optimizer: torch.optim.Optimizer,
+    path: Path,
+    digest: str,
+    history: list[Epoch],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
     scheduler: Scheduler | None,
 ) -> None:
     """Write the state whole; raise StoreError where it cannot be written."""
@@ -38,7 +42,11 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 
 def resume(
-    path: Path, digest: str, world: World, model: nn.Module, optimizer: torch.optim.Optimizer,
+    path: Path,
+    digest: str,
+    world: World,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
     scheduler: Scheduler | None,
 ) -> list[Epoch]:
     """Load the state and return the epochs that are behind it; none where there is nothing to go on from."""

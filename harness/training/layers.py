@@ -95,7 +95,13 @@ class _Normalise(torch.autograd.Function):
         ctx.world, ctx.dims, ctx.shape = world, dims, shape
         ctx.mark_non_differentiable(mean, variance, count)
         out = centred if weight is None else centred * weight.view(shape)
-        out = out.clone() if bias is None and weight is None else out if bias is None else out + bias.view(shape)
+        out = (
+            out.clone()
+            if bias is None and weight is None
+            else out
+            if bias is None
+            else out + bias.view(shape)
+        )
         return out, mean, variance, count
 
     @staticmethod

@@ -1,0 +1,113 @@
+"""Progress for people: plain lines off a terminal, a live view on one. Knows events, not ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+Event = dict[str, Any]
+
+
+class Console(Protocol):
+    """Shows events (`note`, `epoch`, `end`), and how far running trials are (`moving`)."""
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+
+    def moving(self, trial: str, fraction: float) -> None:
+        """Show that a trial has come this far, from 0 to 1."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def epoch_line(event: Event) -> str:
+    """Write an epoch's figures as one line."""
+    return (
+        f"{event['trial']}: epoch {event['epoch']}/{event['epochs']}  train loss {event['train_loss']:.5f}  "
+        f"train {100 * event['train_accuracy']:.2f} %  test {100 * event['test_accuracy']:.2f} %  "
+        f"{event['samples_per_second']:,.0f} images/s"
+    )
+
+
+@dataclass
+class Lines:
+    """Writes one plain line for each event."""
+
+    out: TextIO
+
+    def show(self, event: Event) -> None:
+        """Write the event's line."""
+        text = epoch_line(event) if event["kind"] == "epoch" else str(event["text"])
+        self.out.write(text + "\n")
+        self.out.flush()
+
+    def moving(self, trial: str, fraction: float) -> None:
+        """Write nothing: a line an epoch is enough."""
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+
+
+@dataclass
+class Live:
+    """Draws a bar for the whole run with the time left, and one for each running trial."""
+
+    total: int
+    rich: RichConsole
+    bars: dict[str, TaskID] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=self.rich,
+        )
+        self.whole = self.progress.add_task("all trials", total=self.total, figures=f"0/{self.total}")
+        self.ended = 0
+        self.progress.start()
+
+    def show(self, event: Event) -> None:
+        """Print notes and ends above the bars; put an epoch's figures beside its trial's bar."""
+        if event["kind"] == "epoch":
+            figures = epoch_line(event).partition(": ")[2]
+            self.progress.update(
+                self._bar(event["trial"]), completed=event["epoch"] / event["epochs"], figures=figures
+            )
+            return
+        self.progress.console.print(event["text"], highlight=False, markup=False)
+        if event["kind"] == "end":
+            self.ended += 1
+            if event["trial"] in self.bars:
+                self.progress.remove_task(self.bars.pop(event["trial"]))
+            self._whole()
+
+    def moving(self, trial: str, fraction: float) -> None:
+        """Move the trial's bar, and the whole run's with it."""
+        self.progress.update(self._bar(trial), completed=fraction)
+        self._whole()
+
+    def close(self) -> None:
+        """Stop drawing."""
+        self.progress.stop()
+
+    def _bar(self, trial: str) -> TaskID:
+        if trial not in self.bars:
+            self.bars[trial] = self.progress.add_task(trial, total=1.0, figures="")
+        return self.bars[trial]
+
+    def _whole(self) -> None:
+        running = sum(
+            self.progress.tasks[self.progress.task_ids.index(bar)].completed for bar in self.bars.values()
+        )
+        self.progress.update(self.whole, completed=self.ended + running, figures=f"{self.ended}/{self.total}")
+
+
+def console_for(out: TextIO, total: int) -> Console:
+    """Return the live view on a terminal and plain lines elsewhere."""
+    return Live(total, RichConsole(file=out)) if out.isatty() else Lines(out)

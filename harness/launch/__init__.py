@@ -1,0 +1,1 @@
+"""Starting the ranks: torchrun's workers on this machine."""

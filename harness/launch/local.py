@@ -1,0 +1,93 @@
+"""torchrun's workers on this machine: how many, with which environment, and how they ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from harness.errors import HarnessError, UsageError
+from harness.training.world import pick_device
+
+
+class CrashError(HarnessError):
+    """A worker that ended by itself, without a message of its own."""
+
+    exit_code = 1
+
+
+class InterruptedRunError(HarnessError):
+    """A signal that ended the run."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        name = signal.Signals(number).name
+        super().__init__(
+            f"interrupted by {name}: everything finished is saved; the same command goes on from here"
+        )
+
+
+def ranks_here(requested: int | None, device: str | None) -> int:
+    """Return how many ranks to start: as asked, else one a GPU; raise UsageError where there are too few GPUs."""
+    gpus = torch.cuda.device_count() if device != "cpu" else 0
+    count = requested if requested is not None else max(1, gpus)
+    if count < 1:
+        raise UsageError(f"--nproc {count}: expected 1 or more")
+    pick_device(device, 0, count)
+    return count
+
+
+def worker_environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
+    """Return what has to be set before a worker starts: threads, allocator, determinism."""
+    threads = max(1, len(os.sched_getaffinity(0)) // ranks) if hasattr(os, "sched_getaffinity") else 1
+    settings = {
+        "OMP_NUM_THREADS": str(threads),
+        # glibc would give large activations back to the kernel at every step.
+        "MALLOC_MMAP_THRESHOLD_": str(2**30),
+        "MALLOC_TRIM_THRESHOLD_": str(2**32),
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    }
+    return {**{key: value for key, value in settings.items() if key not in env}, "HARNESS_LAUNCHED": "1"}
+
+
+def launch(arguments: Sequence[str], ranks: int) -> None:
+    """Run `python -m harness` with the arguments in so many ranks, until all have ended.
+
+    Raise InterruptedRunError after a signal and CrashError where a worker crashed.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # our message says it
+    os.environ.update(worker_environment(os.environ, ranks))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=ranks,
+        run_id=f"harness-{os.getpid()}",
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+        monitor_interval=0.1,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "harness", *arguments)
+    except SignalException as error:
+        raise InterruptedRunError(int(error.sigval)) from None
+    except KeyboardInterrupt:
+        raise InterruptedRunError(signal.SIGINT) from None
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            name = signal.Signals(-failure.exitcode).name
+            raise CrashError(
+                f"rank {rank} was ended by {name}; its trial goes on from its last epoch with the same command"
+            ) from None
+        raise CrashError(
+            f"rank {rank} ended with exit code {failure.exitcode}; its message stands above"
+        ) from None

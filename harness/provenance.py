@@ -1,0 +1,93 @@
+"""Where numbers come from: commit, a hash of the code that trains, versions, hardware."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import socket
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import harness
+from harness.record import Versions
+
+if TYPE_CHECKING:
+    import torch
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def commit(root: Path = _ROOT) -> str | None:
+    """Return the commit that the harness runs from, `-dirty` where its code was changed; None outside git."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            run = subprocess.run(
+                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=30
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return run.stdout.strip() if run.returncode == 0 else None
+
+    if not git("ls-files", "harness/__init__.py"):
+        return None  # installed elsewhere, perhaps inside somebody else's repository
+    revision = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--", "harness", "models")
+    return f"{revision}-dirty" if revision and changed else revision
+
+
+def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
+    """Hash the sources that train: harness/, models/ and a user's model modules; names and contents."""
+    sources = sorted([*(root / "harness").rglob("*.py"), *(root / "models").glob("*.py")])
+    named = [(path.relative_to(root).as_posix(), path) for path in sources]
+    named += sorted((path.name, path) for path in user_modules)
+    total = hashlib.sha256()
+    for name, path in named:
+        content = path.read_bytes()
+        total.update(f"{name}\0{len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+def versions(user_modules: Iterable[Path] = ()) -> Versions:
+    """Say what trains here; imports torch."""
+    import torch
+
+    return Versions(
+        harness=harness.__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        cuda=torch.version.cuda if torch.cuda.is_available() else None,
+        commit=commit(),
+        code=code_hash(user_modules),
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """Name the hardware behind a torch device."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return _cpu_name()
+
+
+def host() -> str:
+    """Name this machine."""
+    return socket.gethostname()
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

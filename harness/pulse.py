@@ -1,0 +1,174 @@
+"""A thread beside the training: this rank's sign of life, the others' news, and the way out.
+
+It ends the process when its launcher is gone. When a trial that all ranks train together failed on one of
+them, the others may sit in a collective for ever: every rank then starts itself again in place (exec), which
+closes all connections on any backend, and goes on with the next trial.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from harness.console import Console, Event
+from harness.errors import HarnessError
+from harness.training.world import Fleet
+
+_INTERVAL_SECONDS = 0.2
+
+
+class LostRankError(HarnessError):
+    """A rank that gives no sign of life any more."""
+
+    exit_code = 1
+
+
+@dataclass
+class Position:
+    """How far this rank is in its trial; the training moves it, the pulse reads it."""
+
+    trial: str = ""
+    together: bool = False
+    done_parts: int = 0
+    parts: int = 1
+    moved_at: float = field(default_factory=time.monotonic)
+
+    def move(self) -> None:
+        """Note one more step or batch."""
+        self.done_parts += 1
+        self.moved_at = time.monotonic()
+
+
+class Pulse:
+    """Beats until stopped; `on_stall` is called, in its thread, when the training does not move any more."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        console: Console | None,
+        timeout_seconds: float,
+        on_stall: Callable[[str, str], None],
+    ) -> None:
+        self.fleet, self.console, self.timeout_seconds, self.on_stall = (
+            fleet,
+            console,
+            timeout_seconds,
+            on_stall,
+        )
+        self.position = Position()
+        self._parent = os.getppid()
+        self._stopped = threading.Event()
+        self._beats = 0
+        self._seen: dict[int, tuple[str, float]] = {}
+        self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
+        self._thread.start()
+
+    def begin(self, trial: str, parts: int, *, together: bool) -> None:
+        """Say that this rank starts a trial of so many steps and batches, alone or with all others."""
+        self.position = Position(trial, together, 0, parts)
+
+    def end(self) -> None:
+        """Say that this rank is between trials."""
+        self.position = Position()
+
+    def tell(self, event: Event) -> None:
+        """Have the event shown, by the rank that speaks."""
+        self.fleet.put(f"event/{self.fleet.count('events')}", json.dumps(event))
+
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Wait until `ready`; raise LostRankError when a rank that it may depend on has fallen silent."""
+        self._seen.clear()
+        while not ready():
+            silent = [rank for rank in range(self.fleet.world_size) if self._is_silent(rank)]
+            if silent:
+                self._give_up(silent)
+            time.sleep(_INTERVAL_SECONDS / 4)
+
+    def stop(self) -> None:
+        """Show what is left to show and end the thread."""
+        self._stopped.set()
+        self._thread.join()
+        self._show_events()
+        if self.console:
+            self.console.close()
+
+    def restart_together(self) -> None:
+        """Start this process again in place; all ranks do."""
+        if self.console:
+            self._show_events()
+            self.console.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        generation = int(os.environ.get("HARNESS_GENERATION", "0")) + 1
+        os.environ["HARNESS_GENERATION"] = str(generation)
+        os.closerange(3, 65536)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_INTERVAL_SECONDS):
+            if os.getppid() != self._parent:
+                os._exit(1)
+            try:
+                self._beat()
+            except RuntimeError:  # torch's DistStoreError among them: the launcher's store is gone
+                if not self._stopped.is_set():
+                    os._exit(1)
+
+    def _beat(self) -> None:
+        self._beats += 1
+        position = self.position
+        state = {"trial": position.trial, "fraction": min(1.0, position.done_parts / position.parts)}
+        self.fleet.put(f"pulse/{self.fleet.rank}", json.dumps({"beat": self._beats, **state}))
+        if position.trial:
+            still_for = time.monotonic() - position.moved_at
+            if still_for > self.timeout_seconds:
+                self.on_stall(
+                    position.trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}"
+                )
+            if position.together and self.fleet.look(f"failed/{position.trial}") is not None:
+                self.restart_together()
+        self._show_events()
+
+    def _show_events(self) -> None:
+        if self.console is None:
+            return
+        while (event := self.fleet.look(f"event/{self.fleet.count('shown', 0) + 1}")) is not None:
+            self.fleet.count("shown")
+            self.console.show(json.loads(event))
+        for rank in range(self.fleet.world_size):
+            state = json.loads(self.fleet.look(f"pulse/{rank}") or "{}")
+            if state.get("trial") and self.fleet.look(f"failed/{state['trial']}") is None:
+                self.console.moving(state["trial"], state["fraction"])
+
+    def _is_silent(self, rank: int) -> bool:
+        beat = self.fleet.look(f"pulse/{rank}") or ""
+        known, since = self._seen.get(rank, (None, 0.0))
+        if beat != known:
+            self._seen[rank] = (beat, time.monotonic())
+            return False
+        return rank != self.fleet.rank and time.monotonic() - since > self.timeout_seconds
+
+    def _answering(self) -> str:
+        before = [self.fleet.look(f"pulse/{rank}") for rank in range(self.fleet.world_size)]
+        time.sleep(5 * _INTERVAL_SECONDS)
+        silent = [
+            str(rank)
+            for rank, beat in enumerate(before)
+            if rank != self.fleet.rank and beat == self.fleet.look(f"pulse/{rank}")
+        ]
+        return f"rank {', '.join(silent)} does not answer" if silent else "all ranks answer"
+
+    def _give_up(self, silent: list[int]) -> None:
+        for rank in silent:
+            trial = json.loads(self.fleet.look(f"pulse/{rank}") or "{}").get("trial")
+            if trial:
+                self.on_stall(
+                    trial, f"rank {rank} gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
+                )
+        names = ", ".join(map(str, silent))
+        raise LostRankError(f"rank {names} gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)")
