@@ -195,7 +195,7 @@ def status(suites: SuiteNames = None, changes: Changes = None, results: Results 
     store = Store(results)
     states = [plans.status(store, suite) for suite in _resolved(store, suites, changes)]
     print(plans.status_text(states))  # noqa: T201
-    raise typer.Exit(int(any(state.failed or state.diverged or state.unreadable for state in states)))
+    raise typer.Exit(int(any(state.is_troubled for state in states)))
 
 
 @app.command()

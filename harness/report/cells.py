@@ -1,0 +1,103 @@
+"""The trials of one experiment as the cells of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.record import Epoch, Record
+from harness.stats import Summary, summary
+from harness.store import Found
+from harness.suite import Figures
+
+LOSS_DIGITS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment's name and everything that is on disk of its trials, in the order of seeds."""
+
+    name: str
+    found: Sequence[Found]
+    published: Figures | None
+
+    @property
+    def records(self) -> list[Record]:
+        """Return the records of the trials that are done."""
+        return [each.record for each in self.found if each.record is not None and each.state == "done"]
+
+    def summary(self, figure: Callable[[Epoch], float]) -> Summary | None:
+        """Summarise a figure of the last epoch over the trials that are done."""
+        values = [figure(record.epochs[-1]) for record in self.records]
+        return summary(values) if values else None
+
+    def test_accuracy(self) -> Summary | None:
+        """Summarise the last epoch's testing accuracy."""
+        return self.summary(lambda epoch: epoch.test_accuracy)
+
+    def absent(self) -> str:
+        """Name the seeds whose trials are not in the figures, and why."""
+        reasons: dict[str, list[int]] = {}
+        for each in self.found:
+            if each.state != "done":
+                reasons.setdefault("missing" if each.state == "left" else each.state, []).append(
+                    each.trial.seed
+                )
+        return "; ".join(
+            f"{reason}: seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+            for reason, seeds in sorted(reasons.items())
+        )
+
+    def mean_cell(self, value: Summary | None, write: Callable[[float], str]) -> str:
+        """Write `mean ± std (n)`, or `(n of all)` where trials are absent."""
+        if value is None:
+            return "–"
+        spread = "" if value.std is None else f" ± {write(value.std)}"
+        of_all = f" of {len(self.found)}" if value.n < len(self.found) else ""
+        return f"{write(value.mean)}{spread} ({value.n}{of_all})"
+
+
+def loss(value: float) -> str:
+    """Write a loss with the report's digits."""
+    return f"{value:.{LOSS_DIGITS}f}"
+
+
+def percent(digits: int) -> Callable[[float], str]:
+    """Return what writes a fraction as a percentage with so many digits."""
+    return lambda value: f"{100 * value:.{digits}f} %"
+
+
+def published_mean(values: list[float] | None) -> float | None:
+    """Return the mean of the published runs."""
+    return summary(values).mean if values else None
+
+
+def published_cell(figures: Figures | None, digits: int, run: int | None = None) -> str:
+    """Write published loss, training and testing accuracy; of one run where there is a figure for each."""
+    if figures is None:
+        return "–"
+    cells = []
+    for values, write in (
+        (figures.train_loss, loss),
+        (figures.train_accuracy, percent(digits)),
+        (figures.test_accuracy, percent(digits)),
+    ):
+        value = _of_run(values, run)
+        cells.append("–" if value is None else write(value))
+    return " / ".join(cells)
+
+
+def difference(mean: float | None, published: float | None, digits: int) -> str:
+    """Write a mean less the published figure in percentage points."""
+    return "–" if mean is None or published is None else f"{100 * (mean - published):+.{digits}f}"
+
+
+def _of_run(values: list[float] | None, run: int | None) -> float | None:
+    if run is None or values is None:
+        return published_mean(values)
+    return values[run] if run < len(values) and len(values) > 1 else None
+
+
+def of_run(values: list[float] | None, run: int) -> float | None:
+    """Return the published figure of one run, where each run has one."""
+    return _of_run(values, run)

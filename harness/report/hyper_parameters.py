@@ -1,0 +1,47 @@
+"""Experiments' settings as text: those that all rows share, and those of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.settings import DatasetSettings
+from harness.suite import ExperimentSettings, Suite
+
+
+def hyper_parameters(suite: Suite) -> tuple[str, dict[str, str]]:
+    """Return the settings that are equal in all experiments, and each experiment's own."""
+    flat = {name: _flat(suite.dataset, settings) for name, settings in suite.experiments.items()}
+    rows = list(flat.values())
+    shared = {key for key in rows[0] if all(key in row and row[key] == rows[0][key] for row in rows)}
+    own = {name: _text({k: v for k, v in row.items() if k not in shared}) for name, row in flat.items()}
+    return _text({key: value for key, value in rows[0].items() if key in shared}), own
+
+
+def _flat(dataset: DatasetSettings, settings: ExperimentSettings) -> dict[str, Any]:
+    """Return what decides a trial, by the names that a report gives it; defaults of parts are left out."""
+    training = settings.training
+    flat: dict[str, Any] = {"image size": dataset.resize} if dataset.resize else {}
+    flat |= {"model" if key == "name" else key: value for key, value in settings.model.items()}
+    for section in ("optimizer", "scheduler"):
+        part = getattr(training, section)
+        if part is not None:
+            flat[section] = part.name
+            given = part.model_dump(exclude_defaults=True, exclude={"name"})
+            flat |= {key if key not in flat else f"{section} {key}": value for key, value in given.items()}
+    flat |= {"batch size": training.batch_size, "epochs": training.epochs}
+    if training.precision != "fp32":
+        flat["precision"] = training.precision
+    if training.loss.label_smoothing:
+        flat["label smoothing"] = training.loss.label_smoothing
+    if training.allow_rank_dependent:
+        flat["rank-dependent"] = "allowed"
+    return flat
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {_value(value)}" for key, value in settings.items())
+
+
+def _value(value: Any) -> str:
+    return ", ".join(map(str, value)).join("[]") if isinstance(value, list) else str(value)
