@@ -304,22 +304,25 @@ def test_waiting_is_told(place: Place) -> None:
     assert said[0] == f"waiting for another process that prepares the same data (it holds {path})"
 
 
-def load_together(place: Place, barrier: Barrier, digests: SimpleQueue[str]) -> None:
+def load_together(place: Place, barrier: Barrier, results: SimpleQueue[tuple[str, list[str]]]) -> None:
     serve(place)
+    said: list[str] = []
     barrier.wait(timeout=60)
-    digests.put(place.load().digest)
+    results.put((place.load(say=said.append).digest, said))
 
 
 def test_eight_processes_download_and_resize_once(place: Place) -> None:
     context = multiprocessing.get_context("spawn")
-    barrier, digests = context.Barrier(8), context.SimpleQueue()
-    workers = [context.Process(target=load_together, args=(place, barrier, digests)) for _ in range(8)]
+    barrier, results = context.Barrier(8), context.SimpleQueue()
+    workers = [context.Process(target=load_together, args=(place, barrier, results)) for _ in range(8)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * 8
-    assert {digests.get() for _ in workers} == {place.load().digest}
+    digests, said = zip(*(results.get() for _ in workers), strict=True)
+    assert set(digests) == {place.load().digest}
+    assert sum("resizing" in message for messages in said for message in messages) == 1
     assert len(downloads(place)) == 4
     assert list(place.resized.parent.iterdir()) == [place.resized]
 
