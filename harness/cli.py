@@ -18,8 +18,8 @@ from harness.suite import Suite
 
 app = typer.Typer(
     help="Train a report's experiments from several seeds, keep a record of each, and write its tables.",
-    epilog="Exit codes: 0 all trials done; 1 some failed or diverged, or a record is unreadable; 2 wrong usage, suite "
-    "or data; 130/143 interrupted, with everything finished saved.",
+    epilog="Exit codes: 0 all trials done; 1 some failed or diverged, or a record is unreadable; 2 wrong "
+    "usage, suite or data; 130/143 interrupted, with everything finished saved.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

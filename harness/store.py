@@ -59,8 +59,8 @@ class Store:
         except (OSError, ValueError) as error:
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {_why(error)}")
         if record.digest != trial.digest:
-            found = f"{path}: unreadable record: found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
-            return Found(trial, "unreadable", error=found)
+            digests = f"found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
+            return Found(trial, "unreadable", error=f"{path}: unreadable record: {digests}")
         return Found(trial, record.status, record)
 
     def find_all(self, suite: Suite) -> list[Found]:

@@ -1,1 +1,1 @@
-"""One file a model: `build(image_shape, num_classes, **settings)`, and its SETTINGS as JSON Schema fragments."""
+"""One file a model: `build(image_shape, num_classes, **settings)`, and SETTINGS in JSON Schema."""

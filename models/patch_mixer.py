@@ -57,7 +57,9 @@ class Block(nn.Module):
 class PatchMixer(nn.Module):
     """A stem, a block for each hidden size, and a classifier on the mean over tokens."""
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, patch_size: int, width: int, hidden: list[int]) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], classes: int, patch_size: int, width: int, hidden: list[int]
+    ) -> None:
         super().__init__()
         channels, side, _ = shape
         self.stem = Stem(channels, side, patch_size, width)

@@ -32,7 +32,7 @@ class InterruptedRunError(HarnessError):
 
 
 def ranks_here(requested: int | None, device: str | None) -> int:
-    """Return how many ranks to start: as asked, else one a GPU; raise UsageError where there are too few GPUs."""
+    """Return how many ranks to start: as asked, else one a GPU; raise UsageError for too few GPUs."""
     gpus = torch.cuda.device_count() if device != "cpu" else 0
     count = requested if requested is not None else max(1, gpus)
     if count < 1:
@@ -86,7 +86,7 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
         if failure.exitcode < 0:
             name = signal.Signals(-failure.exitcode).name
             raise CrashError(
-                f"rank {rank} was ended by {name}; its trial goes on from its last epoch with the same command"
+                f"rank {rank} was ended by {name}; the same command goes on from its trial's last epoch"
             ) from None
         raise CrashError(
             f"rank {rank} ended with exit code {failure.exitcode}; its message stands above"

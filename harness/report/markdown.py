@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.record import Record
 from harness.report.cells import Row, difference, loss, of_run, percent, published_cell, published_mean
@@ -107,7 +107,7 @@ def _test_cell(row: Row, figure: str, notes: list[str], *, bold: bool) -> str:
 
 def _mixed(records: Sequence[Record]) -> str:
     """Name what the records of one cell do not share, and the seeds on each side."""
-    aspects = {
+    aspects: dict[str, Callable[[Record], str]] = {
         "code": lambda record: record.versions.code[:8],
         "devices": lambda record: ", ".join(sorted(set(record.hardware.devices))),
         "torch": lambda record: record.versions.torch,

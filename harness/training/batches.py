@@ -52,7 +52,7 @@ class Resident:
         yield from self._batches(torch.arange(len(self), device=self.images.device), EVAL_BATCH_SIZE, world)
 
     def _batches(self, order: Tensor, batch_size: int, world: World) -> Iterator[Batch]:
-        for chosen in order.split(batch_size):
+        for chosen in torch.split(order, batch_size):
             start, stop = world.share(len(chosen))
             mine = chosen[start:stop]
             images = self.images.index_select(0, mine).to(self.dtype).div_(255)

@@ -71,7 +71,7 @@ class GlobalBatchNorm(_BatchNorm):
 
 
 class _Normalise(torch.autograd.Function):
-    """Normalise by statistics over all ranks; means and squared deviations are joined as Chan et al. (1979)."""
+    """Normalise by statistics over all ranks; joined as in Chan et al. (1979)."""
 
     @staticmethod
     def forward(
@@ -83,7 +83,7 @@ class _Normalise(torch.autograd.Function):
         mean = x.sum(dims) / rows.clamp(min=1)
         deviation = (x - mean.view(shape)).square().sum(dims)
         parts = world.gather(torch.cat([mean, deviation, rows]))
-        means, deviations, counts = parts.split([channels, channels, 1], dim=1)
+        means, deviations, counts = torch.split(parts, [channels, channels, 1], dim=1)
         count = counts.sum()
         if count <= 1:
             raise ValueError(f"batch norm over {int(count)} value per channel, expected 2 or more")
@@ -157,7 +157,7 @@ def swap_layers(model: nn.Module, cut: Cut) -> dict[str, int]:
                 swapped[id(child)] = (
                     GlobalBatchNorm(child, cut)
                     if isinstance(child, _BatchNorm)
-                    else GlobalDropout(cast(nn.Dropout, child).p, names[id(child)], cut)
+                    else GlobalDropout(child.p, names[id(child)], cut)
                 )
             parent._modules[attribute] = swapped[id(child)].train(child.training)
     return dict(sorted(types.items()))

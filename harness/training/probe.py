@@ -38,8 +38,8 @@ def unused_parameters(model: nn.Module, image_shape: tuple[int, int, int], name:
             reasons.append("an image's logits depend on the other images of the batch, and not by batch norm")
     if reasons and not allow:
         raise ModelError(
-            f"model {name!r}: {'; '.join(reasons)}: its results would depend on the number of ranks; use nn.Dropout "
-            "and nn.BatchNorm, or say `allow_rank_dependent: true` in training, which the table then shows"
+            f"model {name!r}: {'; '.join(reasons)}: its results would depend on the number of ranks; use "
+            "nn.Dropout and nn.BatchNorm, or say `training.allow_rank_dependent: true`, which the table then shows"
         )
     return any(each.grad is None for each in probe.parameters() if each.requires_grad)
 

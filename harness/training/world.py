@@ -28,7 +28,7 @@ class World:
         return self.rank == 0
 
     def share(self, size: int) -> tuple[int, int]:
-        """Return the bounds of this rank's contiguous share of `size` samples; shares differ by one at most."""
+        """Return the bounds of this rank's share of `size` samples; shares differ by one at most."""
         return size * self.rank // self.world_size, size * (self.rank + 1) // self.world_size
 
     def sum_(self, tensor: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Fleet:
     local_rank: int
     world_size: int
     device: torch.device
-    store: dist.Store
+    store: dist.Store  # type: ignore[name-defined]
 
     @property
     def speaks(self) -> bool:
@@ -109,7 +109,7 @@ def pick_device(requested: str | None, local_rank: int, local_world_size: int) -
         return torch.device("cpu")
     if local_world_size > gpus:
         raise UsageError(
-            f"found {gpus} GPU{'s' * (gpus > 1)} for {local_world_size} ranks on this machine, expected one each; "
+            f"found {gpus} GPU{'s' * (gpus > 1)} for {local_world_size} ranks here, expected one each; "
             f"start {gpus} or fewer, or use --device cpu"
         )
     return torch.device("cuda", local_rank)
@@ -124,15 +124,17 @@ def join(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     start = f"{env.get('TORCHELASTIC_RUN_ID', '')}/{env.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     patience = datetime.timedelta(seconds=timeout_seconds)
-    store = dist.TCPStore(
+    store = dist.TCPStore(  # type: ignore[attr-defined]
         env["MASTER_ADDR"],
         int(env["MASTER_PORT"]),
         world_size,
         is_master=rank == 0 and env.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
         timeout=patience,
     )
-    own = dist.PrefixStore(f"harness/{start}", store)
-    generation = dist.PrefixStore(f"generation/{env.get('HARNESS_GENERATION', '0')}", own)
+    own = dist.PrefixStore(f"harness/{start}", store)  # type: ignore[attr-defined]
+    generation = dist.PrefixStore(  # type: ignore[attr-defined]
+        f"generation/{env.get('HARNESS_GENERATION', '0')}", own
+    )
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
         store=generation,

@@ -1,0 +1,92 @@
+"""Models as a user would write them, good and bad ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Shape = tuple[int, int, int]
+
+
+class _Net(nn.Module):
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(shape[1] * shape[2], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.linear(x.flatten(1))
+        return out
+
+
+class _WithUnused(_Net):
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__(shape, classes)
+        self.norm = nn.BatchNorm1d(classes)
+        self.spare = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(super().forward(x))
+        return out
+
+
+def with_unused_parameters(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net with a layer that its forward never uses."""
+    return _WithUnused(image_shape, num_classes)
+
+
+def plain(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a linear net."""
+    return _Net(image_shape, num_classes)
+
+
+class _FunctionalDropout(_Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.dropout(super().forward(x), 0.5, self.training)
+
+
+class _FunctionalNorm(_Net):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.batch_norm(super().forward(x), None, None, training=True)
+
+
+class _Noise(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + torch.rand_like(x)
+
+
+def functional_dropout(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net that draws its own dropout."""
+    return _FunctionalDropout(image_shape, num_classes)
+
+
+def functional_norm(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net that normalises over the batch by itself."""
+    return _FunctionalNorm(image_shape, num_classes)
+
+
+def noisy_layer(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net with a layer of noise."""
+    return nn.Sequential(_Noise(), _Net(image_shape, num_classes))
+
+
+def channel_dropout(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net with Dropout2d, which the harness does not swap."""
+    return nn.Sequential(nn.Dropout2d(0.5), _Net(image_shape, num_classes))
+
+
+def raises_on_rank_one(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net whose forward fails in rank 1, in its eighth call in train mode."""
+    return _RaisesOnRankOne(image_shape, num_classes)
+
+
+class _RaisesOnRankOne(_Net):
+    calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        import os
+
+        self.calls += self.training
+        if self.calls == 8 and os.environ.get("RANK") == "1":
+            raise ArithmeticError("a made-up failure in rank 1")
+        return super().forward(x)

@@ -1,0 +1,56 @@
+"""Run a function in several ranks that meet over gloo, as torchrun's workers do."""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from harness.training.world import World
+
+# The server loads torch once; each rank is then forked from it, before it has threads.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["torch", "torch.distributed", "harness.training.loop"])
+
+
+def run_ranks(world_size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """Call `function(world, *arguments)` in each of `world_size` ranks; return what they returned, by rank."""
+    with tempfile.TemporaryDirectory() as folder, _CONTEXT.Manager() as manager:
+        answers = manager.dict()
+        processes = [
+            _CONTEXT.Process(target=_rank, args=(rank, world_size, folder, answers, function, arguments))
+            for rank in range(world_size)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(120)
+            process.kill()
+        found = dict(answers)
+    errors = [text for kind, text in found.values() if kind == "error"]
+    assert len(found) == world_size, f"{world_size - len(found)} ranks did not answer: {errors}"
+    assert not errors, errors[0]
+    return [found[rank][1] for rank in range(world_size)]
+
+
+def _rank(
+    rank: int, world_size: int, folder: str, answers: Any, function: Callable[..., Any], arguments: Any
+) -> None:
+    try:
+        group = None
+        if world_size > 1:
+            store = f"file://{Path(folder) / 'store'}"
+            dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world_size)
+            group = dist.group.WORLD
+        answers[rank] = ("answer", function(World(rank, world_size, torch.device("cpu"), group), *arguments))
+    except Exception:
+        answers[rank] = ("error", traceback.format_exc())
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
