@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__, suite_file
-from harness.errors import HarnessError, UsageError, nearest
+from harness.errors import CrashError, HarnessError, UsageError, nearest
 from harness.store import Store
 from harness.suite import Suite
 
@@ -124,7 +124,7 @@ def _launch(request: runner.Request, nproc: int | None) -> None:  # type: ignore
         if request.remaining():
             try:
                 local.launch(sys.argv[1:], ranks)
-            except local.CrashError as error:
+            except CrashError as error:
                 crash = error
         code = _conclude(request)
     if crash:

@@ -5,7 +5,11 @@ HarnessError
 ├── SuiteError        mistakes in a suite, all of them at once
 ├── ModelError        a model that cannot be found, built or trained alike on every rank
 ├── DataError         a dataset that is missing, damaged or cannot be fetched
-└── StoreError        results that cannot be read or written
+├── StoreError        results that cannot be read or written
+└── RunError          a run that could not be finished
+    ├── LostRankError     a rank that gives no sign of life any more
+    ├── CrashError        a rank that ended by itself
+    └── InterruptedRunError   a signal that ended the run
 
 Each one's text stands on its own: where, what was found, what was expected, what to do. `exit_code` is
 what `harness` leaves with when the error reaches the command line.
@@ -14,6 +18,7 @@ what `harness` leaves with when the error reaches the command line.
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -47,6 +52,31 @@ class StoreError(HarnessError):
     """Results that cannot be read or written."""
 
     exit_code = 1
+
+
+class RunError(HarnessError):
+    """A run that could not be finished."""
+
+    exit_code = 1
+
+
+class LostRankError(RunError):
+    """A rank that gives no sign of life any more."""
+
+
+class CrashError(RunError):
+    """A rank that ended by itself, its message standing above."""
+
+
+class InterruptedRunError(RunError):
+    """A signal that ended the run; leaves with 128 + its number."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        name = signal.Signals(number).name
+        super().__init__(
+            f"interrupted by {name}: everything finished is saved; the same command goes on from here"
+        )
 
 
 def nearest(found: object, known: Iterable[str]) -> str:

@@ -16,16 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.console import Console, Event
-from harness.errors import HarnessError
+from harness.errors import LostRankError
 from harness.training.world import Fleet
 
 _INTERVAL_SECONDS = 0.2
-
-
-class LostRankError(HarnessError):
-    """A rank that gives no sign of life any more."""
-
-    exit_code = 1
 
 
 @dataclass

@@ -10,25 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.training.world import pick_device
-
-
-class CrashError(HarnessError):
-    """A worker that ended by itself, without a message of its own."""
-
-    exit_code = 1
-
-
-class InterruptedRunError(HarnessError):
-    """A signal that ended the run."""
-
-    def __init__(self, number: int) -> None:
-        self.exit_code = 128 + number
-        name = signal.Signals(number).name
-        super().__init__(
-            f"interrupted by {name}: everything finished is saved; the same command goes on from here"
-        )
 
 
 def ranks_here(requested: int | None, device: str | None) -> int:
@@ -63,7 +46,7 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # our message says it
+    logging.disable(logging.CRITICAL)  # in this process only: our own message says how it ended
     os.environ.update(worker_environment(os.environ, ranks))
     config = LaunchConfig(
         min_nodes=1,

@@ -39,7 +39,7 @@ def unused_parameters(model: nn.Module, image_shape: tuple[int, int, int], name:
     if reasons and not allow:
         raise ModelError(
             f"model {name!r}: {'; '.join(reasons)}: its results would depend on the number of ranks; use "
-            "nn.Dropout and nn.BatchNorm, or say `training.allow_rank_dependent: true`, which the table then shows"
+            "nn.Dropout and nn.BatchNorm, or allow it with `training.allow_rank_dependent: true`"
         )
     return any(each.grad is None for each in probe.parameters() if each.requires_grad)
 

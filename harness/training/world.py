@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from harness.errors import UsageError
+from harness.errors import LostRankError, UsageError
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,15 @@ class World:
         if self.world_size == 1:
             return model
         # Running statistics are those of the global batch, equal on all ranks: nothing to broadcast.
+        parameters = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+        newer = "forward_sync_buffers" in parameters
+        synced: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
         return nn.parallel.DistributedDataParallel(
             model,
             process_group=self.group,
-            broadcast_buffers=False,
             gradient_as_bucket_view=True,
             find_unused_parameters=find_unused_parameters,
+            **synced,
         )
 
 
@@ -135,13 +140,18 @@ def join(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     generation = dist.PrefixStore(  # type: ignore[attr-defined]
         f"generation/{env.get('HARNESS_GENERATION', '0')}", own
     )
-    dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        store=generation,
-        rank=rank,
-        world_size=world_size,
-        timeout=patience * 2,  # the pulse gives up first, and says more
-    )
+    try:
+        dist.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=generation,
+            rank=rank,
+            world_size=world_size,
+            timeout=patience * 2,  # the pulse gives up first, and says more
+        )
+    except dist.DistStoreError as error:
+        raise LostRankError(
+            f"not all {world_size} ranks came within {timeout_seconds:.0f} s: {error}"
+        ) from None
     return Fleet(rank, local_rank, world_size, device, own)
 
 

@@ -1,0 +1,74 @@
+"""The JSON Schema of a suite's YAML file, with which editors complete and check it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from harness import model
+from harness.settings import Training, model_settings
+from harness.suite_file import SuiteFile
+
+_REF = "#/$defs/{model}"
+
+
+def suite_schema() -> dict[str, Any]:
+    """Return the schema; what is merged from `common` and `extends` need not be complete by itself."""
+    schema = SuiteFile.model_json_schema(ref_template=_REF)
+    training = Training.model_json_schema(ref_template=_REF)
+    definitions = {**training.pop("$defs"), "Training": training}
+    definitions |= {name: model_settings(name).model_json_schema() for name in model.shipped()}
+    definitions["Model"] = {"anyOf": [*_references(model.shipped()), _user_model()]}
+    sections = {"model": {"$ref": "#/$defs/Model"}, "training": {"$ref": "#/$defs/Training"}}
+    definitions["Overrides"] = {
+        "type": ["object", "null"],
+        "additionalProperties": False,
+        "properties": {**sections, "matrix": _matrix()},
+    }
+    for definition in definitions.values():
+        definition.pop("required", None)
+        definition.pop("description", None)
+    for section in training["properties"].values():
+        _open_union(section)
+    properties = schema["properties"]
+    properties["common"] = {"type": "object", "additionalProperties": False, "properties": sections}
+    properties["experiments"]["additionalProperties"] = {"$ref": "#/$defs/Overrides"}
+    required = schema.pop("required")
+    schema["$defs"] = {**schema["$defs"], **definitions}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "required": ["suite"],
+        "anyOf": [{"required": ["extends"]}, {"required": required}],
+    }
+
+
+def suite_schema_text() -> str:
+    """Return the schema as the text that is shipped."""
+    return json.dumps(suite_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def _references(names: list[str]) -> list[dict[str, str]]:
+    return [{"$ref": f"#/$defs/{name}"} for name in names]
+
+
+def _user_model() -> dict[str, Any]:
+    name = {"type": "string", "pattern": "^[\\w.]+:\\w+$"}
+    return {"type": "object", "properties": {"name": name}, "required": ["name"]}
+
+
+def _matrix() -> dict[str, Any]:
+    values = {"type": "array", "minItems": 1}
+    return {
+        "type": "object",
+        "patternProperties": {r"^(model|training)\.": values},
+        "additionalProperties": False,
+    }
+
+
+def _open_union(section: dict[str, Any]) -> None:
+    """Let a section stand without the name that tells its kind: it may only change a setting of it."""
+    for part in [section, *section.get("anyOf", [])]:
+        part.pop("discriminator", None)
+        if "oneOf" in part:
+            part["anyOf"] = part.pop("oneOf")
