@@ -37,7 +37,7 @@ def _in_data(location: Iterable[str | int], data: Any) -> KeyPath:
         is_index = isinstance(data, list) and isinstance(part, int) and part < len(data)
         if is_key or is_index:
             path.append(part)
-            data = data.get(part) if isinstance(data, Mapping) else data[part]  # type: ignore[index]
+            data = data.get(part) if isinstance(data, Mapping) else data[part]
     return tuple(path)
 
 

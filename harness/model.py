@@ -93,8 +93,8 @@ def _user_callable(name: str) -> Callable[..., nn.Module]:
         module = importlib.import_module(module_name)
     except Exception as error:
         raise ModelError(
-            f"model {name!r}: the module {module_name!r} cannot be imported: {type(error).__name__}: {error}; "
-            f"expected it installed or in the current folder {Path.cwd()}"
+            f"model {name!r}: the module {module_name!r} cannot be imported: {type(error).__name__}: "
+            f"{error}; expected it installed or in the current folder {Path.cwd()}"
         ) from error
     builder = getattr(module, attribute, None)
     if not callable(builder):

@@ -67,7 +67,7 @@ class Published(Strict):
             for key, values in figures:
                 if values is not None and len(values) not in (1, self.runs):
                     raise ValueError(
-                        f"{len(values)} values in experiments.{name}.{key}, expected 1 or {self.runs} (`runs`)"
+                        f"{len(values)} values of experiments.{name}.{key}, expected 1 or {self.runs} as `runs`"
                     )
         return self
 
@@ -115,7 +115,7 @@ class Suite(Strict):
     experiments: dict[ExperimentName, ExperimentSettings]
     published: Published | None = None
     table: Table = Table()
-    changed: dict[str, Any] = {}
+    changed: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def folder(self) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +13,12 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from harness import model, yaml_file
 from harness.errors import SuiteError, UsageError, nearest
 from harness.mistakes import explain
+from harness.overrides import expand, merged, with_leaf
 from harness.settings import DatasetSettings, Strict, model_settings
 from harness.suite import ExperimentName, ExperimentSettings, Published, Seeds, Suite, SuiteName, Table
 from harness.yaml_file import Document, KeyPath, dotted
 
 M = TypeVar("M", bound=BaseModel)
-
-# Such a section starts anew under another name: the settings of one optimizer are not those of another.
-_NAMED_SECTIONS = ("model", "optimizer", "scheduler")
 
 Overrides = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 
@@ -35,7 +31,7 @@ class SuiteFile(Strict):
     title: str
     dataset: DatasetSettings
     seeds: Seeds
-    common: Overrides = {}
+    common: Overrides = Field(default_factory=dict)
     experiments: Annotated[dict[ExperimentName, Overrides], Field(min_length=1)]
     published: Published | None = None
     table: Table = Table()
@@ -139,32 +135,14 @@ def _extended(path: Path, above: tuple[Path, ...]) -> Document:
         raise SuiteError([f"{place}: found {base_name!r}, but there is no file {base_path}"])
     base = _extended(base_path, chain)
     own = {key: value for key, value in document.data.items() if key != "extends"}
-    return Document(_merged(base.data, own), {**base.places, **document.places})
-
-
-def _merged(base: Any, top: Any, key: str | None = None) -> Any:
-    if not (isinstance(base, dict) and isinstance(top, dict)):
-        return top
-    if key in _NAMED_SECTIONS and "name" in top and top["name"] != base.get("name"):
-        return top
-    merged = dict(base)
-    for name, value in top.items():
-        merged[name] = _merged(base[name], value, name) if name in base else value
-    return merged
+    return Document(merged(base.data, own), {**base.places, **document.places})
 
 
 def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any:
     for each in assignments:
         if each.path[0] == section:
-            data = _with_leaf(data, each.path[1:], each.value)
+            data = with_leaf(data, each.path[1:], each.value)
     return data
-
-
-def _with_leaf(data: Any, path: Sequence[str], value: Any) -> Any:
-    if not path:
-        return value
-    mapping = data if isinstance(data, dict) else {}
-    return {**mapping, path[0]: _with_leaf(mapping.get(path[0]), path[1:], value)}
 
 
 def _experiments(
@@ -180,9 +158,9 @@ def _experiments(
         matrix = own.pop("matrix", {})
         layers: list[KeyPath] = [("common",), ("experiments", origin)]
         for name, leaves in _expanded(origin, matrix, checker):
-            settings = _merged(common, own)
+            settings = merged(common, own)
             for path, value in leaves.items():
-                settings = _with_leaf(settings, path, value)
+                settings = with_leaf(settings, path, value)
             for section in ("model", "training"):
                 if section in settings or any(each.path[0] == section for each in assignments):
                     settings[section] = _assigned(settings.get(section), section, assignments)
@@ -208,19 +186,8 @@ def _expanded(
         if not (isinstance(values, list) and values):
             checker.add((*at, key), f"found {values!r}, expected a list of values", [()])
             good = False
-    if not good:
-        return
-    labels = [key.rsplit(".", 1)[1] for key in matrix]
-    if len(set(labels)) < len(labels):
-        labels = list(matrix)
-    for values in itertools.product(*matrix.values()):
-        parts = [f"{label}={_slug(value)}" for label, value in zip(labels, values, strict=True)]
-        name = "-".join([origin, ",".join(parts)]) if parts else origin
-        yield name, {tuple(key.split(".")): value for key, value in zip(matrix, values, strict=True)}
-
-
-def _slug(value: Any) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", str(value)).strip("-")
+    if good:
+        yield from expand(origin, matrix)
 
 
 def _check_model(data: Any, layers: Sequence[KeyPath], checker: _Checker) -> dict[str, Any] | None:

@@ -78,7 +78,7 @@ class _Reader:
         if trap is not None:
             return self._mistake(node, path, trap)
         try:
-            value = yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+            value = yaml.SafeLoader("").construct_object(node)
         except (yaml.YAMLError, ValueError):
             value = node
         if not isinstance(value, str | int | float | None):
@@ -104,8 +104,8 @@ def _trap(node: yaml.ScalarNode) -> str | None:
         better = f"{float(mantissa)}e{exponent[0]}{int(exponent[1:])}"
         return f"found {text}, which YAML 1.1 reads as text; write {better} or {float(text)!r}"
     if tag == "bool" and text.lower() not in ("true", "false"):
-        meant = yaml.SafeLoader.bool_values[text.lower()]
-        return f"found {text}, which YAML 1.1 reads as {str(meant).lower()}; write {str(meant).lower()} or '{text}'"
+        meant = str(yaml.SafeLoader.bool_values[text.lower()]).lower()
+        return f"found {text}, which YAML 1.1 reads as {meant}; write {meant} or '{text}'"
     if tag == "int" and _OCTAL.fullmatch(text):
         return f"found {text}, which YAML 1.1 reads in base 8; write {text.lstrip('0') or '0'} or '{text}'"
     if tag in ("int", "float") and _SEXAGESIMAL.fullmatch(text):

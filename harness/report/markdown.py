@@ -163,7 +163,8 @@ def _source(suite: Suite, rows: Sequence[Row]) -> list[str]:
         torch = sorted({record.versions.torch for record in records})
         commits = sorted({_short(record.versions.commit) for record in records})
         lines.append(
-            f"Made from {len(records)} record{'s' * (len(records) > 1)}: {', '.join(devices)}; torch {', '.join(torch)}; "
+            f"Made from {len(records)} record{'s' * (len(records) > 1)}: {', '.join(devices)}; "
+            f"torch {', '.join(torch)}; "
             f"commit {', '.join(commits)}."
         )
     return [line + "\\" for line in lines[:-1]] + lines[-1:]

@@ -1,0 +1,46 @@
+"""Settings laid over other settings: deep merge, single leaves, and a matrix of them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+# Such a section starts anew under another name: the settings of one optimizer are not those of another.
+_NAMED_SECTIONS = ("model", "optimizer", "scheduler")
+
+
+def merged(base: Any, top: Any, key: str | None = None) -> Any:
+    """Lay `top` over `base`: mappings merge, everything else replaces."""
+    if not (isinstance(base, dict) and isinstance(top, dict)):
+        return top
+    if key in _NAMED_SECTIONS and "name" in top and top["name"] != base.get("name"):
+        return top
+    both = dict(base)
+    for name, value in top.items():
+        both[name] = merged(base[name], value, name) if name in base else value
+    return both
+
+
+def with_leaf(data: Any, path: Sequence[str], value: Any) -> Any:
+    """Return `data` with one value set at a key path."""
+    if not path:
+        return value
+    mapping = data if isinstance(data, dict) else {}
+    return {**mapping, path[0]: with_leaf(mapping.get(path[0]), path[1:], value)}
+
+
+def expand(origin: str, matrix: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[tuple[str, ...], Any]]]:
+    """Yield a name and the leaves to set for every combination of a matrix's values."""
+    labels = [key.rsplit(".", 1)[1] for key in matrix]
+    if len(set(labels)) < len(labels):
+        labels = list(matrix)
+    for values in itertools.product(*matrix.values()):
+        parts = [f"{label}={_slug(value)}" for label, value in zip(labels, values, strict=True)]
+        name = "-".join([origin, ",".join(parts)]) if parts else origin
+        yield name, {tuple(key.split(".")): value for key, value in zip(matrix, values, strict=True)}
+
+
+def _slug(value: Any) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", str(value)).strip("-")
