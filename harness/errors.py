@@ -81,7 +81,7 @@ class InterruptedRunError(RunError):
 
 def nearest(found: object, known: Iterable[str]) -> str:
     """Say which of `known` is closest to `found`, then all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(str(found), names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}known: {', '.join(names)}"
+    names = {name.casefold(): name for name in sorted(known)}
+    close = difflib.get_close_matches(str(found).casefold(), names, n=1, cutoff=0.5)
+    hint = f"did you mean {names[close[0]]!r}? " if close else ""
+    return f"{hint}known: {', '.join(names.values()) or 'none'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
@@ -13,27 +14,27 @@ from harness.yaml_file import KeyPath
 
 _PHRASES = {
     "Input should be ": "",
+    "a valid integer": "a whole number",
     "a valid ": "a ",
     "String should match pattern": "text that matches",
     "List should have": "a list with",
     "Dictionary should have": "a mapping with",
-    " after validation, not 0": "",
 }
 
 
 def explain(error: ValidationError, cls: type[BaseModel], data: Any) -> Iterator[tuple[KeyPath, str]]:
     """Yield the key path in `data` and the text of each mistake found when `data` was read as a `cls`."""
     for details in error.errors():
-        path = _in_data(details["loc"], data)
+        path = _in_data(details["loc"], data, is_missing=details["type"] == "missing")
         yield path, _text(details, path, cls)
 
 
-def _in_data(location: Iterable[str | int], data: Any) -> KeyPath:
+def _in_data(location: Iterable[str | int], data: Any, *, is_missing: bool) -> KeyPath:
     """Drop from pydantic's location the parts that are names of union members, not keys of `data`."""
     parts = list(location)
     path: list[str | int] = []
     for index, part in enumerate(parts):
-        is_key = isinstance(data, Mapping) and (part in data or index == len(parts) - 1)
+        is_key = isinstance(data, Mapping) and (part in data or (is_missing and index == len(parts) - 1))
         is_index = isinstance(data, list) and isinstance(part, int) and part < len(data)
         if is_key or is_index:
             path.append(part)
@@ -64,7 +65,7 @@ def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
 def _expected(message: str) -> str:
     for theirs, ours in _PHRASES.items():
         message = message.replace(theirs, ours)
-    return message
+    return re.sub(r" after validation, not \d+$", "", message)
 
 
 def _known_keys(cls: type[BaseModel], location: Iterable[str | int]) -> list[str]:

@@ -67,7 +67,7 @@ class Published(Strict):
             for key, values in figures:
                 if values is not None and len(values) not in (1, self.runs):
                     raise ValueError(
-                        f"{len(values)} values of experiments.{name}.{key}, expected 1 or {self.runs} as `runs`"
+                        f"{len(values)} values of {name}.{key}, expected 1 or {self.runs} as `runs`"
                     )
         return self
 

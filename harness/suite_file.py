@@ -56,7 +56,11 @@ class Assignment:
             raise UsageError(
                 f"--set {text}: unknown {path[0]!r}; {nearest(path[0], ('dataset', 'model', 'training'))}"
             )
-        return cls(path, yaml_file.parse(value, f"--set {text}")[0], text)
+        try:
+            return cls(path, yaml_file.parse(value, "value")[0], text)
+        except SuiteError as error:
+            reasons = (mistake.removeprefix("value:1: (top): ") for mistake in error.mistakes)
+            raise UsageError(f"--set {text}: {'; '.join(reasons)}") from None
 
 
 @dataclass

@@ -20,7 +20,7 @@ _CONTEXT.set_forkserver_preload(["torch", "torch.distributed", "harness.training
 
 
 def run_ranks(world_size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Call `function(world, *arguments)` in each of `world_size` ranks; return what they returned, by rank."""
+    """Call `function(world, *arguments)` in so many ranks; return what they returned, by rank."""
     with tempfile.TemporaryDirectory() as folder, _CONTEXT.Manager() as manager:
         answers = manager.dict()
         processes = [
