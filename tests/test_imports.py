@@ -1,0 +1,91 @@
+"""The order of imports, and what may be loaded at all."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# From the bottom up: a module may import from lower lines only, and within its own package.
+LAYERS = [
+    {"errors"},
+    {"yaml_file", "model"},
+    {"settings", "overrides"},
+    {"mistakes", "suite"},
+    {"suite_file"},
+    {"record", "stats", "schema"},
+    {"store", "data", "provenance"},
+    {"training", "console"},
+    {"pulse", "plan", "report"},
+    {"launch", "runner"},
+    {"cli"},
+    {"__main__"},
+]
+LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the harness modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "harness":
+            found |= {alias.name for alias in node.names if alias.name != "__version__"}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("harness."):
+            found.add((node.module or "").split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("harness.")}
+    return found
+
+
+def test_imports_go_down_only() -> None:
+    for path in sorted((ROOT / "harness").rglob("*.py")):
+        name = path.relative_to(ROOT / "harness").with_suffix("").parts[0]
+        if name == "__init__":
+            assert not imported(path)
+            continue
+        for other in imported(path) - {name}:
+            assert LEVELS[other] < LEVELS[name], f"{path.relative_to(ROOT)} imports harness.{other}"
+
+
+def test_torch_distributed_is_used_in_one_module() -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("harness", "models")
+        for path in (ROOT / folder).rglob("*.py")
+        if "torch.distributed"
+        in path.read_text(encoding="utf-8")
+        .replace("torch.distributed.elastic", "")
+        .replace("torch.distributed.launcher", "")
+    }
+    assert users == {"harness/training/world.py"}
+
+
+def test_models_import_nothing_of_the_harness() -> None:
+    assert not any("harness" in path.read_text(encoding="utf-8") for path in (ROOT / "models").glob("*.py"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["plan", "suites/final.yaml", "--results", "none"],
+        ["status", "--results", "results"],
+        ["report", "--results", "results"],
+        ["schema"],
+    ],
+)
+def test_what_trains_nothing_loads_no_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom harness import cli\nsys.argv[1:] = " + repr(arguments) + "\n"
+        "try:\n    cli.main()\nexcept SystemExit as left:\n    code = left.code\n"
+        "assert 'torch' not in sys.modules and 'scipy' not in sys.modules, 'heavy'\n"
+        "sys.exit(code)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode in (0, 1), run.stderr
+    assert "heavy" not in run.stderr
