@@ -5,16 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from harness import __version__, suite_file
-from harness.errors import CrashError, HarnessError, UsageError, nearest
+from harness import __version__
+from harness.arguments import (
+    Changes,
+    DataDir,
+    Device,
+    PlacementChoice,
+    Results,
+    SuiteNames,
+    Suites,
+    chosen_seeds,
+    known_experiments,
+    load,
+    resolved,
+)
+from harness.errors import CrashError, HarnessError, UsageError
 from harness.store import Store
-from harness.suite import Suite
+
+if TYPE_CHECKING:
+    from harness.request import Request
 
 app = typer.Typer(
     help="Train a report's experiments from several seeds, keep a record of each, and write its tables.",
@@ -25,36 +39,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class Device(StrEnum):
-    """Where to train."""
-
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class PlacementChoice(StrEnum):
-    """How trials meet ranks."""
-
-    auto = "auto"
-    ddp = "ddp"
-    spread = "spread"
-
-
-Suites = Annotated[list[Path], typer.Argument(help="Suites: YAML files.", show_default=False)]
-SuiteNames = Annotated[
-    list[str] | None,
-    typer.Argument(help="Suites: YAML files, or names of folders with results. Default: all results."),
-]
-Changes = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all experiments; repeatable."),
-]
-Results = Annotated[Path, typer.Option("--results", help="The folder of records and tables.")]
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="A folder with the official files of datasets.")
-]
 
 
 @app.command()
@@ -90,13 +74,13 @@ def run(
     ] = False,
 ) -> None:
     """Train what the suites lack, then write and print their tables."""
-    from harness import runner
+    from harness.request import Request
 
-    loaded = [_load(path, changes) for path in suites]
-    request = runner.Request(
+    loaded = [load(path, changes) for path in suites]
+    request = Request(
         suites=loaded,
-        only=_known("--only", only or [], [name for suite in loaded for name in suite.experiments]),
-        seeds=_seeds(seeds, loaded),
+        only=known_experiments(only or [], loaded),
+        seeds=chosen_seeds(seeds, loaded),
         results=results,
         data_dir=data_dir,
         device=device.value if device else None,
@@ -111,15 +95,15 @@ def run(
         _launch(request, nproc)
 
 
-def _launch(request: runner.Request, nproc: int | None) -> None:  # type: ignore[name-defined]  # noqa: F821
-    from harness import runner
+def _launch(request: Request, nproc: int | None) -> None:
     from harness.launch import local
+    from harness.request import check
 
     ranks = local.ranks_here(nproc, request.device)
     with request.store.lock([suite.folder for suite in request.suites]):
         for suite in request.suites:
             request.store.save_suite(suite)
-        runner.check(request, os.environ)
+        check(request, os.environ)
         crash: HarnessError | None = None
         if request.remaining():
             try:
@@ -132,14 +116,16 @@ def _launch(request: runner.Request, nproc: int | None) -> None:  # type: ignore
     raise typer.Exit(code)
 
 
-def _work(request: runner.Request, nproc: int | None) -> None:  # type: ignore[name-defined]  # noqa: F821
+def _work(request: Request, nproc: int | None) -> None:
     """Be one of torchrun's workers."""
     import contextlib
 
     from harness import runner
+    from harness.request import check
     from harness.training import world
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     rank, launched = int(os.environ["RANK"]), "HARNESS_LAUNCHED" in os.environ
     if nproc is not None and not launched:
         raise UsageError(
@@ -151,7 +137,7 @@ def _work(request: runner.Request, nproc: int | None) -> None:  # type: ignore[n
             for suite in request.suites:
                 request.store.save_suite(suite)
         if not launched:
-            runner.check(request, os.environ)
+            check(request, os.environ)
         fleet = world.join(os.environ, request.device, request.timeout_seconds)
         runner.work(request, fleet, os.environ)
         world.leave()
@@ -161,7 +147,7 @@ def _work(request: runner.Request, nproc: int | None) -> None:  # type: ignore[n
             raise typer.Exit(0 if restarts else code)  # torchrun would start a finished suite again
 
 
-def _conclude(request: runner.Request) -> int:  # type: ignore[name-defined]  # noqa: F821
+def _conclude(request: Request) -> int:
     """Write and print the tables; return the exit code that the records call for."""
     from harness import report
 
@@ -170,7 +156,8 @@ def _conclude(request: runner.Request) -> int:  # type: ignore[name-defined]  # 
         path, unreadable = report.write(request.store, suite.folder)
         print(f"\n{path.read_text(encoding='utf-8')}\n({path})")  # noqa: T201
         for message in unreadable:
-            print(message, file=sys.stderr)  # noqa: T201
+            print(f"{message}; remove it to have it trained again", file=sys.stderr)  # noqa: T201
+            code = 1
     if any(request.store.find(trial).state != "done" for trial in request.trials()):
         code = 1
     return code
@@ -183,7 +170,7 @@ def plan(suites: Suites, changes: Changes = None, results: Results = Path("resul
 
     store = Store(results)
     for path in suites:
-        suite = _load(path, changes)
+        suite = load(path, changes)
         print(plans.plan_text(suite, plans.plan(store, suite)))  # noqa: T201
 
 
@@ -193,7 +180,7 @@ def status(suites: SuiteNames = None, changes: Changes = None, results: Results 
     from harness import plan as plans
 
     store = Store(results)
-    states = [plans.status(store, suite) for suite in _resolved(store, suites, changes)]
+    states = [plans.status(store, suite) for suite in resolved(store, suites, changes)]
     print(plans.status_text(states))  # noqa: T201
     raise typer.Exit(int(any(state.is_troubled for state in states)))
 
@@ -205,7 +192,7 @@ def report(suites: SuiteNames = None, changes: Changes = None, results: Results 
 
     store = Store(results)
     unreadable: list[str] = []
-    for suite in _resolved(store, suites, changes):
+    for suite in resolved(store, suites, changes):
         path, messages = reports.write(store, suite.folder)
         unreadable += messages
         print(path)  # noqa: T201
@@ -230,50 +217,6 @@ def fetch_data(name: Annotated[str, typer.Argument(help="A dataset.")], data_dir
     found = data.load(name, None, data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
     train, test = len(found.train.labels), len(found.test.labels)
     print(f"{name}: {train:,} + {test:,} images of {found.image_shape}, digest {found.digest[:16]}")  # noqa: T201
-
-
-def _load(path: Path, changes: list[str] | None) -> Suite:
-    return suite_file.load(path, [suite_file.Assignment.parse(text) for text in changes or []])
-
-
-def _resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
-    """Return the suites as their results have them; a YAML file stands for the folder of its results."""
-    if not store.root.is_dir():
-        raise UsageError(
-            f"{store.root}: there is no such folder of results; run a suite first, or give --results"
-        )
-    if changes and not names:
-        raise UsageError("--set: expected the YAML file of a suite beside it")
-    folders: list[str] = []
-    for name in names or store.folders():
-        if name.endswith((".yaml", ".yml")):
-            folders.append(_load(Path(name), changes).folder)
-        elif changes:
-            raise UsageError(f"--set: found {name!r}, expected the YAML file of a suite beside it")
-        else:
-            folders.append(name)
-    return [store.load_suite(folder) for folder in folders]
-
-
-def _known(option: str, found: list[str], known: list[str]) -> list[str]:
-    for name in found:
-        if name not in known:
-            raise UsageError(f"{option} {name}: no such experiment; {nearest(name, known)}")
-    return found
-
-
-def _seeds(text: str | None, suites: list[Suite]) -> list[int]:
-    if text is None:
-        return []
-    known = sorted({seed for suite in suites for seed in suite.seeds})
-    chosen = []
-    for part in text.split(","):
-        if not part.strip().isdecimal() or int(part) not in known:
-            raise UsageError(
-                f"--seeds {text}: found {part.strip()!r}, expected some of {known}, such as --seeds 1,2"
-            )
-        chosen.append(int(part))
-    return chosen
 
 
 def _leave(error: HarnessError) -> NoReturn:

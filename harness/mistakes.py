@@ -1,16 +1,20 @@
-"""What pydantic found wrong, as lines for people: key, found, expected, nearest known key."""
+"""Mistakes of a suite as lines for people: file, line, key, found, expected, nearest known key."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import nearest
-from harness.yaml_file import KeyPath
+from harness.overrides import Assignment
+from harness.yaml_file import Document, KeyPath, dotted
+
+M = TypeVar("M", bound=BaseModel)
 
 _PHRASES = {
     "Input should be ": "",
@@ -20,6 +24,41 @@ _PHRASES = {
     "List should have": "a list with",
     "Dictionary should have": "a mapping with",
 }
+
+
+@dataclass
+class Checker:
+    """Collects the mistakes of one suite, each once, with its place."""
+
+    document: Document
+    assignments: Sequence[Assignment]
+    mistakes: list[str] = field(default_factory=list)
+
+    def check(self, cls: type[M], data: Any, layers: Sequence[KeyPath], at: KeyPath = ()) -> M | None:
+        """Read `data` as a `cls`; it stands at `at` in each of `layers`, the later winning."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            for path, text in explain(error, cls, data):
+                self.add((*at, *path), text, layers)
+        return None
+
+    def add(self, path: KeyPath, text: str, layers: Sequence[KeyPath]) -> None:
+        """Note a mistake at a key path."""
+        line = f"{self._where(path, layers)}: {text}"
+        if line not in self.mistakes:
+            self.mistakes.append(line)
+
+    def _where(self, path: KeyPath, layers: Sequence[KeyPath]) -> str:
+        for length in range(len(path), -1, -1):
+            prefix = path[:length]
+            for assignment in reversed(self.assignments):
+                if prefix and assignment.path == prefix:
+                    return f"--set {assignment.text}: {dotted(path)}"
+            for layer in reversed(layers):
+                if (*layer, *prefix) in self.document.places and (prefix or layer == layers[-1]):
+                    return f"{self.document.places[(*layer, *prefix)]}: {dotted((*layer, *path))}"
+        return f"{self.document.places[()]}: {dotted(path)}"
 
 
 def explain(error: ValidationError, cls: type[BaseModel], data: Any) -> Iterator[tuple[KeyPath, str]]:

@@ -1,14 +1,44 @@
-"""Settings laid over other settings: deep merge, single leaves, and a matrix of them."""
+"""Settings laid over other settings: deep merge, single leaves, a matrix of them, and `--set`."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from harness import yaml_file
+from harness.errors import SuiteError, UsageError, nearest
 
 # Such a section starts anew under another name: the settings of one optimizer are not those of another.
 _NAMED_SECTIONS = ("model", "optimizer", "scheduler")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One `--set key=value`."""
+
+    path: tuple[str, ...]
+    value: Any
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Assignment:
+        """Read `training.epochs=2`; raise UsageError where it is something else."""
+        key, equals, value = text.partition("=")
+        path = tuple(key.split("."))
+        if not equals or len(path) < 2 or not all(path):
+            raise UsageError(f"--set {text}: expected KEY=VALUE such as training.epochs=2")
+        if path[0] not in ("dataset", "model", "training"):
+            raise UsageError(
+                f"--set {text}: unknown {path[0]!r}; {nearest(path[0], ('dataset', 'model', 'training'))}"
+            )
+        try:
+            return cls(path, yaml_file.parse(value, "value")[0], text)
+        except SuiteError as error:
+            reasons = (mistake.removeprefix("value:1: (top): ") for mistake in error.mistakes)
+            raise UsageError(f"--set {text}: {'; '.join(reasons)}") from None
 
 
 def merged(base: Any, top: Any, key: str | None = None) -> Any:

@@ -18,6 +18,7 @@ Figure = Annotated[
     PlainSerializer(lambda value: value if math.isfinite(value) else None),
 ]
 Status = Literal["done", "failed", "diverged"]
+Placement = Literal["ddp", "spread"]
 
 
 class Epoch(Strict):
@@ -45,7 +46,7 @@ class Attempt(Strict):
 class Hardware(Strict):
     """Say on what a trial ran; a part of no digest."""
 
-    placement: Literal["ddp", "spread"]
+    placement: Placement
     engine: str
     world_size: int
     threads: int

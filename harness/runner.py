@@ -1,92 +1,27 @@
-"""A suite inside a torchrun world: which trial next, train it, agree on how it ended, save its record."""
+"""A suite inside a torchrun world: which trial next, train it, agree on how it ended."""
 
 from __future__ import annotations
 
 import json
 import math
-import statistics
 import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
 
-import torch
-
-from harness import data, model, provenance
+from harness import model, provenance
 from harness.console import console_for
-from harness.data import Dataset
 from harness.errors import HarnessError
+from harness.ledger import Ledger
 from harness.plan import choose_placement, longest_first
 from harness.pulse import Pulse
-from harness.record import Attempt, Epoch, Hardware, Record, Versions
-from harness.store import Store
-from harness.suite import Suite, Trial
-from harness.training import checkpoint
+from harness.record import Epoch, Placement
+from harness.request import Request, load_data
+from harness.suite import Trial
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.loop import DTYPES, Outcome, Watcher, initialised, train
-from harness.training.probe import unused_parameters
+from harness.training.loop import DTYPES, Watcher, train
 from harness.training.world import Fleet, World
-
-Placement = Literal["ddp", "spread"]
-
-
-@dataclass(frozen=True)
-class Request:
-    """What `harness run` was asked for."""
-
-    suites: Sequence[Suite]
-    only: Sequence[str] = ()
-    seeds: Sequence[int] = ()
-    results: Path = Path("results")
-    data_dir: Path | None = None
-    device: str | None = None
-    placement: Literal["auto", "ddp", "spread"] = "auto"
-    timeout_seconds: float = 600.0
-    retry_diverged: bool = False
-    save_model: bool = False
-
-    @property
-    def store(self) -> Store:
-        """Return where the records are."""
-        return Store(self.results)
-
-    def trials(self) -> list[Trial]:
-        """List the trials that were asked for, done or not."""
-        return [
-            trial
-            for suite in self.suites
-            for trial in suite.trials()
-            if (not self.only or trial.experiment in self.only)
-            and (not self.seeds or trial.seed in self.seeds)
-        ]
-
-    def remaining(self) -> list[Trial]:
-        """List those of them that are to be trained."""
-        skipped = {"done"} if self.retry_diverged else {"done", "diverged"}
-        return [trial for trial in self.trials() if self.store.find(trial).state not in skipped]
-
-
-def check(request: Request, env: Mapping[str, str]) -> None:
-    """Fetch the data and build and probe every model; raise HarnessError where a trial could not start."""
-    probed: set[str] = set()
-    for trial in request.remaining():
-        settings = trial.settings
-        dataset = load_data(request, trial, env)
-        key = json.dumps([settings.model, settings.dataset.model_dump()], sort_keys=True)
-        if key not in probed:
-            probed.add(key)
-            built = initialised(settings, trial.seed, dataset.image_shape, dataset.num_classes)
-            allow = settings.training.allow_rank_dependent
-            unused_parameters(built, dataset.image_shape, str(settings.model["name"]), allow=allow)
-
-
-def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:
-    """Load the trial's dataset, fetched and resized where that was not done before."""
-    name, resize = trial.settings.dataset.name, trial.settings.dataset.resize
-    return data.load(name, resize, request.data_dir, env, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
 
 
 def work(request: Request, fleet: Fleet, env: Mapping[str, str]) -> None:
@@ -107,15 +42,16 @@ class _Worker:
     env: Mapping[str, str]
     pulse: Pulse = field(init=False)
     residents: dict[str, tuple[ResidentDataset, str]] = field(default_factory=dict)
-    started_at: str = ""
+    started_at: str = field(default_factory=provenance.now)
     trials: dict[str, Trial] = field(init=False)
-    versions: Versions = field(init=False)
+    ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
         self.trials = {_key(trial): trial for trial in self.request.trials()}
         names = {str(trial.settings.model["name"]) for trial in self.trials.values()}
         sources = [model.source_file(name) for name in sorted(names) if model.is_callable_path(name)]
-        self.versions = provenance.versions([path for path in sources if path])
+        versions = provenance.versions([path for path in sources if path])
+        self.ledger = Ledger(self.request.store, self.fleet, versions, self.request.save_model)
 
     def run(self) -> None:
         generation = self.env.get("HARNESS_GENERATION", "0")
@@ -169,7 +105,10 @@ class _Worker:
                 threading.Event().wait()  # the pulse starts all ranks again
         else:
             if ranks.owns:
-                self._save(trial, outcome, ranks, placement, data_digest)
+                size = len(resident.train)
+                self.ledger.enter(trial, outcome, placement, self.started_at, size, data_digest)
+                accuracy = f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %"
+                self._tell_end(trial, f"{outcome.status}, {accuracy}")
         finally:
             self.pulse.end()
 
@@ -197,48 +136,13 @@ class _Worker:
 
         return Watcher(lambda step, loss: position.move(), position.move, on_epoch)
 
-    def _save(
-        self, trial: Trial, outcome: Outcome, ranks: World, placement: Placement, data_digest: str
-    ) -> None:
-        store = self.request.store
-        speeds = [len(self._resident(trial)[0].train) / epoch.train_seconds for epoch in outcome.epochs]
-        ended_at = provenance.now()
-        attempts = self._attempts(trial)
-        if outcome.status == "diverged":
-            text = f"NaN or infinity in epoch {len(outcome.epochs)}"
-            attempts.append(
-                Attempt(started_at=self.started_at, ended_at=ended_at, status="diverged", error=text)
-            )
-        record = self._record(trial, placement, ended_at, attempts).model_copy(
-            update={
-                "status": outcome.status,
-                "epochs": outcome.epochs,
-                "parameters": outcome.parameters,
-                "replaced_layers": outcome.replaced_layers,
-                "samples_per_second": statistics.median(speeds[1:]) if speeds[1:] else None,
-                "first_epoch_samples_per_second": speeds[0],
-                "peak_memory_gib": outcome.peak_memory_gib,
-                "data_digest": data_digest,
-            }
-        )
-        if self.request.save_model:
-            checkpoint.save_weights(store.weights_path(trial), outcome.model)
-        store.save(trial, record)
-        store.checkpoint_path(trial).unlink(missing_ok=True)
-        self._tell_end(trial, outcome.status, f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %")
-
     def _failed(self, trial: Trial, error: str, placement: Placement) -> None:
         """Record a failure, once however many ranks report it, and let all ranks know."""
         key = f"failed/{_key(trial)}"
         if self.fleet.count(f"{key}/reports") > 1 or self.request.store.find(trial).state == "done":
             return
-        ended_at = provenance.now()
-        attempt = Attempt(
-            started_at=self.started_at or ended_at, ended_at=ended_at, status="failed", error=error
-        )
-        record = self._record(trial, placement, ended_at, [*self._attempts(trial), attempt])
-        self.request.store.save(trial, record)
-        self._tell_end(trial, "failed", error.strip().splitlines()[-1])
+        self.ledger.enter_failure(trial, error, placement, self.started_at)
+        self._tell_end(trial, f"failed, {error.strip().splitlines()[-1]}")
         self.fleet.put(key, error)
 
     def stalled(self, key: str, error: str) -> None:
@@ -246,44 +150,9 @@ class _Worker:
         together = self.pulse.position.together and self.pulse.position.trial == key
         self._failed(self.trials[key], error, "ddp" if together else "spread")
 
-    def _attempts(self, trial: Trial) -> list[Attempt]:
-        earlier = self.request.store.find(trial).record
-        return list(earlier.attempts) if earlier else []
-
-    def _record(self, trial: Trial, placement: Placement, ended_at: str, attempts: list[Attempt]) -> Record:
-        """Return the record of a trial that found nothing yet."""
-        ranks = self.fleet.world_size if placement == "ddp" else 1
-        return Record(
-            suite=trial.folder,
-            experiment=trial.experiment,
-            seed=trial.seed,
-            digest=trial.digest,
-            status="failed",
-            settings=trial.settings.model_dump(),
-            epochs=[],
-            parameters=None,
-            replaced_layers={},
-            samples_per_second=None,
-            first_epoch_samples_per_second=None,
-            peak_memory_gib=None,
-            data_digest="",
-            hardware=Hardware(
-                placement=placement,
-                engine="eager",
-                world_size=ranks,
-                threads=torch.get_num_threads(),
-                devices=[provenance.device_name(self.fleet.device)] * ranks,
-                host=provenance.host(),
-            ),
-            versions=self.versions,
-            started_at=self.started_at or ended_at,
-            ended_at=ended_at,
-            attempts=attempts,
-        )
-
-    def _tell_end(self, trial: Trial, status: str, text: str) -> None:
+    def _tell_end(self, trial: Trial, text: str) -> None:
         key = _key(trial)
-        self.pulse.tell({"kind": "end", "trial": key, "text": f"{key}: {status}, {text}"})
+        self.pulse.tell({"kind": "end", "trial": key, "text": f"{key}: {text}"})
 
 
 def _key(trial: Trial) -> str:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from harness import model, yaml_file
-from harness.errors import SuiteError, UsageError, nearest
-from harness.mistakes import explain
-from harness.overrides import expand, merged, with_leaf
+from harness.errors import SuiteError, nearest
+from harness.mistakes import Checker
+from harness.overrides import Assignment, expand, merged, with_leaf
 from harness.settings import DatasetSettings, Strict, model_settings
 from harness.suite import ExperimentName, ExperimentSettings, Published, Seeds, Suite, SuiteName, Table
-from harness.yaml_file import Document, KeyPath, dotted
-
-M = TypeVar("M", bound=BaseModel)
+from harness.yaml_file import Document, KeyPath
 
 Overrides = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 
@@ -37,70 +34,10 @@ class SuiteFile(Strict):
     table: Table = Table()
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """One `--set key=value`."""
-
-    path: tuple[str, ...]
-    value: Any
-    text: str
-
-    @classmethod
-    def parse(cls, text: str) -> Assignment:
-        """Read `training.epochs=2`; raise UsageError where it is something else."""
-        key, equals, value = text.partition("=")
-        path = tuple(key.split("."))
-        if not equals or len(path) < 2 or not all(path):
-            raise UsageError(f"--set {text}: expected KEY=VALUE such as training.epochs=2")
-        if path[0] not in ("dataset", "model", "training"):
-            raise UsageError(
-                f"--set {text}: unknown {path[0]!r}; {nearest(path[0], ('dataset', 'model', 'training'))}"
-            )
-        try:
-            return cls(path, yaml_file.parse(value, "value")[0], text)
-        except SuiteError as error:
-            reasons = (mistake.removeprefix("value:1: (top): ") for mistake in error.mistakes)
-            raise UsageError(f"--set {text}: {'; '.join(reasons)}") from None
-
-
-@dataclass
-class _Checker:
-    """Collects the mistakes of one suite, each once, with its place."""
-
-    document: Document
-    assignments: Sequence[Assignment]
-    mistakes: list[str] = field(default_factory=list)
-
-    def check(self, cls: type[M], data: Any, layers: Sequence[KeyPath], at: KeyPath = ()) -> M | None:
-        """Read `data` as a `cls`; it stands at `at` in each of `layers`, the later winning."""
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            for path, text in explain(error, cls, data):
-                self.add((*at, *path), text, layers)
-        return None
-
-    def add(self, path: KeyPath, text: str, layers: Sequence[KeyPath]) -> None:
-        line = f"{self._where(path, layers)}: {text}"
-        if line not in self.mistakes:
-            self.mistakes.append(line)
-
-    def _where(self, path: KeyPath, layers: Sequence[KeyPath]) -> str:
-        for length in range(len(path), -1, -1):
-            prefix = path[:length]
-            for assignment in reversed(self.assignments):
-                if prefix and assignment.path == prefix:
-                    return f"--set {assignment.text}: {dotted(path)}"
-            for layer in reversed(layers):
-                if (*layer, *prefix) in self.document.places and (prefix or layer == layers[-1]):
-                    return f"{self.document.places[(*layer, *prefix)]}: {dotted((*layer, *path))}"
-        return f"{self.document.places[()]}: {dotted(path)}"
-
-
 def load(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
     """Read the suite at `path` with `assignments` on top; raise SuiteError with all its mistakes."""
     document = _extended(path, ())
-    checker = _Checker(document, assignments)
+    checker = Checker(document, assignments)
     data = dict(document.data)
     data["dataset"] = _assigned(data.get("dataset"), "dataset", assignments)
     file = checker.check(SuiteFile, data, [()])
@@ -150,7 +87,7 @@ def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any
 
 
 def _experiments(
-    data: Mapping[str, Any], checker: _Checker, assignments: Sequence[Assignment]
+    data: Mapping[str, Any], checker: Checker, assignments: Sequence[Assignment]
 ) -> Iterator[tuple[str, ExperimentSettings]]:
     """Yield each well-formed experiment; what is wrong with the others goes to `checker`."""
     common = data.get("common") or {}
@@ -174,9 +111,7 @@ def _experiments(
                 yield name, resolved.model_copy(update={"model": checked})
 
 
-def _expanded(
-    origin: str, matrix: Any, checker: _Checker
-) -> Iterator[tuple[str, dict[tuple[str, ...], Any]]]:
+def _expanded(origin: str, matrix: Any, checker: Checker) -> Iterator[tuple[str, dict[tuple[str, ...], Any]]]:
     at: KeyPath = ("experiments", origin, "matrix")
     if not isinstance(matrix, dict):
         checker.add(at, f"found {matrix!r}, expected dotted keys, each with a list of values", [()])
@@ -194,7 +129,7 @@ def _expanded(
         yield from expand(origin, matrix)
 
 
-def _check_model(data: Any, layers: Sequence[KeyPath], checker: _Checker) -> dict[str, Any] | None:
+def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict[str, Any] | None:
     if not isinstance(data, dict):
         return None
     name = data.get("name")
@@ -213,7 +148,7 @@ def _check_model(data: Any, layers: Sequence[KeyPath], checker: _Checker) -> dic
     return None
 
 
-def _check_distinct(experiments: Mapping[str, ExperimentSettings], checker: _Checker) -> None:
+def _check_distinct(experiments: Mapping[str, ExperimentSettings], checker: Checker) -> None:
     seen: list[tuple[str, ExperimentSettings]] = []
     for name, settings in experiments.items():
         twin = next((other for other, its in seen if its == settings), None)
@@ -223,7 +158,7 @@ def _check_distinct(experiments: Mapping[str, ExperimentSettings], checker: _Che
         seen.append((name, settings))
 
 
-def _check_published(data: Mapping[str, Any], experiments: Mapping[str, Any], checker: _Checker) -> None:
+def _check_published(data: Mapping[str, Any], experiments: Mapping[str, Any], checker: Checker) -> None:
     published = data.get("published")
     if not isinstance(published, dict):
         return

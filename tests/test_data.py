@@ -100,7 +100,7 @@ def test_unknown_name() -> None:
 
 
 def test_missing_root_is_an_error_for_any_dataset(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data_dir: .*absent"):
+    with pytest.raises(DataError, match=r"--data-dir: .*absent"):
         load("kmnist_sample", None, tmp_path / "absent", {})
 
 

@@ -130,7 +130,7 @@ def test_order_of_roots(tmp_path: Path) -> None:
 
 def test_named_root_must_exist(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
-    with pytest.raises(DataError, match=f"data_dir: '{absent}' is not a folder"):
+    with pytest.raises(DataError, match=f"--data-dir: '{absent}' is not a folder"):
         roots(absent, {})
     with pytest.raises(DataError, match=f"HARNESS_DATA: '{absent}' is not a folder"):
         roots(None, {"HARNESS_DATA": str(absent)})

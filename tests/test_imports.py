@@ -20,8 +20,8 @@ LAYERS = [
     {"record", "stats", "schema"},
     {"store", "data", "provenance"},
     {"training", "console"},
-    {"pulse", "plan", "report"},
-    {"launch", "runner"},
+    {"pulse", "plan", "report", "request", "ledger"},
+    {"launch", "runner", "arguments"},
     {"cli"},
     {"__main__"},
 ]

@@ -86,9 +86,7 @@ SUITE_RULES = {
     "table-style": ("seeds: 2", "seeds: 2\ntable: {style: rows}"),
     "published-experiment": (
         "seeds: 2",
-        "seeds: 2\npublished: {dataset: kmnist, source: s, experiments: {on: {train_loss: 1.0}}}".replace(
-            "on:", "onn:"
-        ),
+        "seeds: 2\npublished: {dataset: kmnist, source: s, experiments: {onn: {train_loss: 1.0}}}",
     ),
     "published-percent": (
         "seeds: 2",
@@ -96,7 +94,8 @@ SUITE_RULES = {
     ),
     "published-runs": (
         "seeds: 2",
-        "seeds: 2\npublished: {dataset: kmnist, source: s, runs: 3, experiments: {one: {train_loss: [1.0, 2.0]}}}",
+        "seeds: 2\n"
+        "published: {dataset: kmnist, source: s, runs: 3, experiments: {one: {train_loss: [1.0, 2.0]}}}",
     ),
     "published-curves": (
         "seeds: 2",

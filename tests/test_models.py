@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness import model as models
+from harness.errors import ModelError
 from models import patch_mixer
 
 SMALL = {
@@ -176,5 +177,5 @@ def test_declared_settings_are_those_of_build(name: str) -> None:
 def test_settings_that_do_not_fit_the_image(
     shape: tuple[int, int, int], settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(models.ModelError, match=message):
+    with pytest.raises(ModelError, match=message):
         models.build(settings, shape, 10)

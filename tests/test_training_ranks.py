@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from harness.record import Epoch
 from harness.suite import Trial
-from harness.training import layers, step
+from harness.training import layers, randomness, step
 from harness.training.batches import Batch
 from harness.training.loop import Watcher, train
 from harness.training.world import World
@@ -88,8 +88,9 @@ def local_norm(world: World, *arguments: Any) -> Any:
 
 def local_dropout(world: World, *arguments: Any) -> Any:
     """Draw dropout's masks by the position in the rank's share."""
-    plain = layers.keep_mask
-    layers.keep_mask = lambda key, first_row, *rest: plain(key, 0, *rest)  # type: ignore[assignment]
+    plain = randomness.keep_mask
+    broken = lambda key, first_row, *rest: plain(key, 0, *rest)  # noqa: E731
+    setattr(layers, "keep_mask", broken)  # noqa: B010
     return losses_and_figures(world, *arguments)
 
 
@@ -101,7 +102,7 @@ def equal_weights(world: World, *arguments: Any) -> Any:
         alike = (Batch(b.images, b.labels, b.first_row, len(b.labels) * world.world_size) for b in batches)
         return plain(self, alike, *rest)
 
-    step.Eager.train = train  # type: ignore[method-assign]
+    setattr(step.Eager, "train", train)  # noqa: B010
     return losses_and_figures(world, *arguments)
 
 

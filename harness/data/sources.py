@@ -85,7 +85,7 @@ def cache_folder(env: Mapping[str, str]) -> Path:
 
 def roots(data_dir: Path | None, env: Mapping[str, str]) -> list[Path]:
     """List the folders to look in, first the most explicit; raise DataError if one that was named is none."""
-    named = [("data_dir", data_dir), ("HARNESS_DATA", env.get("HARNESS_DATA"))]
+    named = [("--data-dir", data_dir), ("HARNESS_DATA", env.get("HARNESS_DATA"))]
     found = []
     for origin, path in named:
         if not path:

@@ -25,14 +25,13 @@ def ranks_here(requested: int | None, device: str | None) -> int:
 
 
 def worker_environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
-    """Return what has to be set before a worker starts: threads, allocator, determinism."""
+    """Return what has to be set before a worker starts: threads, allocator."""
     threads = max(1, len(os.sched_getaffinity(0)) // ranks) if hasattr(os, "sched_getaffinity") else 1
     settings = {
         "OMP_NUM_THREADS": str(threads),
         # glibc would give large activations back to the kernel at every step.
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     }
     return {**{key: value for key, value in settings.items() if key not in env}, "HARNESS_LAUNCHED": "1"}
 

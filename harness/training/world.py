@@ -126,6 +126,7 @@ def join(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     device = pick_device(requested, local_rank, int(env["LOCAL_WORLD_SIZE"]))
     if device.type == "cuda":
         torch.cuda.set_device(device)
+        _compute_exactly()
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     start = f"{env.get('TORCHELASTIC_RUN_ID', '')}/{env.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     patience = datetime.timedelta(seconds=timeout_seconds)
@@ -153,6 +154,14 @@ def join(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
             f"not all {world_size} ranks came within {timeout_seconds:.0f} s: {error}"
         ) from None
     return Fleet(rank, local_rank, world_size, device, own)
+
+
+def _compute_exactly() -> None:
+    """Have a GPU give the same bits each time, and fp32 mean fp32; torch warns where it has no such way."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def leave() -> None:

@@ -1,0 +1,93 @@
+"""The arguments that commands share, and what they stand for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import suite_file
+from harness.errors import UsageError, nearest
+from harness.overrides import Assignment
+from harness.store import Store
+from harness.suite import Suite
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class PlacementChoice(StrEnum):
+    """How trials meet ranks."""
+
+    auto = "auto"
+    ddp = "ddp"
+    spread = "spread"
+
+
+Suites = Annotated[list[Path], typer.Argument(help="Suites: YAML files.", show_default=False)]
+SuiteNames = Annotated[
+    list[str] | None,
+    typer.Argument(help="Suites: YAML files, or names of folders with results. Default: all results."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all experiments; repeatable."),
+]
+Results = Annotated[Path, typer.Option("--results", help="The folder of records and tables.")]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="A folder with the official files of datasets.")
+]
+
+
+def load(path: Path, changes: list[str] | None) -> Suite:
+    """Load a suite with the settings after --set on top."""
+    return suite_file.load(path, [Assignment.parse(text) for text in changes or []])
+
+
+def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
+    """Return the suites as their results have them; a YAML file stands for the folder of its results."""
+    if not store.root.is_dir():
+        raise UsageError(
+            f"{store.root}: there is no such folder of results; run a suite first, or give --results"
+        )
+    if changes and not names:
+        raise UsageError("--set: expected the YAML file of a suite beside it")
+    folders: list[str] = []
+    for name in names or store.folders():
+        if name.endswith((".yaml", ".yml")):
+            folders.append(load(Path(name), changes).folder)
+        elif changes:
+            raise UsageError(f"--set: found {name!r}, expected the YAML file of a suite beside it")
+        else:
+            folders.append(name)
+    return [store.load_suite(folder) for folder in folders]
+
+
+def known_experiments(found: list[str], suites: list[Suite]) -> list[str]:
+    """Return the names after --only; raise UsageError for one that no suite has."""
+    known = [name for suite in suites for name in suite.experiments]
+    for name in found:
+        if name not in known:
+            raise UsageError(f"--only {name}: no such experiment; {nearest(name, known)}")
+    return found
+
+
+def chosen_seeds(text: str | None, suites: list[Suite]) -> list[int]:
+    """Return the seeds after --seeds; raise UsageError for one that no suite has."""
+    if text is None:
+        return []
+    known = sorted({seed for suite in suites for seed in suite.seeds})
+    chosen = []
+    for part in text.split(","):
+        if not part.strip().isdecimal() or int(part) not in known:
+            raise UsageError(
+                f"--seeds {text}: found {part.strip()!r}, expected some of {known}, such as --seeds 1,2"
+            )
+        chosen.append(int(part))
+    return chosen

@@ -1,0 +1,104 @@
+"""The records that this rank writes: what came out of a trial, or why nothing did, and on what it ran."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+import torch
+
+from harness import provenance
+from harness.record import Attempt, Hardware, Placement, Record, Versions
+from harness.store import Store
+from harness.suite import Trial
+from harness.training import checkpoint
+from harness.training.loop import Outcome
+from harness.training.world import Fleet
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Writes records into a store; `save_model` leaves the final weights beside each."""
+
+    store: Store
+    fleet: Fleet
+    versions: Versions
+    save_model: bool
+
+    def enter(
+        self,
+        trial: Trial,
+        outcome: Outcome,
+        placement: Placement,
+        started_at: str,
+        train_size: int,
+        data_digest: str,
+    ) -> None:
+        """Save what came out of a trial and remove its checkpoint; raise StoreError where that cannot be."""
+        speeds = [train_size / epoch.train_seconds for epoch in outcome.epochs]
+        attempts = self._attempts(trial)
+        if outcome.status == "diverged":
+            error = f"NaN or infinity in epoch {len(outcome.epochs)}"
+            attempts.append(_attempt(started_at, "diverged", error))
+        record = self._empty(trial, placement, started_at, attempts).model_copy(
+            update={
+                "status": outcome.status,
+                "epochs": outcome.epochs,
+                "parameters": outcome.parameters,
+                "replaced_layers": outcome.replaced_layers,
+                "samples_per_second": statistics.median(speeds[1:]) if speeds[1:] else None,
+                "first_epoch_samples_per_second": speeds[0],
+                "peak_memory_gib": outcome.peak_memory_gib,
+                "data_digest": data_digest,
+            }
+        )
+        if self.save_model:
+            checkpoint.save_weights(self.store.weights_path(trial), outcome.model)
+        self.store.save(trial, record)
+        self.store.checkpoint_path(trial).unlink(missing_ok=True)
+
+    def enter_failure(self, trial: Trial, error: str, placement: Placement, started_at: str) -> None:
+        """Save that a trial failed, and with which error."""
+        attempts = [*self._attempts(trial), _attempt(started_at, "failed", error)]
+        self.store.save(trial, self._empty(trial, placement, started_at, attempts))
+
+    def _attempts(self, trial: Trial) -> list[Attempt]:
+        earlier = self.store.find(trial).record
+        return list(earlier.attempts) if earlier else []
+
+    def _empty(self, trial: Trial, placement: Placement, started_at: str, attempts: list[Attempt]) -> Record:
+        """Return the record of a trial that found nothing yet."""
+        ranks = self.fleet.world_size if placement == "ddp" else 1
+        return Record(
+            suite=trial.folder,
+            experiment=trial.experiment,
+            seed=trial.seed,
+            digest=trial.digest,
+            status="failed",
+            settings=trial.settings.model_dump(),
+            epochs=[],
+            parameters=None,
+            replaced_layers={},
+            samples_per_second=None,
+            first_epoch_samples_per_second=None,
+            peak_memory_gib=None,
+            data_digest="",
+            hardware=Hardware(
+                placement=placement,
+                engine="eager",
+                world_size=ranks,
+                threads=torch.get_num_threads(),
+                devices=[provenance.device_name(self.fleet.device)] * ranks,
+                host=provenance.host(),
+            ),
+            versions=self.versions,
+            started_at=started_at,
+            ended_at=provenance.now(),
+            attempts=attempts,
+        )
+
+
+def _attempt(started_at: str, status: str, error: str) -> Attempt:
+    return Attempt.model_validate(
+        {"started_at": started_at, "ended_at": provenance.now(), "status": status, "error": error}
+    )
