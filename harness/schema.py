@@ -32,7 +32,11 @@ def suite_schema() -> dict[str, Any]:
         _open_union(section)
     properties = schema["properties"]
     properties["common"] = {"type": "object", "additionalProperties": False, "properties": sections}
-    properties["experiments"]["additionalProperties"] = {"$ref": "#/$defs/Overrides"}
+    experiments = properties["experiments"]
+    experiments["patternProperties"] = dict.fromkeys(
+        experiments["patternProperties"], {"$ref": "#/$defs/Overrides"}
+    )
+    experiments["additionalProperties"] = False
     required = schema.pop("required")
     schema["$defs"] = {**schema["$defs"], **definitions}
     return {

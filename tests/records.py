@@ -1,0 +1,103 @@
+"""Records as trials would leave them, with figures of our choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness import suite_file
+from harness.record import Attempt, Epoch, Hardware, Record, Versions
+from harness.suite import Suite, Trial
+
+WHEN = "2026-01-02T03:04:05+00:00"
+
+SUITE = """\
+suite: small
+title: A small suite
+dataset: {name: kmnist, resize: 32}
+seeds: 3
+common:
+  model: {name: mlp, hidden: [8], dropout: 0.1}
+  training:
+    epochs: 2
+    batch_size: 10
+    optimizer: {name: Adam, lr: 0.01}
+experiments:
+  one:
+  two: {model: {hidden: [16]}, training: {optimizer: {lr: 0.02}}}
+"""
+PUBLISHED = """\
+published:
+  dataset: kmnist
+  source: "A. Nother, a report"
+  experiments:
+    one: {train_loss: 0.5, train_accuracy: 0.9, test_accuracy: 0.8125}
+"""
+RUNS = """\
+published:
+  dataset: kmnist
+  source: "A. Nother, a report"
+  runs: 3
+  experiments:
+    one: {train_loss: [0.5, 0.6, 0.7], train_accuracy: [0.9, 0.8, 0.7], test_accuracy: [0.8, 0.81, 0.82]}
+table: {style: runs}
+"""
+
+
+def suite_of(folder: Path, text: str = SUITE) -> Suite:
+    """Load a suite from its text."""
+    path = folder / "suite.yaml"
+    path.write_text(text, encoding="utf-8")
+    return suite_file.load(path)
+
+
+def epochs_of(trial: Trial, test_accuracy: float) -> list[Epoch]:
+    """Return two epochs; the first is the better one on the test set."""
+    return [
+        Epoch(
+            epoch=number,
+            lr=0.01,
+            train_loss=1.0 / (number + trial.seed),
+            train_accuracy=0.5 + 0.1 * number,
+            test_loss=1.5,
+            test_accuracy=min(1.0, test_accuracy + 0.05 * (2 - number)),
+            train_seconds=2.0,
+            eval_seconds=0.5,
+        )
+        for number in (1, 2)
+    ]
+
+
+def record_of(trial: Trial, test_accuracy: float = 0.8, **changes: Any) -> Record:
+    """Return a done record of the trial, with some of its fields changed."""
+    record = Record(
+        suite=trial.folder,
+        experiment=trial.experiment,
+        seed=trial.seed,
+        digest=trial.digest,
+        status="done",
+        settings=trial.settings.model_dump(),
+        epochs=epochs_of(trial, test_accuracy),
+        parameters=123,
+        replaced_layers={"BatchNorm1d": 1},
+        samples_per_second=1000.0,
+        first_epoch_samples_per_second=900.0,
+        peak_memory_gib=0.5,
+        data_digest="d" * 64,
+        hardware=Hardware(
+            placement="ddp", engine="eager", world_size=1, threads=2, devices=["A CPU"], host="a"
+        ),
+        versions=Versions(
+            harness="0.1.0", python="3.12.0", torch="2.11.0", cuda=None, commit="c" * 40, code="e" * 64
+        ),
+        started_at=WHEN,
+        ended_at=WHEN,
+        attempts=[],
+    )
+    return record.model_copy(update=changes)
+
+
+def failed_of(trial: Trial, error: str = "Traceback ...\nOSError: broken") -> Record:
+    """Return a record of a trial that failed."""
+    attempt = Attempt(started_at=WHEN, ended_at=WHEN, status="failed", error=error)
+    return record_of(trial, status="failed", epochs=[], parameters=None, attempts=[attempt])

@@ -1,0 +1,146 @@
+"""Records and the files that they are: strict, exact, whole, never replaced."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from harness.errors import StoreError, UsageError
+from harness.record import Record
+from harness.store import Store, write_whole
+from harness.suite import Suite, Trial
+from tests.records import failed_of, record_of, suite_of
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Suite:
+    return suite_of(tmp_path)
+
+
+@pytest.fixture
+def trial(suite: Suite) -> Trial:
+    return next(suite.trials())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+def test_floats_come_back_exactly(trial: Trial) -> None:
+    values = [0.1 + 0.2, 1 / 3, 5e-324, 1.7976931348623157e308, 2.0**-30]
+    epochs = [record_of(trial).epochs[0].model_copy(update={"train_loss": value}) for value in values]
+    text = record_of(trial, epochs=epochs).to_json()
+    assert [epoch.train_loss for epoch in Record.from_json(text).epochs] == values
+
+
+def test_json_is_strict_and_nan_is_null(trial: Trial) -> None:
+    first = record_of(trial).epochs[0].model_copy(update={"train_loss": math.nan, "test_loss": math.inf})
+    text = record_of(trial, status="diverged", epochs=[first]).to_json()
+
+    def refuse(constant: str) -> float:
+        raise AssertionError(f"{constant} is no JSON")
+
+    assert json.loads(text, parse_constant=refuse)["epochs"][0]["train_loss"] is None
+    assert math.isnan(Record.from_json(text).epochs[0].train_loss)
+
+
+def test_a_record_stands_under_its_suite_experiment_and_digest(store: Store, trial: Trial) -> None:
+    store.save(trial, record_of(trial))
+    assert store.record_path(trial) == store.root / "small" / "one" / f"seed-1-{trial.digest[:8]}.json"
+    found = store.find(trial)
+    assert (found.state, found.record) == ("done", record_of(trial))
+
+
+def test_a_done_record_is_never_replaced(store: Store, trial: Trial) -> None:
+    store.save(trial, record_of(trial))
+    with pytest.raises(StoreError, match="never replaced"):
+        store.save(trial, record_of(trial, test_accuracy=0.1))
+    assert store.find(trial).record == record_of(trial)
+
+
+def test_a_failed_record_is_replaced(store: Store, trial: Trial) -> None:
+    store.save(trial, failed_of(trial))
+    assert store.find(trial).state == "failed"
+    store.save(trial, record_of(trial))
+    assert store.find(trial).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "Expecting value"),
+        ('{"schema_version": 1, "suite"', "delimiter"),
+        ("[]", "valid dictionary"),
+        ('{"schema_version": 2}', "schema_version"),
+        ("\ud800", "decode"),
+    ],
+)
+def test_an_unreadable_record_is_a_state(store: Store, trial: Trial, text: str, why: str) -> None:
+    path = store.record_path(trial)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    found = store.find(trial)
+    assert found.state == "unreadable"
+    assert found.error is not None
+    assert str(path) in found.error
+    assert why in found.error
+
+
+def test_a_record_of_another_digest_is_unreadable_under_this_name(store: Store, suite: Suite) -> None:
+    one, two, *_ = suite.trials()
+    write_whole(store.record_path(one), record_of(two).to_json().encode())
+    assert store.find(one).state == "unreadable"
+
+
+def test_records_of_other_digests_are_stale(store: Store, suite: Suite, tmp_path: Path) -> None:
+    from tests.records import SUITE
+
+    trials = list(suite.trials())
+    for trial in trials:
+        store.save(trial, record_of(trial))
+    changed = suite_of(tmp_path, SUITE.replace("lr: 0.01", "lr: 0.05"))
+    assert [found.state for found in store.find_all(changed)] == ["left"] * 3 + ["done"] * 3
+    assert store.stale(changed) == [store.record_path(trial) for trial in trials[:3]]
+    assert store.stale(suite) == []
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "record.json"
+    write_whole(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreError, match=r"record\.json: cannot be written: No space left on device"):
+        write_whole(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_suite_comes_back_from_the_results(store: Store, suite: Suite) -> None:
+    store.save_suite(suite)
+    assert store.load_suite("small") == suite
+    assert store.folders() == ["small"]
+
+
+def test_results_that_are_not_there_are_named(store: Store, suite: Suite) -> None:
+    store.save_suite(suite)
+    with pytest.raises(UsageError, match="there are: small"):
+        store.load_suite("smal")
+
+
+def test_two_runs_cannot_hold_the_same_folder(store: Store) -> None:
+    with store.lock(["a", "b"]):
+        with pytest.raises(UsageError, match="in use by another run"), store.lock(["b"]):
+            pass
+        with store.lock(["c"]):
+            pass
+    with store.lock(["b"]):
+        pass
