@@ -79,6 +79,7 @@ class Live:
             self.progress.update(
                 self._bar(event["trial"]), completed=event["epoch"] / event["epochs"], figures=figures
             )
+            self._whole()
             return
         self.progress.console.print(event["text"], highlight=False, markup=False)
         if event["kind"] == "end":

@@ -15,6 +15,8 @@ from harness.suite import Suite, Trial
 # What a trial's time an epoch does not depend on.
 _TIMELESS = ("epochs", "scheduler")
 
+_TO_TRAIN = ("left", "failed")
+
 
 @dataclass(frozen=True)
 class PlannedTrial:
@@ -81,11 +83,10 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
     """Write a line for each trial, and what is left in all."""
     rows = [("trial", "state", "digest", "estimate")]
     for each in planned:
-        seconds = (
-            "" if each.state == "done" else "unknown" if each.seconds is None else duration(each.seconds)
-        )
-        rows.append((each.trial.name, each.state, each.trial.digest[:8], seconds))
-    left = [each for each in planned if each.state != "done"]
+        estimate = "unknown" if each.seconds is None else duration(each.seconds)
+        estimate = estimate if each.state in _TO_TRAIN else ""
+        rows.append((each.trial.name, each.state, each.trial.digest[:8], estimate))
+    left = [each for each in planned if each.state in _TO_TRAIN]
     known = [each.seconds for each in left if each.seconds is not None]
     total = f"{len(left)} of {len(planned)} trials left"
     if left:

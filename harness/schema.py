@@ -33,9 +33,9 @@ def suite_schema() -> dict[str, Any]:
     properties = schema["properties"]
     properties["common"] = {"type": "object", "additionalProperties": False, "properties": sections}
     experiments = properties["experiments"]
-    experiments["patternProperties"] = dict.fromkeys(
-        experiments["patternProperties"], {"$ref": "#/$defs/Overrides"}
-    )
+    experiments["patternProperties"] = {
+        pattern: {"$ref": "#/$defs/Overrides"} for pattern in experiments["patternProperties"]
+    }
     experiments["additionalProperties"] = False
     required = schema.pop("required")
     schema["$defs"] = {**schema["$defs"], **definitions}

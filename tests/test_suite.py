@@ -16,9 +16,7 @@ from tests.trials import small_trial
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden" / "digests.json"
-SUITES = sorted(
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "suites").rglob("*.yaml")
-)
+SUITES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "suites").rglob("*.yaml"))
 
 
 def test_digests_of_shipped_suites_never_change() -> None:

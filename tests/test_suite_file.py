@@ -35,12 +35,14 @@ def load(folder: Path, experiments: str, *changes: str, common: str = COMMON) ->
 
 
 def test_an_experiment_is_laid_over_common(tmp_path: Path) -> None:
-    suite = load(tmp_path, "experiments:\n  one:\n  two: {training: {optimizer: {lr: 0.2}}, model: {hidden: [4]}}")
-    one, two = suite.experiments["one"], suite.experiments["two"]
+    suite = load(
+        tmp_path, "experiments:\n  one:\n  two: {training: {optimizer: {lr: 0.2}}, model: {hidden: [4]}}"
+    )
+    one, other = suite.experiments["one"], suite.experiments["two"]
     assert one.training.optimizer.model_dump()["lr"] == 0.1
-    assert two.training.optimizer.model_dump() == {**one.training.optimizer.model_dump(), "lr": 0.2}
-    assert two.model == {"name": "mlp", "hidden": [4], "dropout": 0.1}  # a list is replaced, not merged
-    assert two.training.epochs == 3
+    assert other.training.optimizer.model_dump() == {**one.training.optimizer.model_dump(), "lr": 0.2}
+    assert other.model == {"name": "mlp", "hidden": [4], "dropout": 0.1}  # a list is replaced, not merged
+    assert other.training.epochs == 3
 
 
 def test_a_section_starts_anew_under_another_name(tmp_path: Path) -> None:
@@ -48,7 +50,9 @@ def test_a_section_starts_anew_under_another_name(tmp_path: Path) -> None:
         tmp_path,
         """\
         experiments:
-          one: {training: {optimizer: {name: Adam, lr: 0.3}}, model: {name: convnet, channels: [4], dropout: 0.2}}
+          one:
+            training: {optimizer: {name: Adam, lr: 0.3}}
+            model: {name: convnet, channels: [4], dropout: 0.2}
         """,
     )
     one = suite.experiments["one"]

@@ -12,7 +12,7 @@ from harness.suite import Suite
 
 _DIGITS = {"experiments": 2, "runs": 3}
 _METRICS = ["Final training loss", "Final training accuracy", "Final testing accuracy"]
-_PUBLISHED = ["Published (loss / training / testing)", "Difference"]
+_PUBLISHED = ["Published (loss / training / testing)", "Difference (points)"]
 
 
 def table(suite: Suite, found: Sequence[Found]) -> str:
@@ -118,7 +118,10 @@ def _mixed(records: Sequence[Record]) -> str:
         for record in records:
             seeds.setdefault(aspect(record), []).append(str(record.seed))
         if len(seeds) > 1:
-            sides = "; ".join(f"{value}: seeds {', '.join(those)}" for value, those in sorted(seeds.items()))
+            sides = "; ".join(
+                f"{value}: seed{'s' * (len(those) > 1)} {', '.join(those)}"
+                for value, those in sorted(seeds.items())
+            )
             found.append(f"{name} ({sides})")
     return ", ".join(found)
 

@@ -94,14 +94,8 @@ class _Normalise(torch.autograd.Function):
         ctx.save_for_backward(centred, scale, weight, count)
         ctx.world, ctx.dims, ctx.shape = world, dims, shape
         ctx.mark_non_differentiable(mean, variance, count)
-        out = centred if weight is None else centred * weight.view(shape)
-        out = (
-            out.clone()
-            if bias is None and weight is None
-            else out
-            if bias is None
-            else out + bias.view(shape)
-        )
+        out = centred.clone() if weight is None else centred * weight.view(shape)
+        out = out if bias is None else out + bias.view(shape)
         return out, mean, variance, count
 
     @staticmethod
@@ -114,8 +108,8 @@ class _Normalise(torch.autograd.Function):
         mean_grad, mean_product = (part.view(ctx.shape) for part in totals.chunk(2))
         factor = scale if weight is None else scale * weight
         x_grad = (grad - mean_grad - centred * mean_product) * factor.view(ctx.shape)
-        affine = weight is not None
-        return x_grad, weight_grad if affine else None, bias_grad if affine else None, None, None
+        _, needs_weight, needs_bias, *_ = ctx.needs_input_grad
+        return x_grad, weight_grad if needs_weight else None, bias_grad if needs_bias else None, None, None
 
 
 class GlobalDropout(nn.Module):

@@ -1,0 +1,84 @@
+"""What is left, how it is placed, how long it should take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from harness import plan
+from harness.store import Store, write_whole
+from tests.golden_texts import assert_golden
+from tests.records import SUITE, failed_of, record_of, suite_of
+
+
+@pytest.mark.parametrize(
+    ("requested", "remaining", "ranks", "expected"),
+    [
+        ("auto", 9, 4, "spread"),
+        ("auto", 4, 4, "spread"),
+        ("auto", 3, 4, "ddp"),
+        ("auto", 5, 1, "ddp"),
+        ("ddp", 9, 4, "ddp"),
+        ("spread", 1, 4, "spread"),
+    ],
+)
+def test_placement(
+    requested: Literal["auto", "ddp", "spread"], remaining: int, ranks: int, expected: str
+) -> None:
+    placement, reason = plan.choose_placement(requested, remaining, ranks)
+    assert placement == expected
+    assert f"placement: {expected}, " in reason
+    assert ("as asked" in reason) == (requested != "auto")
+
+
+def test_plan_and_status_texts(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    one, two, three, four, *_ = suite.trials()
+    store.save(one, record_of(one))
+    store.save(two, failed_of(two))
+    store.save(three, record_of(three, status="diverged"))
+    write_whole(store.record_path(four), b"{")
+    write_whole(store.record_path(one).with_name("seed-1-00000000.json"), b"{}")
+    text = plan.plan_text(suite, plan.plan(store, suite))
+    status = plan.status(store, suite)
+    assert status.is_troubled
+    shown = f"{text}\n\n{plan.status_text([status])}\n".replace(str(tmp_path), "FOLDER")
+    assert_golden("plan.txt", shown)
+
+
+def test_a_plan_of_nothing_done_says_that_nothing_tells(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path)
+    text = plan.plan_text(suite, plan.plan(Store(tmp_path), suite))
+    assert text.endswith("6 of 6 trials left; no earlier record tells how long")
+
+
+def test_an_estimate_is_the_median_epoch_without_the_first_times_the_epochs(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    first = next(suite.trials())
+    record = record_of(first)
+    slow_start = [record.epochs[0].model_copy(update={"train_seconds": 60.0}), *record.epochs[1:]]
+    store.save(first, record.model_copy(update={"epochs": slow_start}))
+    longer = suite_of(tmp_path, SUITE.replace("epochs: 2", "epochs: 10"))
+    planned = plan.plan(store, longer)
+    assert [each.seconds for each in planned] == [25.0] * 3 + [None] * 3
+
+
+def test_the_longest_goes_first(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    trials = list(suite.trials())
+    for trial, seconds in ((trials[0], 1.0), (trials[3], 5.0)):
+        epochs = [each.model_copy(update={"train_seconds": seconds}) for each in record_of(trial).epochs]
+        store.save(trial, record_of(trial, epochs=epochs))
+    ordered = [trial.name for trial in plan.longest_first(store, trials)]
+    assert ordered[0] == "two seed 1"
+    assert ordered[-1] == "one seed 3"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (3599.6, "1 h 00 min"), (3720, "1 h 02 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert plan.duration(seconds) == text

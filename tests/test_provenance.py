@@ -1,0 +1,69 @@
+"""Where numbers come from."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from harness import provenance
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("harness/__init__.py", "harness/data/idx.py", "models/mlp.py", "results/small/suite.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    return tmp_path
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    run = subprocess.run(
+        ["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True, text=True
+    )
+    return run.stdout.strip()
+
+
+def test_the_code_hash_covers_sources_and_their_names(tree: Path) -> None:
+    before = provenance.code_hash(root=tree)
+    (tree / "results/small/suite.json").write_text("changed", encoding="utf-8")
+    (tree / "README.md").write_text("new", encoding="utf-8")
+    assert provenance.code_hash(root=tree) == before
+    (tree / "models/mlp.py").rename(tree / "models/other.py")
+    renamed = provenance.code_hash(root=tree)
+    (tree / "harness/data/idx.py").write_text("changed", encoding="utf-8")
+    assert len({before, renamed, provenance.code_hash(root=tree)}) == 3
+
+
+def test_the_code_hash_covers_a_users_model(tree: Path) -> None:
+    own = tree / "own.py"
+    own.write_text("one", encoding="utf-8")
+    before = provenance.code_hash([own], root=tree)
+    own.write_text("two", encoding="utf-8")
+    assert provenance.code_hash([own], root=tree) != before != provenance.code_hash(root=tree)
+
+
+def test_the_commit_is_dirty_where_code_changed_and_only_there(tree: Path) -> None:
+    assert provenance.commit(tree) is None
+    git(tree, "init", "--quiet")
+    git(tree, "add", ".")
+    git(tree, "commit", "--quiet", "--message", "one")
+    revision = git(tree, "rev-parse", "HEAD")
+    assert provenance.commit(tree) == revision
+    (tree / "results/small/suite.json").write_text("changed", encoding="utf-8")
+    assert provenance.commit(tree) == revision
+    (tree / "models/new.py").write_text("new", encoding="utf-8")
+    assert provenance.commit(tree) == f"{revision}-dirty"
+
+
+def test_a_repository_that_is_somebody_elses_is_not_named(tree: Path) -> None:
+    git(tree, "init", "--quiet")
+    assert provenance.commit(tree) is None
+
+
+def test_times_are_in_utc() -> None:
+    assert datetime.fromisoformat(provenance.now()).utcoffset().total_seconds() == 0  # type: ignore[union-attr]

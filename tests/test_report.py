@@ -1,0 +1,129 @@
+"""Tables, whole, against golden texts: what is in a cell, what is missing, and the same bytes always."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import report
+from harness.store import Store, write_whole
+from harness.suite import Suite, Trial
+from tests.golden_texts import assert_golden
+from tests.records import PUBLISHED, RUNS, SUITE, failed_of, record_of, suite_of
+
+ONE = SUITE.partition("  two:")[0]
+ACCURACIES = {("one", 1): 0.8, ("one", 2): 0.81, ("one", 3): 0.83, ("two", 1): 0.7, ("two", 2): 0.9}
+
+
+def accuracy(trial: Trial) -> float:
+    return ACCURACIES.get((trial.experiment, trial.seed), 0.75)
+
+
+def full(store: Store, suite: Suite) -> None:
+    for trial in suite.trials():
+        store.save(trial, record_of(trial, accuracy(trial)))
+
+
+def troubled(store: Store, suite: Suite) -> None:
+    """Leave one trial failed, one diverged, one unreadable, one missing and the rest done."""
+    one, failing, diverging, unreadable, missing, last = suite.trials()
+    store.save(one, record_of(one, 0.8))
+    store.save(failing, failed_of(failing))
+    store.save(diverging, record_of(diverging, status="diverged"))
+    write_whole(store.record_path(unreadable), b'{"cut')
+    assert store.find(missing).state == "left"
+    store.save(last, record_of(last, 0.9))
+
+
+def mixed(store: Store, suite: Suite) -> None:
+    """Let the records of a cell differ in code, device and torch."""
+    for trial in suite.trials():
+        record = record_of(trial, accuracy(trial))
+        if trial.seed == 2:
+            record = record.model_copy(
+                update={
+                    "versions": record.versions.model_copy(update={"torch": "2.15.0", "code": "f" * 64}),
+                    "hardware": record.hardware.model_copy(update={"devices": ["A GPU", "A GPU"]}),
+                }
+            )
+        store.save(trial, record)
+
+
+def nothing(store: Store, suite: Suite) -> None:
+    """Leave every trial missing."""
+
+
+CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
+    "experiments": (SUITE + PUBLISHED, full),
+    "unpublished": (SUITE, full),
+    "another-dataset": ((SUITE + PUBLISHED).replace("{name: kmnist,", "{name: fashion_mnist,"), full),
+    "troubled": (SUITE + PUBLISHED, troubled),
+    "mixed": (SUITE, mixed),
+    "nothing": (SUITE + PUBLISHED, nothing),
+    "runs": (ONE + RUNS, full),
+    "runs-of-two": (SUITE + RUNS, full),
+    "runs-troubled": (SUITE + RUNS, troubled),
+    "one-seed": (SUITE.replace("seeds: 3", "seeds: [7]") + PUBLISHED, full),
+    "sample": (SUITE.replace("{name: kmnist,", "{name: kmnist_sample,"), full),
+    "rank-dependent": (SUITE.replace("epochs: 2", "epochs: 2\n    allow_rank_dependent: true"), full),
+    "hostile": (SUITE.replace("A small suite", "'a | b <b> \\ `c` *d*'"), full),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_table(case: str, tmp_path: Path) -> None:
+    text, fill = CASES[case]
+    suite, store = suite_of(tmp_path, text), Store(tmp_path / "results")
+    store.save_suite(suite)
+    fill(store, suite)
+    path, unreadable = report.write(store, suite.folder)
+    assert_golden(f"tables/{case}.md", path.read_text(encoding="utf-8"))
+    assert len(unreadable) == (1 if fill is troubled else 0)
+
+
+def test_the_last_epoch_counts_not_the_best(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    store.save_suite(suite)
+    full(store, suite)
+    text = report.write(store, "small")[0].read_text(encoding="utf-8")
+    best, last = [(0.8 + 0.81 + 0.83) / 3 + 0.05, (0.8 + 0.81 + 0.83) / 3]
+    assert f"{100 * last:.2f} % ± 1.53 % (3)" in text
+    assert f"{100 * best:.2f} %" not in text
+
+
+def test_the_same_bytes_whatever_the_order_of_records_and_the_hash_seed(tmp_path: Path) -> None:
+    texts = set()
+    for number, order in enumerate((1, -1)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        suite, store = suite_of(folder, SUITE + PUBLISHED), Store(folder / "results")
+        store.save_suite(suite)
+        for trial in list(suite.trials())[::order]:
+            store.save(trial, record_of(trial, accuracy(trial)))
+        command = [sys.executable, "-m", "harness", "report", "--results", str(store.root)]
+        env = {"PYTHONHASHSEED": str(number), "LC_ALL": "C", "PATH": ""}
+        subprocess.run(command, check=True, env=env, cwd=Path(__file__).parent.parent, capture_output=True)
+        texts.add((store.root / "small" / "table.md").read_bytes())
+    assert len(texts) == 1
+
+
+def test_a_report_needs_no_suite_file(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    store.save_suite(suite)
+    full(store, suite)
+    (tmp_path / "suite.yaml").unlink()
+    assert report.write(store, "small")[0].is_file()
+
+
+def test_stale_records_are_kept_and_left_out(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    full(store, suite)
+    changed = suite_of(tmp_path, SUITE.replace("lr: 0.01", "lr: 0.05"))
+    store.save_suite(changed)
+    text = report.write(store, "small")[0].read_text(encoding="utf-8")
+    assert "missing: seeds 1, 2, 3" in text
+    assert all(store.record_path(trial).is_file() for trial in suite.trials())

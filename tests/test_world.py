@@ -1,0 +1,45 @@
+"""Shares and devices of ranks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from harness.errors import UsageError
+from harness.training.world import World, pick_device
+
+
+@pytest.mark.parametrize(("size", "ranks"), [(96, 5), (3, 8), (0, 2), (128, 4), (1, 1)])
+def test_shares_are_whole_in_order_and_differ_by_one_at_most(size: int, ranks: int) -> None:
+    shares = [World(rank, ranks, torch.device("cpu")).share(size) for rank in range(ranks)]
+    assert [row for start, stop in shares for row in range(start, stop)] == list(range(size))
+    sizes = [stop - start for start, stop in shares]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_world_of_one_exchanges_nothing() -> None:
+    world, value = World(0, 1, torch.device("cpu")), torch.ones(2)
+    assert world.sum_(value) is value
+    assert world.gather(value).shape == (1, 2)
+    model = torch.nn.Linear(1, 1)
+    assert world.wrap(model, find_unused_parameters=False) is model
+
+
+@pytest.mark.parametrize(
+    ("requested", "gpus", "ranks", "expected"),
+    [(None, 0, 4, "cpu"), ("cpu", 8, 9, "cpu"), (None, 4, 4, "cuda:1"), ("cuda", 2, 2, "cuda:1")],
+)
+def test_the_device_is_a_gpu_where_there_are_enough(
+    requested: str | None, gpus: int, ranks: int, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert str(pick_device(requested, 1, ranks)) == expected
+
+
+@pytest.mark.parametrize(("requested", "gpus"), [(None, 2), ("cuda", 2), ("cuda", 0)])
+def test_more_ranks_than_gpus_are_refused(
+    requested: str | None, gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    with pytest.raises(UsageError, match="--device cpu"):
+        pick_device(requested, 0, 3)
