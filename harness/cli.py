@@ -101,9 +101,9 @@ def _launch(request: Request, nproc: int | None) -> None:
 
     ranks = local.ranks_here(nproc, request.device)
     with request.store.lock([suite.folder for suite in request.suites]):
+        check(request, os.environ)
         for suite in request.suites:
             request.store.save_suite(suite)
-        check(request, os.environ)
         crash: HarnessError | None = None
         if request.remaining():
             try:
@@ -134,10 +134,11 @@ def _work(request: Request, nproc: int | None) -> None:
     with contextlib.ExitStack() as held:
         if rank == 0 and not launched:
             held.enter_context(request.store.lock([suite.folder for suite in request.suites]))
-            for suite in request.suites:
-                request.store.save_suite(suite)
         if not launched:
             check(request, os.environ)
+        if rank == 0 and not launched:
+            for suite in request.suites:
+                request.store.save_suite(suite)
         fleet = world.join(os.environ, request.device, request.timeout_seconds)
         runner.work(request, fleet, os.environ)
         world.leave()

@@ -70,8 +70,12 @@ class _Worker:
             )
 
     def _next_phase(self) -> tuple[Placement, list[str]]:
-        """Decide how the trials that remain are placed; failed ones are not tried twice in a run."""
-        left = [t for t in self.request.remaining() if self.fleet.look(f"failed/{_key(t)}") is None]
+        """Decide how the trials that remain are placed; none is tried twice in a run."""
+        left = [
+            trial
+            for trial in self.request.remaining()
+            if all(self.fleet.look(f"{how}/{_key(trial)}") is None for how in ("ended", "failed"))
+        ]
         ranks = self.fleet.world_size
         if not left:
             return "ddp", []
@@ -109,6 +113,7 @@ class _Worker:
                 self.ledger.enter(trial, outcome, placement, self.started_at, size, data_digest)
                 accuracy = f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %"
                 self._tell_end(trial, f"{outcome.status}, {accuracy}")
+                self.fleet.put(f"ended/{_key(trial)}", outcome.status)
         finally:
             self.pulse.end()
 

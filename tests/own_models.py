@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -75,18 +77,25 @@ def channel_dropout(image_shape: Shape, num_classes: int) -> nn.Module:
     return nn.Sequential(nn.Dropout2d(0.5), _Net(image_shape, num_classes))
 
 
+def raises(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net whose forward fails in its eighth call in train mode."""
+    return _Raises(image_shape, num_classes, os.environ.get("RANK", ""))
+
+
 def raises_on_rank_one(image_shape: Shape, num_classes: int) -> nn.Module:
-    """Build a net whose forward fails in rank 1, in its eighth call in train mode."""
-    return _RaisesOnRankOne(image_shape, num_classes)
+    """Build a net that does so in rank 1 only."""
+    return _Raises(image_shape, num_classes, "1")
 
 
-class _RaisesOnRankOne(_Net):
+class _Raises(_Net):
     calls = 0
 
-    def forward(self, x: Tensor) -> Tensor:
-        import os
+    def __init__(self, shape: Shape, classes: int, rank: str) -> None:
+        super().__init__(shape, classes)
+        self.rank = rank
 
+    def forward(self, x: Tensor) -> Tensor:
         self.calls += self.training
-        if self.calls == 8 and os.environ.get("RANK") == "1":
-            raise ArithmeticError("a made-up failure in rank 1")
+        if self.calls == 8 and os.environ.get("RANK") == self.rank:
+            raise ArithmeticError(f"a made-up failure in rank {self.rank}")
         return super().forward(x)

@@ -1,0 +1,289 @@
+"""Whole runs, as users start them: placements, faults, interruptions. They take some seconds each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import suite_file
+from harness.record import Record
+from harness.store import Store, write_whole
+
+ROOT = Path(__file__).parent.parent
+HARNESS = [sys.executable, "-m", "harness"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
+
+SUITE = """\
+suite: small
+title: A small suite
+dataset: {name: kmnist_sample, resize: 8}
+seeds: 2
+common:
+  training:
+    epochs: 2
+    batch_size: 600
+    precision: fp64
+    optimizer: {name: Adam, lr: 0.01}
+experiments:
+  mixer: {model: {name: patch_mixer, patch_size: 4, width: 12, hidden: [8]}}
+  mlp: {model: {name: mlp, hidden: [16], dropout: 0.2}}
+"""
+LONG = SUITE.replace("epochs: 2", "epochs: 60").replace("seeds: 2", "seeds: 1").partition("  mlp")[0]
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    Path("suite.yaml").write_text(SUITE, encoding="utf-8")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def run(*arguments: str, starter: Sequence[str] = HARNESS, code: int = 0) -> str:
+    """Run a command to its end; return what it printed on both streams."""
+    command = [*starter, *arguments]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start a run."""
+    return subprocess.Popen(
+        [*HARNESS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read what the process prints until `text` is in a line."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"no {text!r} in {''.join(seen)}")
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """Return the process numbers of a launcher's ranks."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if children.exists():
+        return [int(pid) for pid in children.read_text(encoding="utf-8").split()]
+    listed = subprocess.run(
+        ["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True, check=True
+    )
+    return [int(pid) for pid in listed.stdout.split()]
+
+
+def records(folder: str = "results") -> dict[str, Record]:
+    """Load all records of a folder of results."""
+    return {
+        f"{path.parent.name} {path.name.split('-')[1]}": Record.from_json(path.read_text(encoding="utf-8"))
+        for path in sorted(Path(folder).glob("*/*/seed-*.json"))
+    }
+
+
+def figures(folder: str = "results") -> dict[str, list[float]]:
+    """Return what all trials found, without times."""
+    return {
+        name: [
+            value
+            for epoch in record.epochs
+            for value in (epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy)
+        ]
+        for name, record in records(folder).items()
+    }
+
+
+def assert_equal(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:
+    """Assert that the same trials found the same, to 1e-9."""
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        assert found[name] == pytest.approx(values, rel=1e-9, abs=0), name
+
+
+def test_spread_ddp_and_torchrun_find_the_same() -> None:
+    spread = run("suite.yaml", "--nproc", "2", "--results", "spread")
+    assert "placement: spread, because 4 trials remain for 2 ranks" in spread
+    ddp = run("run", "suite.yaml", "--nproc", "3", "--placement", "ddp", "--results", "ddp")
+    arguments = ["--standalone", "--nproc_per_node=2", "-m", "harness", "suite.yaml", "--results", "torchrun"]
+    torchrun = run(*arguments, "--placement", "ddp", starter=TORCHRUN)
+    expected = figures("spread")
+    assert len(expected) == 4
+    for folder, output in (("spread", spread), ("ddp", ddp), ("torchrun", torchrun)):
+        assert_equal(figures(folder), expected)
+        lines = [line for line in output.splitlines() if ": epoch " in line]
+        assert (
+            len(lines) == len({line.split("  ")[0] for line in lines}) == 8
+        )  # each epoch of each trial once
+        table = (Path(folder) / "small" / "table.md").read_text(encoding="utf-8")
+        assert table in output
+    shapes = {(record.hardware.placement, record.hardware.world_size) for record in records("ddp").values()}
+    assert shapes == {("ddp", 3)}
+    again = run("suite.yaml", "--results", "spread")
+    assert ": epoch " not in again
+    assert (Path("spread") / "small" / "table.md").read_text(encoding="utf-8") in again
+
+
+def test_a_killed_trial_goes_on_with_another_world_size() -> None:
+    Path("suite.yaml").write_text(LONG, encoding="utf-8")
+    run("suite.yaml", "--results", "whole")
+    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
+    wait_for(process, "epoch 2/60")
+    for pid in workers(process):
+        os.kill(pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "was ended by SIGKILL; the same command goes on" in output
+    (checkpoint,) = Path("results").glob("small/mixer/*.checkpoint")
+    assert not records()
+    resumed = run("suite.yaml", "--nproc", "3", "--placement", "ddp")
+    assert "epoch 1/60" not in resumed
+    assert_equal(figures(), figures("whole"))
+    assert not checkpoint.exists()
+    assert not list(Path("results").rglob("*.tmp"))
+
+
+def test_killing_the_launcher_leaves_no_worker() -> None:
+    Path("suite.yaml").write_text(LONG.replace("epochs: 60", "epochs: 100000"), encoding="utf-8")
+    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
+    wait_for(process, "epoch 2/")
+    pids = workers(process)
+    assert len(pids) == 2
+    process.kill()
+    process.communicate(timeout=120)  # returns when nobody holds the pipe any more: all ranks have ended
+    assert not [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and _is_ours(pid)]
+
+
+def _is_ours(pid: int) -> bool:
+    try:
+        return b"suite.yaml" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_an_interrupted_run_leaves_with_130_and_goes_on() -> None:
+    Path("suite.yaml").write_text(LONG, encoding="utf-8")
+    process = start("suite.yaml")
+    wait_for(process, "epoch 2/60")
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted by SIGINT: everything finished is saved" in output
+    assert "Traceback" not in output
+    assert "epoch 1/60" not in run("suite.yaml")
+
+
+def failing_suite(*names: str) -> None:
+    """Write a suite whose first experiments are models of ours that go wrong."""
+    bad = "".join(f"  {name}: {{model: {{name: 'tests.own_models:{name}'}}}}\n" for name in names)
+    text = SUITE.replace("seeds: 2", "seeds: 1").replace("experiments:\n", f"experiments:\n{bad}")
+    Path("suite.yaml").write_text(text, encoding="utf-8")
+
+
+def test_a_trial_that_fails_on_one_rank_is_recorded_and_the_others_go_on() -> None:
+    failing_suite("raises_on_rank_one")
+    output = run("suite.yaml", "--nproc", "3", "--placement", "ddp", code=1)
+    assert "small/raises_on_rank_one/seed-1: failed, ArithmeticError: a made-up failure in rank 1" in output
+    found = records()
+    assert {name: record.status for name, record in found.items()} == {
+        "mixer 1": "done",
+        "mlp 1": "done",
+        "raises_on_rank_one 1": "failed",
+    }
+    failed = found["raises_on_rank_one 1"]
+    assert "Traceback" in failed.attempts[0].error
+    assert failed.hardware.world_size == 3
+    assert "failed: seed 1" in (Path("results") / "small" / "table.md").read_text(encoding="utf-8")
+    assert output.count("small/mlp/seed-1: done") == 1
+    run("suite.yaml", "--placement", "ddp")  # rank 1 is not there now: the retry succeeds
+    retried = records()["raises_on_rank_one 1"]
+    assert retried.status == "done"
+    assert [attempt.status for attempt in retried.attempts] == ["failed"]
+
+
+def test_a_trial_that_fails_under_spread_takes_no_other_with_it() -> None:
+    failing_suite("raises")
+    output = run("suite.yaml", "--nproc", "2", "--placement", "spread", code=1)
+    statuses = {name: record.status for name, record in records().items()}
+    assert statuses == {"mixer 1": "done", "mlp 1": "done", "raises 1": "failed"}
+    assert output.count(": failed, ArithmeticError: a made-up failure") == 1
+
+
+@pytest.mark.slow
+def test_a_rank_that_hangs_ends_in_a_recorded_failure() -> None:
+    Path("suite.yaml").write_text(LONG.replace("epochs: 60", "epochs: 100000"), encoding="utf-8")
+    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp", "--timeout", "4")
+    wait_for(process, "epoch 2/")
+    hanging = workers(process)[-1]
+    os.kill(hanging, signal.SIGSTOP)
+    process.communicate(timeout=200)
+    assert process.returncode == 1
+    (record,) = records().values()
+    assert record.status == "failed"
+    assert "(--timeout)" in record.attempts[0].error
+
+
+def test_a_diverged_trial_is_recorded_and_tried_again_only_when_asked() -> None:
+    change = ["--set", "training.optimizer={name: SGD, lr: 1.0e+200}", "--only", "mixer", "--seeds", "1"]
+    output = run("suite.yaml", *change, code=1)
+    assert "diverged: seed 1" in output
+    (record,) = records().values()
+    assert (record.status, len(record.epochs), len(record.attempts)) == ("diverged", 1, 1)
+    assert ": epoch " not in run("suite.yaml", *change, code=1)
+    assert ": epoch 1/2" in run("suite.yaml", *change, "--retry-diverged", code=1)
+    (record,) = records().values()
+    assert len(record.attempts) == 2
+
+
+def test_chosen_trials_are_trained_alone_and_leave_their_weights() -> None:
+    output = run("suite.yaml", "--only", "mlp", "--seeds", "2", "--save-model")
+    assert list(records()) == ["mlp 2"]
+    assert len(list(Path("results").glob("small/mlp/seed-2-*.weights.pt"))) == 1
+    assert "missing: seeds 1, 2" in output  # the table is that of the whole suite
+
+
+def test_an_unreadable_record_is_named_and_never_replaced() -> None:
+    trial = next(suite_file.load(Path("suite.yaml")).trials())
+    path = Store(Path("results")).record_path(trial)
+    write_whole(path, b'{"status": "done", "cut')
+    output = run("suite.yaml", "--seeds", "1", "--results", "results", code=1)
+    assert f"{path}: unreadable record" in output
+    assert "unreadable: seed 1" in output
+    assert path.read_bytes() == b'{"status": "done", "cut'
+    for command in ("status", "report"):
+        assert f"{path}: unreadable record" in run(command, code=1)
+
+
+def test_a_second_run_at_once_is_refused() -> None:
+    with Store(Path("results")).lock(["small"]):
+        output = run("suite.yaml", code=2)
+        assert "in use by another run" in output
+        torchrun = ["--standalone", "--nproc_per_node=2", "-m", "harness", "suite.yaml"]
+        assert "in use by another run" in run(*torchrun, starter=TORCHRUN, code=1)
+    assert not records()
+
+
+def test_several_suites_share_a_run(tmp_path: Path) -> None:
+    other = SUITE.replace("suite: small", "suite: other").replace("seeds: 2", "seeds: [5]")
+    Path("other.yaml").write_text(other, encoding="utf-8")
+    output = run("suite.yaml", "other.yaml", "--only", "mlp", "--nproc", "2")
+    assert "3 trials remain for 2 ranks" in output
+    assert {path.parent.parent.name for path in Path("results").glob("*/*/seed-*.json")} == {"small", "other"}
+    status: dict[str, Any] = dict(line.split(maxsplit=1) for line in run("status").splitlines())
+    assert status["small"].split() == ["2", "0", "0", "2", "0", "0"]
+    assert status["other"].split() == ["1", "0", "0", "1", "0", "0"]
