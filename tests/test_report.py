@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import report
+from harness.report.cells import percent
 from harness.store import Store, write_whole
 from harness.suite import Suite, Trial
 from tests.golden_texts import assert_golden
@@ -109,6 +110,20 @@ def test_the_same_bytes_whatever_the_order_of_records_and_the_hash_seed(tmp_path
         subprocess.run(command, check=True, env=env, cwd=Path(__file__).parent.parent, capture_output=True)
         texts.add((store.root / "small" / "table.md").read_bytes())
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.94035, 2, "94.04 %"),
+        (0.99998, 3, "99.998 %"),
+        (1.0, 3, "100.000 %"),
+        (0.8264, 2, "82.64 %"),
+        (5e-324, 2, "0.00 %"),
+    ],
+)
+def test_percentages_are_rounded_as_the_report_rounds(value: float, digits: int, text: str) -> None:
+    assert percent(digits)(value) == text
 
 
 def test_a_report_needs_no_suite_file(tmp_path: Path) -> None:

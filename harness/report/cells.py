@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
 from harness.record import Epoch, Record
 from harness.stats import Summary, summary
@@ -63,8 +64,9 @@ def loss(value: float) -> str:
 
 
 def percent(digits: int) -> Callable[[float], str]:
-    """Return what writes a fraction as a percentage with so many digits."""
-    return lambda value: f"{100 * value:.{digits}f} %"
+    """Return what writes a fraction as a percentage with so many digits, halves rounded up as reports do."""
+    step = Decimal(1).scaleb(-digits)
+    return lambda value: f"{(100 * Decimal(repr(value))).quantize(step, ROUND_HALF_UP)} %"
 
 
 def published_mean(values: list[float] | None) -> float | None:
