@@ -1,0 +1,83 @@
+"""What the README shows works: its commands, its suite, its table."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import suite_file
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\$ (.+)$", TEXT, re.MULTILINE)
+
+
+def test_its_commands_run(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "suites", tmp_path / "suites")
+    assert len(COMMANDS) >= 5
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for command in COMMANDS:
+        program, *arguments = shlex.split(command)
+        assert program == "harness"
+        done = subprocess.run(
+            [sys.executable, "-m", "harness", *arguments],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_suite_is_right(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "my_table.yaml"
+    path.write_text(example, encoding="utf-8")
+    suite = suite_file.load(path)
+    assert len(suite.experiments) == 6
+    assert len(list(suite.trials())) == 30
+
+
+def test_its_results_are_those_of_the_records() -> None:
+    table = (ROOT / "results" / "fashion-patch_size" / "table.md").read_text(encoding="utf-8")
+    for name in ("exp-1", "exp-2", "exp-3"):
+        own, theirs = (
+            next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
+            for text in (TEXT, table)
+        )
+        shown = own.split(" | ")
+        recorded = theirs.split(" | ")
+        assert shown[1] == recorded[2]
+        assert [cell.rstrip(" |") for cell in shown[2:]] == recorded[3:6]
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "results").iterdir()))
+def test_committed_tables_are_what_the_records_say(folder: str, tmp_path: Path) -> None:
+    from harness import report
+    from harness.store import Store
+
+    shutil.copytree(ROOT / "results" / folder, tmp_path / folder)
+    path, unreadable = report.write(Store(tmp_path), folder)
+    assert not unreadable
+    assert path.read_bytes() == (ROOT / "results" / folder / "table.md").read_bytes()
+
+
+def test_its_map_names_every_module() -> None:
+    for path in (ROOT / "harness").glob("[a-z]*.py"):
+        assert re.search(rf"\b{path.stem}\b", TEXT), path.name
+    for path in (ROOT / "harness").iterdir():
+        if (path / "__init__.py").exists():
+            assert f"harness/{path.name}/" in TEXT
+
+
+def test_its_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
