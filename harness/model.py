@@ -98,7 +98,13 @@ def _user_callable(name: str) -> Callable[..., nn.Module]:
         ) from error
     builder = getattr(module, attribute, None)
     if not callable(builder):
-        here = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        here = [
+            key
+            for key, value in vars(module).items()
+            if (inspect.isfunction(value) or inspect.isclass(value))
+            and value.__module__ == module_name
+            and not key.startswith("_")
+        ]
         raise ModelError(
             f"model {name!r}: {module_name} has no callable {attribute!r}; {nearest(attribute, here)}"
         )
