@@ -59,6 +59,7 @@ class Live:
     total: int
     rich: RichConsole
     bars: dict[str, TaskID] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.progress = Progress(
@@ -69,7 +70,6 @@ class Live:
             console=self.rich,
         )
         self.whole = self.progress.add_task("all trials", total=self.total, figures=f"0/{self.total}")
-        self.ended = 0
         self.progress.start()
 
     def show(self, event: Event) -> None:
@@ -83,15 +83,16 @@ class Live:
             return
         self.progress.console.print(event["text"], highlight=False, markup=False)
         if event["kind"] == "end":
-            self.ended += 1
+            self.ended.add(event["trial"])
             if event["trial"] in self.bars:
                 self.progress.remove_task(self.bars.pop(event["trial"]))
             self._whole()
 
     def moving(self, trial: str, fraction: float) -> None:
         """Move the trial's bar, and the whole run's with it."""
-        self.progress.update(self._bar(trial), completed=fraction)
-        self._whole()
+        if trial not in self.ended:  # a rank's last word on it may come after its end
+            self.progress.update(self._bar(trial), completed=fraction)
+            self._whole()
 
     def close(self) -> None:
         """Stop drawing."""
@@ -106,7 +107,9 @@ class Live:
         running = sum(
             self.progress.tasks[self.progress.task_ids.index(bar)].completed for bar in self.bars.values()
         )
-        self.progress.update(self.whole, completed=self.ended + running, figures=f"{self.ended}/{self.total}")
+        self.progress.update(
+            self.whole, completed=len(self.ended) + running, figures=f"{len(self.ended)}/{self.total}"
+        )
 
 
 def console_for(out: TextIO, total: int) -> Console:

@@ -56,6 +56,7 @@ def test_live() -> None:
     assert "test 67.89 %" in drawn
     assert live.progress.tasks[0].completed == 0.5  # half of one trial, of two
     live.show(END)
+    live.moving("small/one/seed-1", 0.9)
     assert not live.bars
     assert live.progress.tasks[0].completed == 1
     assert live.progress.tasks[0].fields["figures"] == "1/2"

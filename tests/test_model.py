@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,7 +60,12 @@ def test_a_folder_models_of_the_users_own_shadows_nothing(tmp_path: Path) -> Non
         "print(type(model.build({'name': 'mlp', 'hidden': [4], 'dropout': 0.0}, (1, 4, 4), 10)).__name__)"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(model.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.stdout == "Sequential\n", run.stderr
 
