@@ -153,8 +153,8 @@ def _conclude(request: Request) -> int:
     from harness import report
 
     code = 0
-    for suite in request.suites:
-        path, unreadable = report.write(request.store, suite.folder)
+    written = [report.write(request.store, suite.folder) for suite in request.suites]
+    for path, unreadable in written:
         print(f"\n{path.read_text(encoding='utf-8')}\n({path})")  # noqa: T201
         for message in unreadable:
             print(f"{message}; remove it to have it trained again", file=sys.stderr)  # noqa: T201

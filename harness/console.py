@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
@@ -42,8 +43,11 @@ class Lines:
     def show(self, event: Event) -> None:
         """Write the event's line."""
         text = epoch_line(event) if event["kind"] == "epoch" else str(event["text"])
-        self.out.write(text + "\n")
-        self.out.flush()
+        try:
+            self.out.write(text + "\n")
+            self.out.flush()
+        except BrokenPipeError:  # nobody reads any more, and the run goes on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
 
     def moving(self, trial: str, fraction: float) -> None:
         """Write nothing: a line an epoch is enough."""

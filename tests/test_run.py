@@ -269,6 +269,16 @@ def test_an_unreadable_record_is_named_and_never_replaced() -> None:
         assert f"{path}: unreadable record" in run(command, code=1)
 
 
+def test_a_run_that_nobody_listens_to_goes_on() -> None:
+    process = start("suite.yaml", "--nproc", "2")
+    wait_for(process, "placement")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.wait(timeout=120)
+    assert [record.status for record in records().values()] == ["done"] * 4
+    assert (Path("results") / "small" / "table.md").is_file()
+
+
 def test_a_second_run_at_once_is_refused() -> None:
     with Store(Path("results")).lock(["small"]):
         output = run("suite.yaml", code=2)
