@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -221,8 +222,11 @@ def fetch_data(name: Annotated[str, typer.Argument(help="A dataset.")], data_dir
 
 
 def _leave(error: HarnessError) -> NoReturn:
-    if os.environ.get("RANK", "0") == "0" or error.exit_code == 1:
+    is_first_here = os.environ.get("LOCAL_RANK", "0") == "0"
+    if is_first_here or error.exit_code != 2:
         print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    else:  # all ranks of a machine find the same mistake: torchrun must not end the one that tells it
+        threading.Event().wait(60)
     raise SystemExit(error.exit_code)
 
 

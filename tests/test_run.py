@@ -288,6 +288,13 @@ def test_a_second_run_at_once_is_refused() -> None:
     assert not records()
 
 
+def test_under_torchrun_a_mistake_is_told_once() -> None:
+    Path("suite.yaml").write_text(SUITE.replace("hidden: [8]", "hidden: []"), encoding="utf-8")
+    arguments = ["--standalone", "--nproc_per_node=3", "-m", "harness", "suite.yaml"]
+    output = run(*arguments, starter=TORCHRUN, code=1)
+    assert output.count("expected a list with at least 1 item") == 1
+
+
 def test_several_suites_share_a_run(tmp_path: Path) -> None:
     other = SUITE.replace("suite: small", "suite: other").replace("seeds: 2", "seeds: [5]")
     Path("other.yaml").write_text(other, encoding="utf-8")
