@@ -1,7 +1,12 @@
-"""The patch mixer: MLP blocks that mix an image's patches, then their features."""
+"""The patch mixer: MLP blocks that mix an image's patches, then their features.
+
+Activations are (tokens, batch, width) throughout: mixing tokens and mixing features are both flat matrix products,
+and nothing is transposed.
+"""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 SETTINGS = {
@@ -12,7 +17,7 @@ SETTINGS = {
 
 
 class Stem(nn.Module):
-    """Cut (N, C, S, S) into T patches and embed each: (N, T, width)."""
+    """Cut (N, C, S, S) into T patches and embed each: (T, N, width)."""
 
     def __init__(self, channels: int, side: int, patch_size: int, width: int) -> None:
         super().__init__()
@@ -20,20 +25,18 @@ class Stem(nn.Module):
         self.tokens = (side // patch_size) ** 2
         self.linear = nn.Linear(channels * patch_size**2, width)
         self.norm = nn.BatchNorm1d(self.tokens)
-        self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed the patches, from left to right, then down."""
         n, channels, side, _ = x.shape
         size = self.patch_size
         patches = x.reshape(n, channels, side // size, size, side // size, size)
-        patches = patches.permute(0, 2, 4, 1, 3, 5).reshape(n, self.tokens, channels * size * size)
-        out: Tensor = self.activation(self.norm(self.linear(patches)))
-        return out
+        patches = patches.permute(2, 4, 0, 1, 3, 5).reshape(self.tokens, n, channels * size * size)
+        return norm_of_tokens(self.norm, self.linear(patches)).relu_()
 
 
 class Block(nn.Module):
-    """Mix tokens, then features, with one skip connection around both: (N, T, width) to the same."""
+    """Mix tokens, then features, with one skip connection around both: (T, N, width) to the same."""
 
     def __init__(self, tokens: int, width: int, hidden: int) -> None:
         super().__init__()
@@ -43,15 +46,27 @@ class Block(nn.Module):
         self.features_in = nn.Linear(width, hidden)
         self.features_norm = nn.BatchNorm1d(tokens)
         self.features_out = nn.Linear(hidden, width)
-        self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix (N, T, width)."""
-        mixed = self.activation(self.tokens_norm(self.tokens_in(x.transpose(1, 2))))
-        mixed = self.tokens_out(mixed).transpose(1, 2)
-        mixed = self.features_out(self.activation(self.features_norm(self.features_in(mixed))))
-        out: Tensor = self.activation(x + mixed)
-        return out
+        """Mix (T, N, width)."""
+        width = x.shape[2]
+        hidden = linear_over_tokens(self.tokens_in, x)
+        hidden = self.tokens_norm(hidden.view(-1, width)).relu_().view(hidden.shape)
+        hidden = self.features_in(linear_over_tokens(self.tokens_out, hidden))
+        mixed: Tensor = self.features_out(norm_of_tokens(self.features_norm, hidden).relu_())
+        return mixed.add_(x).relu_()
+
+
+def linear_over_tokens(layer: nn.Linear, x: Tensor) -> Tensor:
+    """Apply a linear layer to the first axis of (T, N, width), as one matrix product: (T', N, width)."""
+    flat = torch.addmm(layer.bias[:, None], layer.weight, x.view(len(x), -1))
+    return flat.view(layer.out_features, *x.shape[1:])
+
+
+def norm_of_tokens(layer: nn.BatchNorm1d, x: Tensor) -> Tensor:
+    """Apply a batch norm whose channels are the first axis of (T, N, width)."""
+    out: Tensor = layer(x.view(1, len(x), -1)).view(x.shape)
+    return out
 
 
 class PatchMixer(nn.Module):
@@ -76,7 +91,7 @@ class PatchMixer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (N, classes) of images (N, C, S, S)."""
-        out: Tensor = self.classifier(self.blocks(self.stem(x)).mean(dim=1))
+        out: Tensor = self.classifier(self.blocks(self.stem(x)).mean(dim=0))
         return out
 
 
