@@ -1,7 +1,7 @@
 """The patch mixer: MLP blocks that mix an image's patches, then their features.
 
-Activations are (tokens, batch, width) throughout: mixing tokens and mixing features are both flat matrix products,
-and nothing is transposed.
+Activations are (tokens, batch, width) throughout: mixing tokens and mixing features are both flat matrix
+products, and nothing is transposed.
 """
 
 from __future__ import annotations
