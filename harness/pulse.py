@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.console import Console, Event
-from harness.errors import LostRankError
+from harness.errors import HarnessError, LostRankError
 from harness.training.world import Fleet
 
 _INTERVAL_SECONDS = 0.2
@@ -109,7 +109,7 @@ class Pulse:
                 os._exit(1)
             try:
                 self._beat()
-            except RuntimeError:  # torch's DistStoreError among them: the launcher's store is gone
+            except HarnessError:  # torchrun is gone, or a failure cannot be recorded
                 if not self._stopped.is_set():
                     os._exit(1)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,9 +70,20 @@ def alone(device: torch.device) -> World:
     return World(0, 1, device)
 
 
+@contextlib.contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except dist.DistError:
+        raise LostRankError("torchrun is gone: its store does not answer any more") from None
+
+
 @dataclass(frozen=True)
 class Fleet:
-    """All the ranks of a run, and the key-value store they share; nothing here waits in a collective."""
+    """All the ranks of a run, and the key-value store they share; nothing here waits in a collective.
+
+    Exchanges raise LostRankError once the store, and with it torchrun, is gone.
+    """
 
     rank: int
     local_rank: int
@@ -94,15 +106,18 @@ class Fleet:
 
     def put(self, key: str, text: str) -> None:
         """Set a key for all to see."""
-        self.store.set(key, text)
+        with _store_errors():
+            self.store.set(key, text)
 
     def look(self, key: str) -> str | None:
         """Return a key's text, or None where nobody has set it; never waits."""
-        return self.store.get(key).decode() if self.store.check([key]) else None
+        with _store_errors():
+            return self.store.get(key).decode() if self.store.check([key]) else None
 
     def count(self, key: str, amount: int = 1) -> int:
         """Add to a counter and return what it is now."""
-        return int(self.store.add(key, amount))
+        with _store_errors():
+            return int(self.store.add(key, amount))
 
 
 def pick_device(requested: str | None, local_rank: int, local_world_size: int) -> torch.device:
