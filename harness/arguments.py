@@ -1,4 +1,4 @@
-"""The arguments that commands share, and what they stand for."""
+"""The arguments of the commands, and what they stand for."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ Results = Annotated[Path, typer.Option("--results", help="The folder of records 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="A folder with the official files of datasets.")
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="EXPERIMENT", help="Train this experiment only; repeatable."),
+]
+SeedList = Annotated[
+    str | None, typer.Option("--seeds", metavar="1,2", help="Train these of the suite's seeds only.")
+]
+DeviceOption = Annotated[
+    Device | None, typer.Option("--device", help="Where to train. Default: GPUs where there are any.")
+]
+Ranks = Annotated[int | None, typer.Option("--nproc", help="Ranks to start. Default: one a GPU, else one.")]
+PlacementOption = Annotated[
+    PlacementChoice,
+    typer.Option("--placement", help="ddp: all ranks train one trial; spread: each its own."),
+]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", help="Seconds without a step after which a trial counts as failed.", min=1),
+]
+RetryDiverged = Annotated[bool, typer.Option("--retry-diverged", help="Train diverged trials again.")]
+SaveModel = Annotated[bool, typer.Option("--save-model", help="Leave the final weights beside each record.")]
 
 
 def load(path: Path, changes: list[str] | None) -> Suite:

@@ -15,11 +15,18 @@ from harness import __version__
 from harness.arguments import (
     Changes,
     DataDir,
-    Device,
+    DeviceOption,
+    Only,
     PlacementChoice,
+    PlacementOption,
+    Ranks,
     Results,
+    RetryDiverged,
+    SaveModel,
+    SeedList,
     SuiteNames,
     Suites,
+    Timeout,
     chosen_seeds,
     known_experiments,
     load,
@@ -45,34 +52,17 @@ app = typer.Typer(
 @app.command()
 def run(
     suites: Suites,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", metavar="EXPERIMENT", help="Train this experiment only; repeatable."),
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option("--seeds", metavar="1,2", help="Train these of the suite's seeds only.")
-    ] = None,
+    only: Only = None,
+    seeds: SeedList = None,
     changes: Changes = None,
     results: Results = Path("results"),
     data_dir: DataDir = None,
-    device: Annotated[
-        Device | None, typer.Option(help="Where to train. Default: GPUs where there are any.")
-    ] = None,
-    nproc: Annotated[
-        int | None, typer.Option("--nproc", help="Ranks to start. Default: one a GPU, else one.")
-    ] = None,
-    placement: Annotated[
-        PlacementChoice, typer.Option(help="ddp: all ranks train one trial; spread: each its own.")
-    ] = PlacementChoice.auto,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds without a step after which a trial counts as failed.", min=1)
-    ] = 600.0,
-    retry_diverged: Annotated[
-        bool, typer.Option("--retry-diverged", help="Train diverged trials again.")
-    ] = False,
-    save_model: Annotated[
-        bool, typer.Option("--save-model", help="Leave the final weights beside each record.")
-    ] = False,
+    device: DeviceOption = None,
+    nproc: Ranks = None,
+    placement: PlacementOption = PlacementChoice.auto,
+    timeout: Timeout = 600.0,
+    retry_diverged: RetryDiverged = False,
+    save_model: SaveModel = False,
 ) -> None:
     """Train what the suites lack, then write and print their tables."""
     from harness.request import Request
@@ -132,18 +122,19 @@ def _work(request: Request, nproc: int | None) -> None:
         raise UsageError(
             "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
         )
+    leads = rank == 0 and not launched  # else the launcher holds the results, checks and concludes
     with contextlib.ExitStack() as held:
-        if rank == 0 and not launched:
+        if leads:
             held.enter_context(request.store.lock([suite.folder for suite in request.suites]))
         if not launched:
             check(request, os.environ)
-        if rank == 0 and not launched:
+        if leads:
             for suite in request.suites:
                 request.store.save_suite(suite)
         fleet = world.join(os.environ, request.device, request.timeout_seconds)
         runner.work(request, fleet, os.environ)
         world.leave()
-        if rank == 0 and not launched:
+        if leads:
             code = _conclude(request)
             restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
             raise typer.Exit(0 if restarts else code)  # torchrun would start a finished suite again

@@ -158,11 +158,9 @@ class Pulse:
         return f"rank {', '.join(silent)} does not answer" if silent else "all ranks answer"
 
     def _give_up(self, silent: list[int]) -> None:
+        still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
         for rank in silent:
             trial = json.loads(self.fleet.look(f"pulse/{rank}") or "{}").get("trial")
             if trial:
-                self.on_stall(
-                    trial, f"rank {rank} gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
-                )
-        names = ", ".join(map(str, silent))
-        raise LostRankError(f"rank {names} gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)")
+                self.on_stall(trial, f"rank {rank} {still}")
+        raise LostRankError(f"rank {', '.join(map(str, silent))} {still}")

@@ -58,10 +58,10 @@ def check(request: Request, env: Mapping[str, str]) -> None:
     probed: set[str] = set()
     for trial in request.remaining():
         settings = trial.settings
-        dataset = load_data(request, trial, env)
         key = json.dumps([settings.model, settings.dataset.model_dump()], sort_keys=True)
         if key not in probed:
             probed.add(key)
+            dataset = load_data(request, trial, env)
             built = initialised(settings, trial.seed, dataset.image_shape, dataset.num_classes)
             allow = settings.training.allow_rank_dependent
             unused_parameters(built, dataset.image_shape, str(settings.model["name"]), allow=allow)

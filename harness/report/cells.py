@@ -69,11 +69,6 @@ def percent(digits: int) -> Callable[[float], str]:
     return lambda value: f"{(100 * Decimal(repr(value))).quantize(step, ROUND_HALF_UP)} %"
 
 
-def published_mean(values: list[float] | None) -> float | None:
-    """Return the mean of the published runs."""
-    return summary(values).mean if values else None
-
-
 def published_cell(figures: Figures | None, digits: int, run: int | None = None) -> str:
     """Write published loss, training and testing accuracy; of one run where there is a figure for each."""
     if figures is None:
@@ -84,7 +79,7 @@ def published_cell(figures: Figures | None, digits: int, run: int | None = None)
         (figures.train_accuracy, percent(digits)),
         (figures.test_accuracy, percent(digits)),
     ):
-        value = _of_run(values, run)
+        value = published_figure(values, run)
         cells.append("–" if value is None else write(value))
     return " / ".join(cells)
 
@@ -94,12 +89,10 @@ def difference(mean: float | None, published: float | None, digits: int) -> str:
     return "–" if mean is None or published is None else f"{100 * (mean - published):+.{digits}f}"
 
 
-def _of_run(values: list[float] | None, run: int | None) -> float | None:
-    if run is None or values is None:
-        return published_mean(values)
+def published_figure(values: list[float] | None, run: int | None) -> float | None:
+    """Return the mean of the published runs, or the figure of one run where each run has one."""
+    if not values:
+        return None
+    if run is None:
+        return summary(values).mean
     return values[run] if run < len(values) and len(values) > 1 else None
-
-
-def of_run(values: list[float] | None, run: int) -> float | None:
-    """Return the published figure of one run, where each run has one."""
-    return _of_run(values, run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.record import Record
-from harness.report.cells import Row, difference, loss, of_run, percent, published_cell, published_mean
+from harness.report.cells import Row, difference, loss, percent, published_cell, published_figure
 from harness.report.hyper_parameters import hyper_parameters
 from harness.store import Found
 from harness.suite import Suite
@@ -131,11 +131,10 @@ def _published(suite: Suite, row: Row, mean: float | None, run: int | None = Non
         return []
     digits = _DIGITS[suite.table.style]
     values = row.published.test_accuracy if row.published else None
-    theirs = published_mean(values) if run is None else of_run(values, run)
     same = suite.published.dataset == suite.dataset.name
     return [
         published_cell(row.published, digits, run),
-        difference(mean, theirs, digits) if same else "–",
+        difference(mean, published_figure(values, run), digits) if same else "–",
     ]
 
 
