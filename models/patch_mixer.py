@@ -31,8 +31,10 @@ class Stem(nn.Module):
         n, channels, side, _ = x.shape
         size = self.patch_size
         patches = x.reshape(n, channels, side // size, size, side // size, size)
-        patches = patches.permute(2, 4, 0, 1, 3, 5).reshape(self.tokens, n, channels * size * size)
-        return norm_of_tokens(self.norm, self.linear(patches)).relu_()
+        patches = patches.permute(2, 4, 0, 1, 3, 5).reshape(self.tokens * n, channels * size * size)
+        embedded = self.linear(patches)
+        width = embedded.shape[1]
+        return self.norm(embedded.view(1, self.tokens, n * width)).relu_().view(self.tokens, n, width)
 
 
 class Block(nn.Module):
@@ -40,6 +42,7 @@ class Block(nn.Module):
 
     def __init__(self, tokens: int, width: int, hidden: int) -> None:
         super().__init__()
+        self.hidden = hidden
         self.tokens_in = nn.Linear(tokens, hidden)
         self.tokens_norm = nn.BatchNorm1d(width)
         self.tokens_out = nn.Linear(hidden, tokens)
@@ -48,25 +51,20 @@ class Block(nn.Module):
         self.features_out = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix (T, N, width)."""
-        width = x.shape[2]
-        hidden = linear_over_tokens(self.tokens_in, x)
-        hidden = self.tokens_norm(hidden.view(-1, width)).relu_().view(hidden.shape)
-        hidden = self.features_in(linear_over_tokens(self.tokens_out, hidden))
-        mixed: Tensor = self.features_out(norm_of_tokens(self.features_norm, hidden).relu_())
-        return mixed.add_(x).relu_()
+        """Mix (T, N, width); flat products and norms, which is fastest."""
+        tokens, n, width = x.shape
+        hidden = linear_over_tokens(self.tokens_in, x.view(tokens, n * width))
+        hidden = self.tokens_norm(hidden.view(self.hidden * n, width)).relu_()
+        mixed = linear_over_tokens(self.tokens_out, hidden.view(self.hidden, n * width))
+        hidden = self.features_in(mixed.view(tokens * n, width))
+        hidden = self.features_norm(hidden.view(1, tokens, n * self.hidden)).relu_()
+        mixed = self.features_out(hidden.view(tokens * n, self.hidden))
+        return mixed.add_(x.view(tokens * n, width)).relu_().view(tokens, n, width)
 
 
 def linear_over_tokens(layer: nn.Linear, x: Tensor) -> Tensor:
-    """Apply a linear layer to the first axis of (T, N, width), as one matrix product: (T', N, width)."""
-    flat = torch.addmm(layer.bias[:, None], layer.weight, x.view(len(x), -1))
-    return flat.view(layer.out_features, *x.shape[1:])
-
-
-def norm_of_tokens(layer: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    """Apply a batch norm whose channels are the first axis of (T, N, width)."""
-    out: Tensor = layer(x.view(1, len(x), -1)).view(x.shape)
-    return out
+    """Apply a linear layer to the first axis of (T, N * width), as one matrix product: (T', N * width)."""
+    return torch.addmm(layer.bias[:, None], layer.weight, x)
 
 
 class PatchMixer(nn.Module):
