@@ -13,7 +13,6 @@ from harness import data
 from harness.data import Dataset
 from harness.store import Store
 from harness.suite import Suite, Trial
-from harness.training.loop import initialised
 from harness.training.probe import unused_parameters
 
 
@@ -62,9 +61,7 @@ def check(request: Request, env: Mapping[str, str]) -> None:
         if key not in probed:
             probed.add(key)
             dataset = load_data(request, trial, env)
-            built = initialised(settings, trial.seed, dataset.image_shape, dataset.num_classes)
-            allow = settings.training.allow_rank_dependent
-            unused_parameters(built, dataset.image_shape, str(settings.model["name"]), allow=allow)
+            unused_parameters(settings, dataset.image_shape, dataset.num_classes)
 
 
 def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:

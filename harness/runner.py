@@ -20,7 +20,8 @@ from harness.record import Epoch, Placement
 from harness.request import Request, load_data
 from harness.suite import Trial
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.loop import DTYPES, Watcher, train
+from harness.training.loop import Watcher, train
+from harness.training.precision import PRECISIONS
 from harness.training.world import Fleet, World
 
 
@@ -122,7 +123,7 @@ class _Worker:
         key = json.dumps([settings.dataset.model_dump(), settings.training.precision])
         if key not in self.residents:
             dataset = load_data(self.request, trial, self.env)
-            dtype = DTYPES[settings.training.precision]
+            dtype = PRECISIONS[settings.training.precision].dtype
             self.residents = {key: (ResidentDataset.of(dataset, self.fleet.device, dtype), dataset.digest)}
         return self.residents[key]
 

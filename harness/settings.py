@@ -174,7 +174,7 @@ class Training(Strict):
 
     epochs: Count
     batch_size: Count
-    precision: Literal["fp32", "fp64"] = "fp32"
+    precision: Literal["fp32", "fp64", "tf32", "bf16"] = "fp32"
     optimizer: Optimizer
     scheduler: Scheduler | None = None
     loss: CrossEntropy = CrossEntropy()

@@ -32,9 +32,9 @@ class Stem(nn.Module):
         size = self.patch_size
         patches = x.reshape(n, channels, side // size, size, side // size, size)
         patches = patches.permute(2, 4, 0, 1, 3, 5).reshape(self.tokens * n, channels * size * size)
-        embedded = self.linear(patches)
-        width = embedded.shape[1]
-        return self.norm(embedded.view(1, self.tokens, n * width)).relu_().view(self.tokens, n, width)
+        embedded: Tensor = self.linear(patches)
+        embedded = self.norm(embedded.view(1, self.tokens, -1)).relu_()
+        return embedded.view(self.tokens, n, self.linear.out_features)
 
 
 class Block(nn.Module):
@@ -55,10 +55,10 @@ class Block(nn.Module):
         tokens, n, width = x.shape
         hidden = linear_over_tokens(self.tokens_in, x.view(tokens, n * width))
         hidden = self.tokens_norm(hidden.view(self.hidden * n, width)).relu_()
-        mixed = linear_over_tokens(self.tokens_out, hidden.view(self.hidden, n * width))
-        hidden = self.features_in(mixed.view(tokens * n, width))
+        hidden = linear_over_tokens(self.tokens_out, hidden.view(self.hidden, n * width))
+        hidden = self.features_in(hidden.view(tokens * n, width))
         hidden = self.features_norm(hidden.view(1, tokens, n * self.hidden)).relu_()
-        mixed = self.features_out(hidden.view(tokens * n, self.hidden))
+        mixed: Tensor = self.features_out(hidden.view(tokens * n, self.hidden))
         return mixed.add_(x.view(tokens * n, width)).relu_().view(tokens, n, width)
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from harness.training import checkpoint
-from harness.training.loop import initialised, train
+from harness.training.loop import train
+from harness.training.probe import initialised
 from harness.training.world import World
 from tests.trials import resident, small_trial
 
@@ -43,7 +44,7 @@ def test_weights_load_into_the_plain_model(tmp_path: Path) -> None:
     data = resident(trial, WORLD)
     outcome = train(trial, data, WORLD, tmp_path / "one.checkpoint")
     checkpoint.save_weights(path, outcome.model)
-    plain = initialised(trial.settings, 0, data.image_shape, data.num_classes).eval()
+    plain = initialised(trial.settings.model, 0, data.image_shape, data.num_classes).eval()
     plain.load_state_dict(torch.load(path, weights_only=True))
     images = data.test.images.float() / 255
     accuracy = (plain(images).argmax(1) == data.test.labels).double().mean().item()

@@ -81,15 +81,15 @@ def test_what_a_callable_looks_like(name: str, is_path: bool) -> None:
 def test_building_leaves_the_random_state_to_the_caller() -> None:
     import torch
 
-    from harness.training.loop import initialised
+    from harness.training.probe import initialised
     from tests.trials import small_trial
 
     before = torch.get_rng_state()
     settings = small_trial().settings
-    one = initialised(settings, 1, (1, 8, 8), 10).state_dict()
+    one = initialised(settings.model, 1, (1, 8, 8), 10).state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(5)
-    again, other = (initialised(settings, seed, (1, 8, 8), 10).state_dict() for seed in (1, 2))
+    again, other = (initialised(settings.model, seed, (1, 8, 8), 10).state_dict() for seed in (1, 2))
     key = "stem.linear.weight"
     assert torch.equal(one[key], again[key])
     assert not torch.equal(one[key], other[key])

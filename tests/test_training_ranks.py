@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from harness.record import Epoch
 from harness.suite import Trial
 from harness.training import layers, randomness, step
-from harness.training.batches import Batch
+from harness.training.batches import Share
 from harness.training.loop import Watcher, train
 from harness.training.world import World
 from tests.ranks import run_ranks
@@ -88,21 +89,19 @@ def local_norm(world: World, *arguments: Any) -> Any:
 
 def local_dropout(world: World, *arguments: Any) -> Any:
     """Draw dropout's masks by the position in the rank's share."""
-    plain = randomness.keep_mask
-    broken = lambda key, first_row, *rest: plain(key, 0, *rest)  # noqa: E731
-    setattr(layers, "keep_mask", broken)  # noqa: B010
+    broken = lambda key, first_row, *rest: randomness.positions(key, 0, *rest)  # noqa: E731
+    setattr(layers, "positions", broken)  # noqa: B010
     return losses_and_figures(world, *arguments)
 
 
 def equal_weights(world: World, *arguments: Any) -> Any:
     """Weigh ranks alike, however many samples each holds."""
-    plain = step.Eager.train
+    plain = step.Step.train
 
-    def train(self: step.Eager, batches: Any, *rest: Any) -> Any:
-        alike = (Batch(b.images, b.labels, b.first_row, len(b.labels) * world.world_size) for b in batches)
-        return plain(self, alike, *rest)
+    def train(self: step.Step, share: Share) -> Tensor:
+        return plain(self, replace(share, size=len(share.chosen) * world.world_size))
 
-    setattr(step.Eager, "train", train)  # noqa: B010
+    setattr(step.Step, "train", train)  # noqa: B010
     return losses_and_figures(world, *arguments)
 
 

@@ -10,7 +10,7 @@ from harness.data import Dataset, Split
 from harness.settings import Settings
 from harness.suite import Trial
 from harness.training.batches import ResidentDataset
-from harness.training.loop import DTYPES
+from harness.training.precision import PRECISIONS
 from harness.training.world import World
 
 MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
@@ -50,4 +50,5 @@ def small_trial(
 
 def resident(trial: Trial, world: World, **sizes: int) -> ResidentDataset:
     """Put the made-up data where the trial wants it."""
-    return ResidentDataset.of(small_dataset(**sizes), world.device, DTYPES[trial.settings.training.precision])
+    dtype = PRECISIONS[trial.settings.training.precision].dtype
+    return ResidentDataset.of(small_dataset(**sizes), world.device, dtype)

@@ -1,4 +1,4 @@
-"""A dataset that lives on a device, and the global batches that are cut out of it."""
+"""A dataset that lives on a device, and the shares of global batches that are cut out of it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ EVAL_BATCH_SIZE = 500
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One rank's share of a global batch of `size` samples; the share starts at `first_row` of it."""
+class Share:
+    """One rank's part of a global batch of `size` samples: its samples (n,), from row `first_row` on."""
 
-    images: Tensor
-    labels: Tensor
+    chosen: Tensor
     first_row: int
     size: int
 
@@ -42,21 +41,24 @@ class Resident:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def train_batches(self, seed: int, epoch: int, batch_size: int, world: World) -> Iterator[Batch]:
+    def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the chosen samples' images, from 0 to 1, and labels."""
+        images = self.images.index_select(0, chosen).to(self.dtype).div_(255)
+        return images, self.labels.index_select(0, chosen)
+
+    def train_shares(self, seed: int, epoch: int, batch_size: int, world: World) -> Iterator[Share]:
         """Yield this rank's shares of an epoch's batches, in the seed's order; the last may be smaller."""
         order = permutation(seed, epoch, len(self)).to(self.images.device)
-        yield from self._batches(order, batch_size, world)
+        yield from self._shares(order, batch_size, world)
 
-    def eval_batches(self, world: World) -> Iterator[Batch]:
+    def eval_shares(self, world: World) -> Iterator[Share]:
         """Yield this rank's shares of all samples, in the order of the file, each sample once."""
-        yield from self._batches(torch.arange(len(self), device=self.images.device), EVAL_BATCH_SIZE, world)
+        yield from self._shares(torch.arange(len(self), device=self.images.device), EVAL_BATCH_SIZE, world)
 
-    def _batches(self, order: Tensor, batch_size: int, world: World) -> Iterator[Batch]:
-        for chosen in torch.split(order, batch_size):
-            start, stop = world.share(len(chosen))
-            mine = chosen[start:stop]
-            images = self.images.index_select(0, mine).to(self.dtype).div_(255)
-            yield Batch(images, self.labels.index_select(0, mine), start, len(chosen))
+    def _shares(self, order: Tensor, batch_size: int, world: World) -> Iterator[Share]:
+        for batch in torch.split(order, batch_size):
+            start, stop = world.share(len(batch))
+            yield Share(batch[start:stop], start, len(batch))
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from torch import nn
 
 from harness.record import Epoch
 from harness.store import write_whole
+from harness.training.optimizer import Scheduler, load_state
 from harness.training.world import World
-
-Scheduler = torch.optim.lr_scheduler.LRScheduler
 
 
 def save(
@@ -57,7 +56,7 @@ def resume(
     if state is None:
         return []
     model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    load_state(optimizer, state["optimizer"])
     if scheduler is not None:
         scheduler.load_state_dict(state["scheduler"])
     return [Epoch(**epoch) for epoch in state["history"]]

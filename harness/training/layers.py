@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from harness.training.randomness import derive, keep_mask
+from harness.training.randomness import derive, keep_mask, positions
 from harness.training.world import World
 
 
 @dataclass
 class Cut:
-    """Say which rows of which step's global batch a rank holds; the layers read it, the loop sets it."""
+    """Say which rows of which step's global batch a rank holds; the layers read it, the step sets it.
+
+    `step` is an int64 scalar on the device; `passes` counts the batches that went through.
+    """
 
     world: World
     seed: int
-    step: int = 0
     first_row: int = 0
     rows: int = 0
+    size: int = 0
+    passes: int = 0
+    step: Tensor = field(init=False)
 
-    def set(self, step: int, first_row: int, rows: int) -> None:
-        """Move on to another batch."""
-        self.step, self.first_row, self.rows = step, first_row, rows
+    def __post_init__(self) -> None:
+        self.step = torch.zeros((), dtype=torch.int64, device=self.world.device)
+
+    def set(self, first_row: int, rows: int, size: int) -> None:
+        """Move on to another batch: so many rows, from the first one on, of a global batch of `size`."""
+        self.first_row, self.rows, self.size = first_row, rows, size
+        self.passes += 1
 
 
 class GlobalBatchNorm(_BatchNorm):
@@ -53,7 +63,7 @@ class GlobalBatchNorm(_BatchNorm):
         if self.cut.world.world_size == 1 or not uses_batch:
             return super().forward(input)
         normalised, mean, variance, count = _Normalise.apply(
-            input, self.weight, self.bias, self.eps, self.cut.world
+            input, self.weight, self.bias, self.eps, self.cut
         )
         if self.training and self.running_mean is not None:
             self._follow(mean, variance * (count / (count - 1)))
@@ -71,45 +81,54 @@ class GlobalBatchNorm(_BatchNorm):
 
 
 class _Normalise(torch.autograd.Function):
-    """Normalise by statistics over all ranks; joined as in Chan et al. (1979)."""
+    """Normalise by statistics over all ranks, joined as in Chan et al. (1979); bfloat16 is summed wide."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, world: World
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, cut: Cut
     ) -> tuple[Tensor, ...]:
         channels = x.shape[1]
-        dims, shape = [0, *range(2, x.dim())], [1, channels] + [1] * (x.dim() - 2)
-        rows = x.new_full((1,), x.numel() // channels)
-        mean = x.sum(dims) / rows.clamp(min=1)
-        deviation = (x - mean.view(shape)).square().sum(dims)
-        parts = world.gather(torch.cat([mean, deviation, rows]))
-        means, deviations, counts = torch.split(parts, [channels, channels, 1], dim=1)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        rows = wide.new_full((1,), x.numel() // channels)
+        none = wide.new_zeros(channels)
+        local = torch.batch_norm_update_stats(wide, None, None, 0.0) if x.numel() else (none, none)
+        parts = cut.world.gather(torch.cat([*local, rows]))
+        means, variances, counts = torch.split(parts, [channels, channels, 1], dim=1)
         count = counts.sum()
-        if count <= 1:
+        if cut.size < 2 and count <= 1:  # asked only where it may be: asking waits for the device
             raise ValueError(f"batch norm over {int(count)} value per channel, expected 2 or more")
-        mean = (means * counts).sum(0) / count
-        variance = (deviations + counts * (means - mean).square()).sum(0) / count
-        scale = torch.rsqrt(variance + eps)
-        centred = (x - mean.view(shape)) * scale.view(shape)
-        ctx.save_for_backward(centred, scale, weight, count)
-        ctx.world, ctx.dims, ctx.shape = world, dims, shape
+        weights = counts / count
+        mean = (means * weights).sum(0)
+        variance = ((variances + (means - mean).square()) * weights).sum(0)
+        ctx.save_for_backward(x, weight, mean, variance, count)
+        ctx.world, ctx.eps = cut.world, eps
         ctx.mark_non_differentiable(mean, variance, count)
-        out = centred.clone() if weight is None else centred * weight.view(shape)
-        out = out if bias is None else out + bias.view(shape)
-        return out, mean, variance, count
+        return functional.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance, count
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        centred, scale, weight, count = ctx.saved_tensors
-        bias_grad = grad.sum(ctx.dims)
-        weight_grad = (grad * centred).sum(ctx.dims)
+        x, weight, mean, variance, count = ctx.saved_tensors
+        wide = x.to(mean.dtype)
+        # As if the statistics were constants, which gives both sums too; then what they depend on.
+        x_grad, weight_grad, bias_grad = (
+            torch.ops.aten.native_batch_norm_backward(
+                grad.to(mean.dtype), wide, weight, mean, variance, None, None, False, ctx.eps, [True] * 3
+            )
+            if x.numel()
+            else (torch.empty_like(wide), torch.zeros_like(mean), torch.zeros_like(mean))
+        )
         totals = ctx.world.sum_(torch.cat([bias_grad, weight_grad])) / count
-        mean_grad, mean_product = (part.view(ctx.shape) for part in totals.chunk(2))
+        mean_grad, mean_product = totals.chunk(2)
+        scale = torch.rsqrt(variance + ctx.eps)
         factor = scale if weight is None else scale * weight
-        x_grad = (grad - mean_grad - centred * mean_product) * factor.view(ctx.shape)
+        slope = -factor * scale * mean_product
+        offset = -factor * mean_grad - slope * mean
+        shape = [1, len(mean)] + [1] * (x.dim() - 2)
+        x_grad.add_(offset.view(shape)).addcmul_(wide, slope.view(shape))
         _, needs_weight, needs_bias, *_ = ctx.needs_input_grad
-        return x_grad, weight_grad if needs_weight else None, bias_grad if needs_bias else None, None, None
+        own = (weight_grad if needs_weight else None, bias_grad if needs_bias else None)
+        return x_grad.to(x.dtype), *own, None, None
 
 
 class GlobalDropout(nn.Module):
@@ -118,7 +137,8 @@ class GlobalDropout(nn.Module):
     def __init__(self, p: float, name: str, cut: Cut) -> None:
         super().__init__()
         self.p, self.name, self.cut = p, name, cut
-        self._step, self._calls = -1, 0
+        self._pass, self._calls = -1, 0
+        self._hashed: dict[tuple[int, ...], Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Zero elements of (N, ...) with probability p and scale the others by 1 / (1 - p), in train mode."""
@@ -129,12 +149,20 @@ class GlobalDropout(nn.Module):
                 f"dropout {self.name!r}: found the shape {tuple(x.shape)}, expected the batch's "
                 f"{self.cut.rows} rows in the first of two dimensions or more"
             )
-        self._calls = self._calls + 1 if self._step == self.cut.step else 0
-        self._step = self.cut.step
-        key = derive(self.cut.seed, "dropout", self.cut.step, self.name, self._calls)
+        self._calls = self._calls + 1 if self._pass == self.cut.passes else 0
+        self._pass = self.cut.passes
         features = x[:1].numel() if x.shape[0] else 1
-        keep = keep_mask(key, self.cut.first_row, x.shape[0], features, self.p, x.device)
+        keep = keep_mask(self._positions(self._calls, features), self.cut.step, self.p)
         return x * keep.view(x.shape) / (1 - self.p) if self.p < 1 else x * 0
+
+    def _positions(self, call: int, features: int) -> Tensor:
+        """Hash the positions of the rank's rows, once for every way that batches are cut."""
+        cut = self.cut
+        place = (call, cut.first_row, cut.rows, features)
+        if place not in self._hashed:
+            key = derive(cut.seed, "dropout", self.name, call)
+            self._hashed[place] = positions(key, *place[1:], cut.world.device)
+        return self._hashed[place]
 
 
 def swap_layers(model: nn.Module, cut: Cut) -> dict[str, int]:

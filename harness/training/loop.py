@@ -5,27 +5,25 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from harness import model as models
 from harness.record import Epoch
-from harness.settings import Settings, Training
 from harness.suite import Trial
 from harness.training import checkpoint
 from harness.training.batches import ResidentDataset
+from harness.training.engine import Engine, EngineName, engine_for
 from harness.training.layers import Cut, swap_layers
-from harness.training.probe import unused_parameters
-from harness.training.randomness import derive
-from harness.training.step import Eager, Totals
+from harness.training.optimizer import Scheduler, optimizer_for, scheduler_for
+from harness.training.precision import PRECISIONS
+from harness.training.probe import initialised, unused_parameters
+from harness.training.step import Step
 from harness.training.world import World
-
-DTYPES = {"fp32": torch.float32, "fp64": torch.float64}
 
 
 @dataclass
@@ -35,6 +33,7 @@ class Watcher:
     on_step: Callable[[int, Tensor], None] = lambda step, loss: None
     on_batch: Callable[[], None] = lambda: None
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    on_note: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Outcome:
     parameters: int
     replaced_layers: dict[str, int]
     peak_memory_gib: float
-    engine: str
+    engine: EngineName
     model: nn.Module
 
 
@@ -55,8 +54,9 @@ class Trainee:
     """A model that was taken over, with what trains it."""
 
     plain: nn.Module
-    engine: Eager
-    scheduler: torch.optim.lr_scheduler.LRScheduler | None
+    step: Step
+    engine: Engine
+    scheduler: Scheduler | None
     replaced_layers: dict[str, int]
     parameters: int = field(init=False)
 
@@ -64,43 +64,61 @@ class Trainee:
         self.parameters = sum(each.numel() for each in self.plain.parameters() if each.requires_grad)
 
 
-def initialised(settings: Settings, seed: int, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """Build the model on the CPU with the seed's initial weights; the caller's random state stays."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "init"))
-        return models.build(settings.model, shape, classes)
-
-
-def prepare(trial: Trial, data: ResidentDataset, world: World) -> Trainee:
+def prepare(
+    trial: Trial,
+    data: ResidentDataset,
+    world: World,
+    engine: EngineName | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Trainee:
     """Build the trial's model, take it over and make what trains it."""
-    training = trial.settings.training
-    plain = initialised(trial.settings, trial.seed, data.image_shape, data.num_classes)
-    unused = unused_parameters(
-        plain, data.image_shape, str(trial.settings.model["name"]), allow=training.allow_rank_dependent
-    )
-    cut = Cut(world, trial.seed)
+    settings, training = trial.settings, trial.settings.training
+    plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
+    unused = unused_parameters(settings, data.image_shape, data.num_classes)
+    cut, precision = Cut(world, trial.seed), PRECISIONS[training.precision]
     replaced = swap_layers(plain, cut)
-    plain.to(device=world.device, dtype=DTYPES[training.precision])
-    optimizer = _optimizer(training, plain)
+    plain.to(device=world.device, dtype=precision.dtype)
+    optimizer = optimizer_for(training, plain.parameters())
     wrapped = world.wrap(plain, find_unused_parameters=unused)
-    engine = Eager(wrapped, optimizer, training, cut)
-    return Trainee(plain, engine, _scheduler(training, optimizer), replaced)
+    step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, cut)
+    return Trainee(plain, step, engine_for(step, engine, tell), scheduler_for(training, optimizer), replaced)
 
 
 def train(
-    trial: Trial, data: ResidentDataset, world: World, checkpoint_path: Path, watcher: Watcher | None = None
+    trial: Trial,
+    data: ResidentDataset,
+    world: World,
+    checkpoint_path: Path,
+    watcher: Watcher | None = None,
+    engine: EngineName | None = None,
 ) -> Outcome:
     """Train the trial, going on from its checkpoint where there is one, and leave one after each epoch."""
-    watcher = watcher or Watcher()
+    course = step_by_step(trial, data, world, checkpoint_path, watcher or Watcher(), engine)
+    while True:
+        try:
+            next(course)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+
+
+def step_by_step(
+    trial: Trial,
+    data: ResidentDataset,
+    world: World,
+    checkpoint_path: Path,
+    watcher: Watcher,
+    engine: EngineName | None,
+) -> Generator[None, None, Outcome]:
+    """Train as `train` does, and yield after each step and batch, so that several trials can take turns."""
     training = trial.settings.training
     _reset_peak_memory(world.device)
-    trainee = prepare(trial, data, world)
-    engine, scheduler = trainee.engine, trainee.scheduler
-    resumable = (trainee.plain, engine.optimizer, scheduler)
+    trainee = prepare(trial, data, world, engine, watcher.on_note)
+    resumable = (trainee.plain, trainee.step.optimizer, trainee.scheduler)
     history = checkpoint.resume(checkpoint_path, trial.digest, world, *resumable)
     diverged = any(_not_finite(epoch) for epoch in history)
     while len(history) < training.epochs and not diverged:
-        epoch = _epoch(trial, data, trainee, len(history) + 1, watcher)
+        epoch = yield from _epoch(trial, data, trainee, len(history) + 1, watcher)
         history.append(epoch)
         diverged = _not_finite(epoch)
         if world.owns:
@@ -112,24 +130,35 @@ def train(
         parameters=trainee.parameters,
         replaced_layers=trainee.replaced_layers,
         peak_memory_gib=_peak_memory_gib(world.device),
-        engine=engine.name,
+        engine=trainee.engine.name,
         model=trainee.plain,
     )
 
 
-def _epoch(trial: Trial, data: ResidentDataset, trainee: Trainee, number: int, watcher: Watcher) -> Epoch:
-    engine, batch_size = trainee.engine, trial.settings.training.batch_size
-    world = engine.cut.world
-    lr = float(engine.optimizer.param_groups[0]["lr"])
+def _epoch(
+    trial: Trial, data: ResidentDataset, trainee: Trainee, number: int, watcher: Watcher
+) -> Generator[None, None, Epoch]:
+    step, engine, batch_size = trainee.step, trainee.engine, trial.settings.training.batch_size
+    world = step.cut.world
+    lr = float(step.optimizer.param_groups[0]["lr"])
     first_step = (number - 1) * math.ceil(len(data.train) / batch_size)
     started = _now(world.device)
-    batches = data.train.train_batches(trial.seed, number, batch_size, world)
-    train_loss, train_accuracy = engine.train(batches, first_step, watcher.on_step).averages(world)
+    step.model.train()
+    step.cut.step.fill_(first_step)
+    shares = data.train.train_shares(trial.seed, number, batch_size, world)
+    for count, share in enumerate(shares, first_step):
+        watcher.on_step(count, engine.train(share))
+        yield
+    train_loss, train_accuracy = step.totals.averages(world)
     trained = _now(world.device)
     if trainee.scheduler is not None:
         trainee.scheduler.step()
-    totals: Totals = engine.evaluate(data.test.eval_batches(world), watcher.on_batch)
-    test_loss, test_accuracy = totals.averages(world)
+    step.model.eval()
+    for share in data.test.eval_shares(world):
+        engine.evaluate(share)
+        watcher.on_batch()
+        yield
+    test_loss, test_accuracy = step.totals.averages(world)
     return Epoch(
         epoch=number,
         lr=lr,
@@ -142,31 +171,14 @@ def _epoch(trial: Trial, data: ResidentDataset, trainee: Trainee, number: int, w
     )
 
 
-def _optimizer(training: Training, model: nn.Module) -> torch.optim.Optimizer:
-    settings: dict[str, Any] = training.optimizer.model_dump()
-    cls = getattr(torch.optim, settings.pop("name"))
-    optimizer: torch.optim.Optimizer = cls(model.parameters(), **settings)
-    return optimizer
-
-
-def _scheduler(
-    training: Training, optimizer: torch.optim.Optimizer
-) -> torch.optim.lr_scheduler.LRScheduler | None:
-    if training.scheduler is None:
-        return None
-    settings: dict[str, Any] = training.scheduler.model_dump()
-    cls = getattr(torch.optim.lr_scheduler, settings.pop("name"))
-    scheduler: torch.optim.lr_scheduler.LRScheduler = cls(optimizer, **settings)
-    return scheduler
-
-
 def _not_finite(epoch: Epoch) -> bool:
     return not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.test_loss))
 
 
 def _now(device: torch.device) -> float:
+    """Return the time when the trial's own work is done; other trials on the device may go on."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()
     return time.perf_counter()
 
 

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from harness import model as models
 from harness.errors import ModelError
+from harness.settings import Settings
 from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, swap_layers
+from harness.training.randomness import derive
 from harness.training.world import alone
 
 _ROWS = 4
 _CPU = torch.device("cpu")
 
 
-def unused_parameters(model: nn.Module, image_shape: tuple[int, int, int], name: str, *, allow: bool) -> bool:
-    """Probe a freshly built model on the CPU; return whether some parameters get no gradient.
+def initialised(
+    settings: Mapping[str, Any], seed: int, image_shape: tuple[int, int, int], num_classes: int
+) -> nn.Module:
+    """Build the model on the CPU with the seed's initial weights; the caller's random state stays."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "init"))
+        return models.build(settings, image_shape, num_classes)
+
+
+def unused_parameters(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> bool:
+    """Probe the model on the CPU, once for its settings; return whether some parameters get no gradient.
 
     Raise ModelError, with the layer's name, where it draws randomness of its own or mixes the rows of a
-    batch otherwise than by batch norm, unless `allow`; and where it cannot take a batch at all.
+    batch otherwise than by batch norm, unless it is allowed; and where it cannot take a batch at all.
     """
-    probe = copy.deepcopy(model).train()
+    model = json.dumps(settings.model, sort_keys=True)
+    return _unused_parameters(model, image_shape, num_classes, settings.training.allow_rank_dependent)
+
+
+@functools.cache
+def _unused_parameters(model: str, image_shape: tuple[int, int, int], num_classes: int, allow: bool) -> bool:
+    settings = json.loads(model)
+    name = settings["name"]
+    probe = initialised(settings, 0, image_shape, num_classes).train()
     cut = Cut(alone(_CPU), seed=0, rows=_ROWS)
     swap_layers(probe, cut)
     images = torch.rand(_ROWS, *image_shape, generator=torch.Generator().manual_seed(0))

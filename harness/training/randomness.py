@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 _WORD = 0xFFFFFFFF
+_MULTIPLIERS = (0x7FEB352D, 0x846CA68B - 2**32)  # as int32
 
 
 def derive(seed: int, purpose: str, *counters: int | str) -> int:
@@ -22,21 +23,35 @@ def permutation(seed: int, epoch: int, size: int) -> Tensor:
     return torch.randperm(size, generator=generator)
 
 
-def keep_mask(key: int, first_row: int, rows: int, features: int, p: float, device: torch.device) -> Tensor:
-    """Return which elements of a global batch's rows survive dropout; bool (rows, features).
+def positions(key: int, first_row: int, rows: int, features: int, device: torch.device) -> Tensor:
+    """Hash `key` with the positions of rows in a global batch; int32 (rows, features).
 
-    An element's fate is a hash of `key` and its position in the global batch, so that it is the same however
-    the batch is cut, and on every kind of device. The hash is lowbias32 (C. Wellons, "Prospecting for hash
-    functions", 2018), over the low and then the high word of the position.
+    A position's hash is the same however the batch is cut and on every kind of device. It is lowbias32
+    (C. Wellons, "Prospecting for hash functions", 2018), over the low and then the high word.
     """
     row = torch.arange(first_row, first_row + rows, device=device, dtype=torch.int64)
     position = row[:, None] * features + torch.arange(features, device=device, dtype=torch.int64)
     low, high = position & _WORD, position >> 32
-    mixed = _mix(_mix(low ^ (key & _WORD)) ^ high ^ (key >> 32))
-    return mixed >= round(p * 2**32)
+    return _mix(_mix(_int32(low ^ (key & _WORD))) ^ _int32(high ^ (key >> 32)))
+
+
+def keep_mask(hashed: Tensor, step: Tensor, p: float) -> Tensor:
+    """Return which elements survive dropout in a step; bool, shaped as the `hashed` positions.
+
+    `step` is an int64 scalar on their device, so that a captured graph can count it up.
+    """
+    key = _mix(_mix(_int32(step & _WORD)) ^ _int32(step >> 32))
+    fate = _mix(hashed ^ key)  # from -2^31 to 2^31 - 1
+    return fate >= min(round(p * 2**32), _WORD) - 2**31
+
+
+def _int32(x: Tensor) -> Tensor:
+    """Take a word, from 0 to 2^32 - 1, as int32 with the same bits."""
+    return (x - ((x >> 31) << 32)).to(torch.int32)
 
 
 def _mix(x: Tensor) -> Tensor:
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _WORD
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & _WORD
-    return x ^ (x >> 16)
+    """Hash int32; products wrap around."""
+    x = (x ^ ((x >> 16) & 0xFFFF)) * _MULTIPLIERS[0]
+    x = (x ^ ((x >> 15) & 0x1FFFF)) * _MULTIPLIERS[1]
+    return x ^ ((x >> 16) & 0xFFFF)

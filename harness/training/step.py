@@ -1,17 +1,16 @@
-"""One step of training and one pass of evaluation, executed eagerly."""
+"""What one step of training and one batch of evaluation compute; nothing in it waits for the host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.settings import Training
-from harness.training.batches import Batch
+from harness.training.batches import ResidentDataset, Share
 from harness.training.layers import Cut
+from harness.training.precision import Precision
 from harness.training.world import World
 
 
@@ -21,11 +20,6 @@ class Totals:
 
     sums: Tensor
 
-    @classmethod
-    def zero(cls, device: torch.device) -> Totals:
-        """Start from nothing."""
-        return cls(torch.zeros(3, dtype=torch.float64, device=device))
-
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add one rank's share of a batch."""
         right = (logits.argmax(1) == labels).sum() if len(labels) else loss.new_zeros(())
@@ -33,53 +27,54 @@ class Totals:
         self.sums += torch.stack([loss.detach().double(), right.double(), count])
 
     def averages(self, world: World) -> tuple[float, float]:
-        """Return loss and accuracy over the samples of all ranks."""
+        """Return loss and accuracy over the samples of all ranks, and start again from nothing."""
         loss, right, count = world.sum_(self.sums.clone()).tolist()
+        self.sums.zero_()
         return loss / count, right / count
 
 
 @dataclass
-class Eager:
-    """Executes steps operation by operation."""
+class Step:
+    """A model with what trains it, as functions of a share of a batch."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    training: Training
+    data: ResidentDataset
+    precision: Precision
+    label_smoothing: float
     cut: Cut
+    totals: Totals = field(init=False)
 
-    name = "eager"
+    def __post_init__(self) -> None:
+        self.totals = Totals(torch.zeros(3, dtype=torch.float64, device=self.cut.world.device))
 
-    def train(
-        self, batches: Iterable[Batch], first_step: int, after_step: Callable[[int, Tensor], None]
-    ) -> Totals:
-        """Take one optimizer step a batch; `after_step` gets its number and this rank's summed loss."""
+    def train(self, share: Share) -> Tensor:
+        """Take one optimizer step; return this rank's summed loss."""
         world = self.cut.world
-        totals = Totals.zero(world.device)
-        self.model.train()
-        for step, batch in enumerate(batches, first_step):
-            self.cut.set(step, batch.first_row, len(batch.labels))
-            self.optimizer.zero_grad(set_to_none=True)
-            logits = self.model(batch.images)
-            loss = self._loss(logits, batch.labels)
-            # Gradients are averaged over ranks: a rank's sum weighs as many samples as it holds.
-            (loss * (world.world_size / batch.size)).backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            totals.add(loss, logits, batch.labels)
-            after_step(step, loss.detach())
-        return totals
+        images, labels = self.data.train.gather(share.chosen)
+        self.optimizer.zero_grad(set_to_none=True)
+        logits, loss = self._forward(images, labels, share)
+        # Gradients are averaged over ranks: a rank's sum weighs as many samples as it holds.
+        (loss * (world.world_size / share.size)).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.cut.step.add_(1)
+        self.totals.add(loss, logits, labels)
+        return loss.detach()
 
     @torch.no_grad()
-    def evaluate(self, batches: Iterable[Batch], after_batch: Callable[[], None]) -> Totals:
-        """Sum loss and right answers up in eval mode."""
-        totals = Totals.zero(self.cut.world.device)
-        self.model.eval()
-        for batch in batches:
-            self.cut.set(-1, batch.first_row, len(batch.labels))
-            logits = self.model(batch.images)
-            totals.add(self._loss(logits, batch.labels), logits, batch.labels)
-            after_batch()
-        return totals
+    def evaluate(self, share: Share) -> Tensor:
+        """Add up loss and right answers on the test set; return this rank's summed loss."""
+        images, labels = self.data.test.gather(share.chosen)
+        logits, loss = self._forward(images, labels, share)
+        self.totals.add(loss, logits, labels)
+        return loss
 
-    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        smoothing = self.training.loss.label_smoothing
-        return functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+    def _forward(self, images: Tensor, labels: Tensor, share: Share) -> tuple[Tensor, Tensor]:
+        device = self.cut.world.device
+        self.cut.set(share.first_row, len(labels), share.size)
+        self.precision.set_products(device)
+        with self.precision.forward(device):
+            logits = self.model(images)
+        logits = logits.to(self.precision.dtype)
+        smoothing = self.label_smoothing
+        return logits, functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
