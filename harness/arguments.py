@@ -11,6 +11,7 @@ import typer
 from harness import suite_file
 from harness.errors import UsageError, nearest
 from harness.overrides import Assignment
+from harness.record import EngineName
 from harness.store import Store
 from harness.suite import Suite
 
@@ -28,6 +29,19 @@ class PlacementChoice(StrEnum):
     auto = "auto"
     ddp = "ddp"
     spread = "spread"
+
+
+class EngineChoice(StrEnum):
+    """How steps are executed."""
+
+    auto = "auto"
+    eager = "eager"
+    graph = "graph"
+
+    @property
+    def name_or_none(self) -> EngineName | None:
+        """Return the engine that was asked for, or None for the device's own."""
+        return None if self is EngineChoice.auto else "eager" if self is EngineChoice.eager else "graph"
 
 
 Suites = Annotated[list[Path], typer.Argument(help="Suites: YAML files.", show_default=False)]
@@ -57,6 +71,20 @@ Ranks = Annotated[int | None, typer.Option("--nproc", help="Ranks to start. Defa
 PlacementOption = Annotated[
     PlacementChoice,
     typer.Option("--placement", help="ddp: all ranks train one trial; spread: each its own."),
+]
+Engine = Annotated[
+    EngineChoice,
+    typer.Option("--engine", help="How steps are executed. Default: captured graphs on a GPU, else eager."),
+]
+TrialsPerDevice = Annotated[
+    int | None,
+    typer.Option("--trials-per-device", help="Trials at once on each device. Default: as measured.", min=1),
+]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate/--no-calibrate", help="Let `--placement auto` measure a few steps of every way, once."
+    ),
 ]
 Timeout = Annotated[
     float,

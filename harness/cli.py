@@ -13,9 +13,12 @@ import typer
 
 from harness import __version__
 from harness.arguments import (
+    Calibrate,
     Changes,
     DataDir,
     DeviceOption,
+    Engine,
+    EngineChoice,
     Only,
     PlacementChoice,
     PlacementOption,
@@ -27,6 +30,7 @@ from harness.arguments import (
     SuiteNames,
     Suites,
     Timeout,
+    TrialsPerDevice,
     chosen_seeds,
     known_experiments,
     load,
@@ -60,6 +64,9 @@ def run(
     device: DeviceOption = None,
     nproc: Ranks = None,
     placement: PlacementOption = PlacementChoice.auto,
+    engine: Engine = EngineChoice.auto,
+    trials_per_device: TrialsPerDevice = None,
+    calibrate: Calibrate = True,
     timeout: Timeout = 600.0,
     retry_diverged: RetryDiverged = False,
     save_model: SaveModel = False,
@@ -76,6 +83,9 @@ def run(
         data_dir=data_dir,
         device=device.value if device else None,
         placement=placement.value,
+        engine=engine.name_or_none,
+        trials_per_device=trials_per_device,
+        calibrate=calibrate,
         timeout_seconds=timeout,
         retry_diverged=retry_diverged,
         save_model=save_model,
@@ -90,7 +100,8 @@ def _launch(request: Request, nproc: int | None) -> None:
     from harness.launch import local
     from harness.request import check
 
-    ranks = local.ranks_here(nproc, request.device)
+    trials = len(request.remaining())
+    ranks = local.ranks_here(nproc, request.device, trials if request.placement != "ddp" else None)
     with request.store.lock([suite.folder for suite in request.suites]):
         check(request, os.environ)
         for suite in request.suites:
@@ -160,11 +171,13 @@ def _conclude(request: Request) -> int:
 def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
     """Show every trial with its state, digest and likely time; train nothing."""
     from harness import plan as plans
+    from harness.data import cache_folder
+    from harness.paces import Paces
 
-    store = Store(results)
+    store, paces = Store(results), Paces(cache_folder(os.environ) / "paces").latest()
     for path in suites:
         suite = load(path, changes)
-        print(plans.plan_text(suite, plans.plan(store, suite)))  # noqa: T201
+        print(plans.plan_text(suite, plans.plan(store, suite, paces)))  # noqa: T201
 
 
 @app.command()

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from harness import provenance
-from harness.record import Attempt, Hardware, Placement, Record, Versions
+from harness.execution import Execution
+from harness.record import Attempt, Hardware, Record, Versions
 from harness.store import Store
 from harness.suite import Trial
 from harness.training import checkpoint
+from harness.training.engine import default_engine
 from harness.training.loop import Outcome
 from harness.training.world import Fleet
 
@@ -29,7 +31,7 @@ class Ledger:
         self,
         trial: Trial,
         outcome: Outcome,
-        placement: Placement,
+        execution: Execution,
         started_at: str,
         train_size: int,
         data_digest: str,
@@ -40,8 +42,10 @@ class Ledger:
         if outcome.status == "diverged":
             error = f"NaN or infinity in epoch {len(outcome.epochs)}"
             attempts.append(_attempt(started_at, "diverged", error))
-        record = self._empty(trial, placement, started_at, attempts).model_copy(
+        empty = self._empty(trial, execution, started_at, attempts)
+        record = empty.model_copy(
             update={
+                "hardware": empty.hardware.model_copy(update={"engine": outcome.engine}),
                 "status": outcome.status,
                 "epochs": outcome.epochs,
                 "parameters": outcome.parameters,
@@ -57,18 +61,18 @@ class Ledger:
         self.store.save(trial, record)
         self.store.checkpoint_path(trial).unlink(missing_ok=True)
 
-    def enter_failure(self, trial: Trial, error: str, placement: Placement, started_at: str) -> None:
+    def enter_failure(self, trial: Trial, error: str, execution: Execution, started_at: str) -> None:
         """Save that a trial failed, and with which error."""
         attempts = [*self._attempts(trial), _attempt(started_at, "failed", error)]
-        self.store.save(trial, self._empty(trial, placement, started_at, attempts))
+        self.store.save(trial, self._empty(trial, execution, started_at, attempts))
 
     def _attempts(self, trial: Trial) -> list[Attempt]:
         earlier = self.store.find(trial).record
         return list(earlier.attempts) if earlier else []
 
-    def _empty(self, trial: Trial, placement: Placement, started_at: str, attempts: list[Attempt]) -> Record:
+    def _empty(self, trial: Trial, execution: Execution, started_at: str, attempts: list[Attempt]) -> Record:
         """Return the record of a trial that found nothing yet."""
-        ranks = self.fleet.world_size if placement == "ddp" else 1
+        ranks = self.fleet.world_size if execution.placement == "ddp" else 1
         return Record(
             suite=trial.folder,
             experiment=trial.experiment,
@@ -84,12 +88,13 @@ class Ledger:
             peak_memory_gib=None,
             data_digest="",
             hardware=Hardware(
-                placement=placement,
-                engine="eager",
+                placement=execution.placement,
+                engine=execution.engine or default_engine(self.fleet.device),
                 world_size=ranks,
                 threads=torch.get_num_threads(),
                 devices=[provenance.device_name(self.fleet.device)] * ranks,
                 host=provenance.host(),
+                trials_per_device=execution.trials_per_device,
             ),
             versions=self.versions,
             started_at=started_at,

@@ -1,12 +1,12 @@
-"""What is left to do, how it is placed, how long it should take."""
+"""What is left to do and how long it should take."""
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from harness.record import Record
 from harness.store import State, Store
@@ -42,24 +42,12 @@ class SuiteStatus:
         return any(self.counts[state] for state in ("failed", "diverged", "unreadable"))
 
 
-def choose_placement(
-    requested: Literal["auto", "ddp", "spread"], remaining: int, world_size: int
-) -> tuple[Literal["ddp", "spread"], str]:
-    """Choose how `remaining` trials meet the ranks; return it with a line that says why."""
-    trials = f"{remaining} trial{'s' * (remaining != 1)}"
-    ranks = f"{world_size} rank{'s' * (world_size != 1)}"
-    if requested != "auto":
-        return requested, f"placement: {requested}, as asked ({trials}, {ranks})"
-    if world_size == 1:
-        return "ddp", f"placement: ddp, because there is one rank ({trials})"
-    if remaining >= world_size:
-        return "spread", f"placement: spread, because {trials} remain for {ranks}"
-    return "ddp", f"placement: ddp, because {trials} are fewer than {ranks}"
+def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -> list[PlannedTrial]:
+    """List the suite's trials, each with its state and an estimate of its time.
 
-
-def plan(store: Store, suite: Suite) -> list[PlannedTrial]:
-    """List the suite's trials, each with its state and an estimate of its time."""
-    speeds = _epoch_seconds(store)
+    The estimates are from earlier records or else, by kind, from `paces`: seconds an epoch.
+    """
+    speeds = {**(paces or {}), **_epoch_seconds(store)}
     return [
         PlannedTrial(found.trial, found.state, _estimate(found.trial, speeds))
         for found in store.find_all(suite)
@@ -92,9 +80,7 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
     if left:
         unknown = f", {len(left) - len(known)} without an estimate" if len(known) < len(left) else ""
         total += (
-            f": {duration(sum(known))} on one rank{unknown}"
-            if known
-            else "; no earlier record tells how long"
+            f": {duration(sum(known))} on one rank{unknown}" if known else "; nothing measured tells how long"
         )
     return f"{suite.folder}: {suite.title}\n{_columns(rows)}\n{total}"
 
@@ -144,8 +130,13 @@ def _epoch_seconds(store: Store) -> dict[str, float]:
 
 
 def _estimate(trial: Trial, speeds: dict[str, float]) -> float | None:
-    each = speeds.get(_kind(trial.settings.model_dump()))
+    each = speeds.get(kind_of(trial))
     return None if each is None else each * trial.settings.training.epochs
+
+
+def kind_of(trial: Trial) -> str:
+    """Return what a trial's time an epoch depends on; trials of one kind take the same."""
+    return _kind(trial.settings.model_dump())
 
 
 def _kind(settings: dict[str, Any]) -> str:

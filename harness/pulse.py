@@ -24,13 +24,17 @@ _INTERVAL_SECONDS = 0.2
 
 @dataclass
 class Position:
-    """How far this rank is in its trial; the training moves it, the pulse reads it."""
+    """How far this rank is in a trial of so many `parts`; the training moves it, the pulse reads it."""
 
-    trial: str = ""
-    together: bool = False
+    parts: int
+    together: bool
     done_parts: int = 0
-    parts: int = 1
     moved_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def fraction(self) -> float:
+        """Return how much is done, from 0 to 1."""
+        return min(1.0, self.done_parts / self.parts)
 
     def move(self) -> None:
         """Note one more step or batch."""
@@ -54,7 +58,7 @@ class Pulse:
             timeout_seconds,
             on_stall,
         )
-        self.position = Position()
+        self.positions: dict[str, Position] = {}
         self._parent = os.getppid()
         self._stopped = threading.Event()
         self._beats = 0
@@ -62,13 +66,15 @@ class Pulse:
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._thread.start()
 
-    def begin(self, trial: str, parts: int, *, together: bool) -> None:
+    def begin(self, trial: str, parts: int, *, together: bool) -> Position:
         """Say that this rank starts a trial of so many steps and batches, alone or with all others."""
-        self.position = Position(trial, together, 0, parts)
+        position = Position(parts, together)
+        self.positions = {**self.positions, trial: position}
+        return position
 
-    def end(self) -> None:
-        """Say that this rank is between trials."""
-        self.position = Position()
+    def end(self, trial: str) -> None:
+        """Say that this rank has left the trial."""
+        self.positions = {key: each for key, each in self.positions.items() if key != trial}
 
     def tell(self, event: Event) -> None:
         """Have the event shown, by the rank that speaks."""
@@ -115,16 +121,14 @@ class Pulse:
 
     def _beat(self) -> None:
         self._beats += 1
-        position = self.position
-        state = {"trial": position.trial, "fraction": min(1.0, position.done_parts / position.parts)}
-        self.fleet.put(f"pulse/{self.fleet.rank}", json.dumps({"beat": self._beats, **state}))
-        if position.trial:
+        positions = self.positions  # replaced as a whole by the thread that trains
+        fractions = {trial: each.fraction for trial, each in positions.items() if each.parts}
+        self.fleet.put(f"pulse/{self.fleet.rank}", json.dumps({"beat": self._beats, "fractions": fractions}))
+        for trial, position in positions.items():
             still_for = time.monotonic() - position.moved_at
             if still_for > self.timeout_seconds:
-                self.on_stall(
-                    position.trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}"
-                )
-            if position.together and self.fleet.look(f"failed/{position.trial}") is not None:
+                self.on_stall(trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
+            if position.together and self.fleet.look(f"failed/{trial}") is not None:
                 self.restart_together()
         self._show_events()
 
@@ -135,9 +139,13 @@ class Pulse:
             self.fleet.count("shown")
             self.console.show(json.loads(event))
         for rank in range(self.fleet.world_size):
-            state = json.loads(self.fleet.look(f"pulse/{rank}") or "{}")
-            if state.get("trial") and self.fleet.look(f"failed/{state['trial']}") is None:
-                self.console.moving(state["trial"], state["fraction"])
+            for trial, fraction in self._fractions(rank).items():
+                if self.fleet.look(f"failed/{trial}") is None:
+                    self.console.moving(trial, fraction)
+
+    def _fractions(self, rank: int) -> dict[str, float]:
+        state: dict[str, dict[str, float]] = json.loads(self.fleet.look(f"pulse/{rank}") or "{}")
+        return state.get("fractions", {})
 
     def _is_silent(self, rank: int) -> bool:
         beat = self.fleet.look(f"pulse/{rank}") or ""
@@ -160,7 +168,6 @@ class Pulse:
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
         for rank in silent:
-            trial = json.loads(self.fleet.look(f"pulse/{rank}") or "{}").get("trial")
-            if trial:
+            for trial in self._fractions(rank):
                 self.on_stall(trial, f"rank {rank} {still}")
         raise LostRankError(f"rank {', '.join(map(str, silent))} {still}")

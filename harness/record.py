@@ -19,6 +19,7 @@ Figure = Annotated[
 ]
 Status = Literal["done", "failed", "diverged"]
 Placement = Literal["ddp", "spread"]
+EngineName = Literal["eager", "graph"]
 
 
 class Epoch(Strict):
@@ -52,6 +53,7 @@ class Hardware(Strict):
     threads: int
     devices: list[str]
     host: str
+    trials_per_device: int = 1
 
 
 class Versions(Strict):

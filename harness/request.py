@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from harness import data
 from harness.data import Dataset
+from harness.errors import UsageError
+from harness.execution import PlacementChoice
+from harness.record import EngineName
 from harness.store import Store
 from harness.suite import Suite, Trial
 from harness.training.probe import unused_parameters
+from harness.training.world import pick_device
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,10 @@ class Request:
     results: Path = Path("results")
     data_dir: Path | None = None
     device: str | None = None
-    placement: Literal["auto", "ddp", "spread"] = "auto"
+    placement: PlacementChoice = "auto"
+    engine: EngineName | None = None
+    trials_per_device: int | None = None
+    calibrate: bool = True
     timeout_seconds: float = 600.0
     retry_diverged: bool = False
     save_model: bool = False
@@ -54,14 +59,15 @@ class Request:
 
 def check(request: Request, env: Mapping[str, str]) -> None:
     """Fetch the data and build and probe every model; raise HarnessError where a trial could not start."""
-    probed: set[str] = set()
+    datasets: dict[str, Dataset] = {}
+    if request.engine == "graph" and pick_device(request.device, 0, 1).type != "cuda":
+        raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
     for trial in request.remaining():
         settings = trial.settings
-        key = json.dumps([settings.model, settings.dataset.model_dump()], sort_keys=True)
-        if key not in probed:
-            probed.add(key)
-            dataset = load_data(request, trial, env)
-            unused_parameters(settings, dataset.image_shape, dataset.num_classes)
+        key = settings.dataset.model_dump_json()
+        if key not in datasets:
+            datasets[key] = load_data(request, trial, env)
+        unused_parameters(settings, datasets[key].image_shape, datasets[key].num_classes)
 
 
 def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:

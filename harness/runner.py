@@ -1,4 +1,4 @@
-"""A suite inside a torchrun world: which trial next, train it, agree on how it ended."""
+"""A suite inside a torchrun world: which trials next, train them, agree on how they ended."""
 
 from __future__ import annotations
 
@@ -7,22 +7,32 @@ import math
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
+
 from harness import model, provenance
+from harness.calibration import Calibration
 from harness.console import console_for
+from harness.data import cache_folder
 from harness.errors import HarnessError
+from harness.execution import Execution
 from harness.ledger import Ledger
-from harness.plan import choose_placement, longest_first
+from harness.paces import Circumstances, Paces
+from harness.plan import kind_of
 from harness.pulse import Pulse
-from harness.record import Epoch, Placement
+from harness.record import Epoch
 from harness.request import Request, load_data
+from harness.schedule import Phase, Schedule, candidates
 from harness.suite import Trial
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.loop import Watcher, train
+from harness.training.lanes import take_turns
+from harness.training.loop import Watcher, step_by_step
 from harness.training.precision import PRECISIONS
 from harness.training.world import Fleet, World
+
+_MEASURING = "measuring"
 
 
 def work(request: Request, fleet: Fleet, env: Mapping[str, str]) -> None:
@@ -43,12 +53,12 @@ class _Worker:
     env: Mapping[str, str]
     pulse: Pulse = field(init=False)
     residents: dict[str, tuple[ResidentDataset, str]] = field(default_factory=dict)
-    started_at: str = field(default_factory=provenance.now)
+    running: dict[str, tuple[Execution, str]] = field(default_factory=dict)
     trials: dict[str, Trial] = field(init=False)
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.trials = {_key(trial): trial for trial in self.request.trials()}
+        self.trials = {trial.key: trial for trial in self.request.trials()}
         names = {str(trial.settings.model["name"]) for trial in self.trials.values()}
         sources = [model.source_file(name) for name in sorted(names) if model.is_callable_path(name)]
         versions = provenance.versions([path for path in sources if path])
@@ -56,79 +66,107 @@ class _Worker:
 
     def run(self) -> None:
         generation = self.env.get("HARNESS_GENERATION", "0")
+        schedule = self._schedule()
         for number in range(sys.maxsize):
-            phase = f"phase/{generation}.{number}"
+            name = f"phase/{generation}.{number}"
             if self.fleet.speaks:
-                self.fleet.put(phase, json.dumps(self._next_phase()))
-            self.pulse.wait(lambda phase=phase: self.fleet.look(phase) is not None)  # type: ignore[misc]
-            placement, keys = json.loads(self.fleet.look(phase) or "")
-            if not keys:
+                self.fleet.put(name, schedule.next_phase().model_dump_json())
+            self.pulse.wait(lambda name=name: self.fleet.look(name) is not None)  # type: ignore[misc]
+            phase = Phase.model_validate_json(self.fleet.look(name) or "")
+            if phase.work == "end":
                 return
-            self._train_phase(phase, placement, [self.trials[key] for key in keys])
-            self.fleet.count(f"{phase}/finished")
+            calibration = Calibration(self.fleet, name, phase.executions, self._note)
+            if phase.work == "measure":
+                self._measure(calibration, [self.trials[key] for key in phase.trials])
+            else:
+                width = phase.executions[0].trials_per_device
+                take_turns(self._courses(name, phase), width, self.fleet.device)
+            self.fleet.count(f"{name}/finished")
             self.pulse.wait(
-                lambda phase=phase: self.fleet.count(f"{phase}/finished", 0) == self.fleet.world_size  # type: ignore[misc]
+                lambda name=name: self.fleet.count(f"{name}/finished", 0) == self.fleet.world_size  # type: ignore[misc]
             )
+            if phase.work == "measure" and self.fleet.speaks:
+                for trial in (self.trials[key] for key in phase.trials):
+                    schedule.learn(trial, calibration.measured(trial))
 
-    def _next_phase(self) -> tuple[Placement, list[str]]:
-        """Decide how the trials that remain are placed; none is tried twice in a run."""
-        left = [
-            trial
-            for trial in self.request.remaining()
-            if all(self.fleet.look(f"{how}/{_key(trial)}") is None for how in ("ended", "failed"))
-        ]
-        ranks = self.fleet.world_size
-        if not left:
-            return "ddp", []
-        placement, reason = choose_placement(self.request.placement, len(left), ranks)
-        self.pulse.tell({"kind": "note", "text": reason})
-        ordered = longest_first(self.request.store, left)
-        if placement == "spread" and self.request.placement == "auto":
-            ordered = ordered[: len(ordered) // ranks * ranks]  # what is left then is too few to spread
-        return placement, [_key(trial) for trial in ordered]
+    def _schedule(self) -> Schedule:
+        device, ranks, versions = self.fleet.device, self.fleet.world_size, self.ledger.versions
+        measured = candidates(self.request, ranks, is_gpu=device.type == "cuda")
+        return Schedule(
+            self.request,
+            ranks,
+            is_open=lambda trial: (
+                not any(self.fleet.look(f"{how}/{trial.key}") is not None for how in ("ended", "failed"))
+            ),
+            candidates=[] if self.fleet.look(f"failed/{_MEASURING}") is not None else measured,
+            circumstances=lambda trial: Circumstances(
+                kind=kind_of(trial),
+                devices=[provenance.device_name(device)] * ranks,
+                threads=torch.get_num_threads(),
+                versions=[versions.torch, versions.cuda or "", versions.code],
+            ),
+            cache=Paces(cache_folder(self.env) / "paces"),
+            say=self._note,
+        )
 
-    def _train_phase(self, phase: str, placement: Placement, trials: Sequence[Trial]) -> None:
-        if placement == "ddp":
+    def _measure(self, calibration: Calibration, trials: Sequence[Trial]) -> None:
+        position = self.pulse.begin(_MEASURING, 0, together=self.fleet.world_size > 1)
+        try:
             for trial in trials:
-                self._train(trial, self.fleet.together(), placement)
-            return
-        while (claimed := self.fleet.count(f"{phase}/claimed")) <= len(trials):
-            self._train(trials[claimed - 1], self.fleet.alone(), placement)
+                calibration.measure(trial, self._resident(trial)[0])
+                position.move()
+        except Exception as error:  # a trial will find it again, and record it
+            self.stalled(_MEASURING, f"{type(error).__name__}: {error}")
+            if self.fleet.world_size > 1:
+                threading.Event().wait()  # the pulse starts all ranks again, which measure nothing
+        finally:
+            self.pulse.end(_MEASURING)
 
-    def _train(self, trial: Trial, ranks: World, placement: Placement) -> None:
-        self.started_at = provenance.now()
+    def _courses(self, name: str, phase: Phase) -> Iterator[Generator[None, None, None]]:
+        """Yield the trials that this rank takes part in: all under `ddp`, else what it claims, one by one."""
+        (execution,) = phase.executions
+        trials = [self.trials[key] for key in phase.trials]
+        if execution.placement == "ddp":
+            yield from (self._course(trial, self.fleet.together(), execution) for trial in trials)
+            return
+        while (claimed := self.fleet.count(f"{name}/claimed")) <= len(trials):
+            yield self._course(trials[claimed - 1], self.fleet.alone(), execution)
+
+    def _course(self, trial: Trial, ranks: World, execution: Execution) -> Generator[None, None, None]:
+        """Train the trial, step by step, and record how it ended."""
+        started_at = provenance.now()
+        self.running[trial.key] = execution, started_at
         try:
             resident, data_digest = self._resident(trial)
-            self.pulse.begin(_key(trial), _parts(trial, resident), together=ranks.world_size > 1)
-            path = self.request.store.checkpoint_path(trial)
-            outcome = train(trial, resident, ranks, path, self._watcher(trial, resident, ranks))
+            path, watcher = self.request.store.checkpoint_path(trial), self._watcher(trial, resident, ranks)
+            outcome = yield from step_by_step(trial, resident, ranks, path, watcher, execution.engine)
         except HarnessError:
             raise  # results that cannot be written end the run: no trial could leave its record
         except Exception:
-            self._failed(trial, traceback.format_exc(), placement)
+            self._failed(trial, traceback.format_exc())
             if ranks.world_size > 1:
                 threading.Event().wait()  # the pulse starts all ranks again
         else:
             if ranks.owns:
                 size = len(resident.train)
-                self.ledger.enter(trial, outcome, placement, self.started_at, size, data_digest)
+                self.ledger.enter(trial, outcome, execution, started_at, size, data_digest)
                 accuracy = f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %"
                 self._tell_end(trial, f"{outcome.status}, {accuracy}")
-                self.fleet.put(f"ended/{_key(trial)}", outcome.status)
+                self.fleet.put(f"ended/{trial.key}", outcome.status)
         finally:
-            self.pulse.end()
+            self.pulse.end(trial.key)
 
     def _resident(self, trial: Trial) -> tuple[ResidentDataset, str]:
         settings = trial.settings
-        key = json.dumps([settings.dataset.model_dump(), settings.training.precision])
+        dtype = PRECISIONS[settings.training.precision].dtype
+        key = json.dumps([settings.dataset.model_dump(), str(dtype)])
         if key not in self.residents:
             dataset = load_data(self.request, trial, self.env)
-            dtype = PRECISIONS[settings.training.precision].dtype
-            self.residents = {key: (ResidentDataset.of(dataset, self.fleet.device, dtype), dataset.digest)}
+            self.residents[key] = ResidentDataset.of(dataset, self.fleet.device, dtype), dataset.digest
         return self.residents[key]
 
     def _watcher(self, trial: Trial, resident: ResidentDataset, ranks: World) -> Watcher:
-        position = self.pulse.position
+        position = self.pulse.begin(trial.key, _parts(trial, resident), together=ranks.world_size > 1)
 
         def on_epoch(epoch: Epoch) -> None:
             if ranks.owns:
@@ -136,33 +174,39 @@ class _Worker:
                 speed = len(resident.train) / epoch.train_seconds
                 epochs = trial.settings.training.epochs
                 self.pulse.tell(
-                    {"kind": "epoch", "trial": _key(trial), "epochs": epochs, "samples_per_second": speed}
+                    {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
                     | {key: math.nan if value is None else value for key, value in figures.items()}
                 )
 
-        return Watcher(lambda step, loss: position.move(), position.move, on_epoch)
+        def on_note(text: str) -> None:
+            if ranks.owns:
+                self._note(f"{trial.key}: {text}")
 
-    def _failed(self, trial: Trial, error: str, placement: Placement) -> None:
+        return Watcher(lambda step, loss: position.move(), position.move, on_epoch, on_note)
+
+    def _failed(self, trial: Trial, error: str) -> None:
         """Record a failure, once however many ranks report it, and let all ranks know."""
-        key = f"failed/{_key(trial)}"
+        key = f"failed/{trial.key}"
         if self.fleet.count(f"{key}/reports") > 1 or self.request.store.find(trial).state == "done":
             return
-        self.ledger.enter_failure(trial, error, placement, self.started_at)
+        self.ledger.enter_failure(trial, error, *self.running[trial.key])
         self._tell_end(trial, f"failed, {error.strip().splitlines()[-1]}")
         self.fleet.put(key, error)
 
     def stalled(self, key: str, error: str) -> None:
         """Record the failure of a trial that does not move, which may be another rank's."""
-        together = self.pulse.position.together and self.pulse.position.trial == key
-        self._failed(self.trials[key], error, "ddp" if together else "spread")
+        if key == _MEASURING:
+            self._note(f"nothing is measured: {error}")
+            self.fleet.put(f"failed/{key}", error)
+            return
+        self.running.setdefault(key, (Execution(placement="spread"), provenance.now()))
+        self._failed(self.trials[key], error)
+
+    def _note(self, text: str) -> None:
+        self.pulse.tell({"kind": "note", "text": text})
 
     def _tell_end(self, trial: Trial, text: str) -> None:
-        key = _key(trial)
-        self.pulse.tell({"kind": "end", "trial": key, "text": f"{key}: {text}"})
-
-
-def _key(trial: Trial) -> str:
-    return f"{trial.folder}/{trial.experiment}/seed-{trial.seed}"
+        self.pulse.tell({"kind": "end", "trial": trial.key, "text": f"{trial.key}: {text}"})
 
 
 def _parts(trial: Trial, resident: ResidentDataset) -> int:

@@ -100,6 +100,11 @@ class Trial:
         return digest_of({**self.settings.model_dump(), "seed": self.seed})
 
     @property
+    def key(self) -> str:
+        """Name the trial within a run."""
+        return f"{self.folder}/{self.experiment}/seed-{self.seed}"
+
+    @property
     def name(self) -> str:
         """Name the trial within its suite, for people."""
         return f"{self.experiment} seed {self.seed}"

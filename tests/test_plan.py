@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -11,26 +10,6 @@ from harness import plan
 from harness.store import Store, write_whole
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, failed_of, record_of, suite_of
-
-
-@pytest.mark.parametrize(
-    ("requested", "remaining", "ranks", "expected"),
-    [
-        ("auto", 9, 4, "spread"),
-        ("auto", 4, 4, "spread"),
-        ("auto", 3, 4, "ddp"),
-        ("auto", 5, 1, "ddp"),
-        ("ddp", 9, 4, "ddp"),
-        ("spread", 1, 4, "spread"),
-    ],
-)
-def test_placement(
-    requested: Literal["auto", "ddp", "spread"], remaining: int, ranks: int, expected: str
-) -> None:
-    placement, reason = plan.choose_placement(requested, remaining, ranks)
-    assert placement == expected
-    assert f"placement: {expected}, " in reason
-    assert ("as asked" in reason) == (requested != "auto")
 
 
 def test_plan_and_status_texts(tmp_path: Path) -> None:
@@ -51,7 +30,7 @@ def test_plan_and_status_texts(tmp_path: Path) -> None:
 def test_a_plan_of_nothing_done_says_that_nothing_tells(tmp_path: Path) -> None:
     suite = suite_of(tmp_path)
     text = plan.plan_text(suite, plan.plan(Store(tmp_path), suite))
-    assert text.endswith("6 of 6 trials left; no earlier record tells how long")
+    assert text.endswith("6 of 6 trials left; nothing measured tells how long")
 
 
 def test_an_estimate_is_the_median_epoch_without_the_first_times_the_epochs(tmp_path: Path) -> None:

@@ -14,10 +14,16 @@ from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.training.world import pick_device
 
 
-def ranks_here(requested: int | None, device: str | None) -> int:
-    """Return how many ranks to start: as asked, else one a GPU; raise UsageError for too few GPUs."""
+def ranks_here(requested: int | None, device: str | None, trials: int | None) -> int:
+    """Return how many ranks to start: as asked, else one a GPU, or one a core without.
+
+    On a CPU no more than there are trials, where that is given: two processes of one thread train two trials
+    faster than one process of two, and one trial is trained faster by two threads than by two processes.
+    Raise UsageError for too few GPUs.
+    """
     gpus = torch.cuda.device_count() if device != "cpu" else 0
-    count = requested if requested is not None else max(1, gpus)
+    cores = _cores() if trials is None else min(_cores(), max(1, trials))
+    count = requested if requested is not None else gpus or cores
     if count < 1:
         raise UsageError(f"--nproc {count}: expected 1 or more")
     pick_device(device, 0, count)
@@ -26,9 +32,8 @@ def ranks_here(requested: int | None, device: str | None) -> int:
 
 def worker_environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
     """Return what has to be set before a worker starts: threads, allocator."""
-    threads = max(1, len(os.sched_getaffinity(0)) // ranks) if hasattr(os, "sched_getaffinity") else 1
     settings = {
-        "OMP_NUM_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(max(1, _cores() // ranks)),
         # glibc would give large activations back to the kernel at every step.
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
@@ -46,7 +51,6 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable(logging.CRITICAL)  # in this process only: our own message says how it ended
-    os.environ.update(worker_environment(os.environ, ranks))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -57,6 +61,8 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
         max_restarts=0,
         monitor_interval=0.1,
     )
+    before = dict(os.environ)
+    os.environ.update(worker_environment(os.environ, ranks))  # torchrun has no other way
     try:
         elastic_launch(config, sys.executable)("-m", "harness", *arguments)
     except SignalException as error:
@@ -73,3 +79,11 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
         raise CrashError(
             f"rank {rank} ended with exit code {failure.exitcode}; its message stands above"
         ) from None
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

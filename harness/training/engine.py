@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from harness.record import EngineName
 from harness.training.batches import Share
 from harness.training.step import Step
 
-EngineName = Literal["eager", "graph"]
+WARM_UP_STEPS = 11  # what torch asks for before a graph of DDP is captured
+
 Work = Callable[[Share], Tensor]
 # Takes what is to be captured, without executing it; returns what executes it, and the tensor it leaves.
 Capture = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
@@ -65,7 +67,6 @@ class Graph:
     def __init__(self, step: Step, capture: Capture, tell: Callable[[str], None]) -> None:
         self.step, self.capture, self.tell = step, capture, tell
         self.name: EngineName = "graph"
-        self._warm_up = 11 if step.cut.world.world_size > 1 else 3  # DDP's own number, and torch's advice
         self._seen: dict[tuple[str, int, int, int], int] = {}
         self._recordings: dict[tuple[str, int, int, int], _Recording] = {}
         self._rates: list[float] = []
@@ -93,7 +94,7 @@ class Graph:
 
     def _record(self, key: tuple[str, int, int, int], work: Work, share: Share) -> bool:
         """Capture the work on a share that is cut this way; tell whether it is there now."""
-        is_warm = key in self._seen and sum(self._seen.values()) >= self._warm_up
+        is_warm = key in self._seen and sum(self._seen.values()) >= WARM_UP_STEPS
         self._seen[key] = self._seen.get(key, 0) + 1
         if self.name == "eager" or not is_warm:
             return False
@@ -121,10 +122,14 @@ def capture_on_cuda(function: Callable[[], Tensor]) -> tuple[Callable[[], None],
 
 def engine_for(step: Step, requested: EngineName | None, tell: Callable[[str], None]) -> Engine:
     """Return the engine that was asked for; by default graphs on a GPU."""
-    is_cuda = step.cut.world.device.type == "cuda"
-    if requested == "eager" or not is_cuda:
+    if (requested or default_engine(step.cut.world.device)) == "eager":
         return Eager(step)
     return Graph(step, capture_on_cuda, tell)
+
+
+def default_engine(device: torch.device) -> EngineName:
+    """Return the engine that is taken where none is asked for."""
+    return "graph" if device.type == "cuda" else "eager"
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:

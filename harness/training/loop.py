@@ -13,11 +13,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from harness.record import Epoch
+from harness.record import EngineName, Epoch
 from harness.suite import Trial
 from harness.training import checkpoint
 from harness.training.batches import ResidentDataset
-from harness.training.engine import Engine, EngineName, engine_for
+from harness.training.engine import Engine, engine_for
 from harness.training.layers import Cut, swap_layers
 from harness.training.optimizer import Scheduler, optimizer_for, scheduler_for
 from harness.training.precision import PRECISIONS

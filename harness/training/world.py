@@ -48,6 +48,11 @@ class World:
         dist.all_gather(out, tensor, group=self.group)
         return torch.stack(out)
 
+    def wait_for_device(self) -> None:
+        """Wait until the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def wrap(self, model: nn.Module, *, find_unused_parameters: bool) -> nn.Module:
         """Return the model as one whose gradients are averaged over the ranks."""
         if self.world_size == 1:

@@ -1,0 +1,89 @@
+"""Measured paces in the user's cache: seconds an epoch of a kind of trial, by execution. Measures nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.execution import Execution
+from harness.settings import Strict
+from harness.store import write_whole
+
+
+class Circumstances(Strict):
+    """Hold what a pace depends on: the kind of trial, the devices and the versions."""
+
+    kind: str
+    devices: list[str]
+    threads: int
+    versions: list[str]
+
+
+class Measured(Strict):
+    """Hold the seconds an epoch takes under one execution, evaluation included."""
+
+    execution: Execution
+    epoch_seconds: float
+
+
+class Entry(Strict):
+    """Hold all that was measured in the same circumstances."""
+
+    circumstances: Circumstances
+    measured: list[Measured]
+
+
+@dataclass(frozen=True)
+class Paces:
+    """The measured paces of one cache folder; an unreadable file is one that is not there."""
+
+    folder: Path
+
+    def find(self, circumstances: Circumstances) -> dict[Execution, float]:
+        """Return the seconds an epoch by execution, as far as they were measured in these circumstances."""
+        entry = _read(self._path(circumstances))
+        return _by_execution(entry) if entry and entry.circumstances == circumstances else {}
+
+    def save(self, circumstances: Circumstances, paces: Mapping[Execution, float]) -> None:
+        """Keep what was measured; raise StoreError where it cannot be written."""
+        measured = [
+            Measured(execution=execution, epoch_seconds=seconds) for execution, seconds in paces.items()
+        ]
+        entry = Entry(circumstances=circumstances, measured=measured)
+        write_whole(self._path(circumstances), entry.model_dump_json(indent=1).encode())
+
+    def latest(self) -> dict[str, float]:
+        """Return the seconds an epoch of each kind on one rank, as measured last."""
+        found: dict[str, float] = {}
+        for entry in self._entries():
+            alone = [
+                each.epoch_seconds
+                for each in entry.measured
+                if each.execution.placement == "spread" and each.execution.trials_per_device == 1
+            ]
+            if alone:
+                found[entry.circumstances.kind] = min(alone)
+        return found
+
+    def _entries(self) -> Iterator[Entry]:
+        for path in sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+            entry = _read(path)
+            if entry:
+                yield entry
+
+    def _path(self, circumstances: Circumstances) -> Path:
+        name = hashlib.sha256(circumstances.model_dump_json().encode()).hexdigest()[:16]
+        return self.folder / f"{name}.json"
+
+
+def _read(path: Path) -> Entry | None:
+    try:
+        return Entry.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _by_execution(entry: Entry) -> dict[Execution, float]:
+    return {each.execution: each.epoch_seconds for each in entry.measured}

@@ -1,0 +1,104 @@
+"""What all ranks do next: measure paces, train some trials one way, or end. Decided by one rank for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from harness.execution import Choice, Execution, by_pace, by_rule
+from harness.paces import Circumstances, Paces
+from harness.plan import kind_of, longest_first
+from harness.request import Request
+from harness.settings import Strict
+from harness.suite import Trial
+
+_TRIALS_PER_DEVICE = (1, 2, 4, 8)
+
+
+class Phase(Strict):
+    """Hold what to do next: `train` these trials, or `measure` them under each execution, or `end`."""
+
+    work: Literal["train", "measure", "end"]
+    trials: list[str] = Field(default_factory=list)
+    executions: list[Execution] = Field(default_factory=list)
+
+
+@dataclass
+class Schedule:
+    """Decides phases; what a device can do (`candidates`) and what paces depend on come from the caller."""
+
+    request: Request
+    ranks: int
+    is_open: Callable[[Trial], bool]
+    candidates: Sequence[Execution]
+    circumstances: Callable[[Trial], Circumstances]
+    cache: Paces
+    say: Callable[[str], None]
+    paces: dict[str, dict[Execution, float]] = field(default_factory=dict)
+
+    def next_phase(self) -> Phase:
+        """Return what comes next; no trial is tried twice in a run."""
+        still_open = [trial for trial in self.request.remaining() if self.is_open(trial)]
+        left = longest_first(self.request.store, still_open)
+        if not left:
+            return Phase(work="end")
+        if self._is_measured:
+            unknown = self._unknown(left)
+            if unknown:
+                self.say(f"measuring {len(self.candidates)} ways to execute {len(unknown)} kinds of trials")
+                return Phase(
+                    work="measure", trials=[each.key for each in unknown], executions=list(self.candidates)
+                )
+        choice = self._choice(left)
+        self.say(choice.reason)
+        chosen = left[: choice.trials]
+        return Phase(work="train", trials=[each.key for each in chosen], executions=[choice.execution])
+
+    def learn(self, trial: Trial, paces: dict[Execution, float]) -> None:
+        """Take in what was measured of a trial's kind; nothing, where it failed."""
+        self.paces[kind_of(trial)] = paces
+        if paces:
+            self.cache.save(self.circumstances(trial), paces)
+
+    @property
+    def _is_measured(self) -> bool:
+        return self.request.placement == "auto" and self.request.calibrate and len(self.candidates) > 1
+
+    def _unknown(self, left: Sequence[Trial]) -> list[Trial]:
+        """Return a trial of each kind whose paces are neither known nor cached."""
+        unknown = {}
+        for trial in left:
+            kind = kind_of(trial)
+            if kind not in self.paces:
+                found = self.cache.find(self.circumstances(trial))
+                if set(found) >= set(self.candidates):
+                    self.paces[kind] = found
+                else:
+                    unknown[kind] = trial
+        return list(unknown.values())
+
+    def _choice(self, left: Sequence[Trial]) -> Choice:
+        known = [self.paces.get(kind_of(trial), {}) for trial in left]
+        usable = [each for each in self.candidates if all(each in paces for paces in known)]
+        if not self._is_measured or not usable:
+            at_once = self.request.trials_per_device or 1
+            return by_rule(self.request.placement, self.request.engine, at_once, len(left), self.ranks)
+        epochs = [trial.settings.training.epochs for trial in left]
+        seconds = {
+            each: [count * paces[each] for count, paces in zip(epochs, known, strict=True)] for each in usable
+        }
+        return by_pace(seconds, self.ranks)
+
+
+def candidates(request: Request, ranks: int, *, is_gpu: bool) -> list[Execution]:
+    """List the executions among which `auto` may choose here."""
+    engine, asked = request.engine, request.trials_per_device
+    widths = (asked,) if asked else _TRIALS_PER_DEVICE if is_gpu else (1,)
+    spread = [Execution(placement="spread", engine=engine, trials_per_device=width) for width in widths]
+    if is_gpu and engine is None:
+        spread.append(Execution(placement="spread", engine="eager"))
+    together = [Execution(placement="ddp", engine=engine)] if ranks > 1 else []
+    return [*spread, *together]

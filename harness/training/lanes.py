@@ -1,0 +1,42 @@
+"""Several trials at once on one device: they take turns, step by step, each on a stream of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+
+import torch
+
+Course = Generator[None, None, object]
+
+
+def take_turns(courses: Iterator[Course], width: int, device: torch.device) -> None:
+    """Run the courses to their ends, so many at a time; the next is asked for when one has ended.
+
+    On a GPU a turn only launches work, so that the trials' streams fill the device together.
+    """
+    lanes: list[tuple[Course, contextlib.AbstractContextManager[object]]] = []
+    is_last = False
+    while True:
+        while not is_last and len(lanes) < width:
+            course = next(courses, None)
+            if course is None:
+                is_last = True
+            else:
+                lanes.append((course, own_stream(device)))
+        if not lanes:
+            return
+        for lane in list(lanes):
+            course, stream = lane
+            with stream:
+                if next(course, lane) is lane:
+                    lanes.remove(lane)
+
+
+def own_stream(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Return a context, to be entered again and again, that has a GPU's work go to a stream of its own."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return torch.cuda.stream(stream)
