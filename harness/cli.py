@@ -103,7 +103,7 @@ def _launch(request: Request, nproc: int | None) -> None:
     trials = len(request.remaining())
     ranks = local.ranks_here(nproc, request.device, trials if request.placement != "ddp" else None)
     with request.store.lock([suite.folder for suite in request.suites]):
-        check(request, os.environ)
+        check(request, request.remaining(), os.environ)
         for suite in request.suites:
             request.store.save_suite(suite)
         crash: HarnessError | None = None
@@ -126,8 +126,7 @@ def _work(request: Request, nproc: int | None) -> None:
     from harness.request import check
     from harness.training import world
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+    _be_worker()
     rank, launched = int(os.environ["RANK"]), "HARNESS_LAUNCHED" in os.environ
     if nproc is not None and not launched:
         raise UsageError(
@@ -138,7 +137,7 @@ def _work(request: Request, nproc: int | None) -> None:
         if leads:
             held.enter_context(request.store.lock([suite.folder for suite in request.suites]))
         if not launched:
-            check(request, os.environ)
+            check(request, request.remaining(), os.environ)
         if leads:
             for suite in request.suites:
                 request.store.save_suite(suite)
@@ -149,6 +148,12 @@ def _work(request: Request, nproc: int | None) -> None:
             code = _conclude(request)
             restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
             raise typer.Exit(0 if restarts else code)  # torchrun would start a finished suite again
+
+
+def _be_worker() -> None:
+    """Set up what a worker's libraries read when they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def _conclude(request: Request) -> int:
@@ -165,6 +170,49 @@ def _conclude(request: Request) -> int:
     if any(request.store.find(trial).state != "done" for trial in request.trials()):
         code = 1
     return code
+
+
+@app.command()
+def bench(
+    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file.", show_default=False)],
+    only: Only = None,
+    changes: Changes = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long to measure, about.", min=1)] = 120.0,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    device: DeviceOption = None,
+    nproc: Ranks = None,
+    timeout: Timeout = 600.0,
+) -> None:
+    """Measure how fast a suite's trials train here, in every precision and every way to execute them.
+
+    Writes results/bench/<device>/<suite>.md and .json.
+    """
+    from harness.request import Request, check
+
+    loaded = load(suite, changes)
+    request = Request(
+        suites=[loaded],
+        only=known_experiments(only or [], [loaded]),
+        results=results,
+        data_dir=data_dir,
+        device=device.value if device else None,
+        timeout_seconds=timeout,
+    )
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from harness.bench import measure
+        from harness.training import world
+
+        _be_worker()
+        fleet = world.join(os.environ, request.device, request.timeout_seconds)
+        measure(request, fleet, seconds, os.environ)
+        world.leave()
+    else:
+        from harness.launch import local
+
+        ranks = local.ranks_here(nproc, request.device, None)
+        check(request, request.trials(), os.environ)
+        local.launch(sys.argv[1:], ranks)
 
 
 @app.command()

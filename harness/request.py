@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +57,12 @@ class Request:
         return [trial for trial in self.trials() if self.store.find(trial).state not in skipped]
 
 
-def check(request: Request, env: Mapping[str, str]) -> None:
+def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> None:
     """Fetch the data and build and probe every model; raise HarnessError where a trial could not start."""
     datasets: dict[str, Dataset] = {}
     if request.engine == "graph" and pick_device(request.device, 0, 1).type != "cuda":
         raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
-    for trial in request.remaining():
+    for trial in trials:
         settings = trial.settings
         key = settings.dataset.model_dump_json()
         if key not in datasets:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model, 
 
 from harness import model
 
+PrecisionName = Literal["fp32", "fp64", "tf32", "bf16"]
 DatasetName = Literal["fashion_mnist", "kmnist", "kmnist_sample", "mnist"]
 
 Positive = Annotated[float, Field(gt=0)]
@@ -174,7 +175,7 @@ class Training(Strict):
 
     epochs: Count
     batch_size: Count
-    precision: Literal["fp32", "fp64", "tf32", "bf16"] = "fp32"
+    precision: PrecisionName = "fp32"
     optimizer: Optimizer
     scheduler: Scheduler | None = None
     loss: CrossEntropy = CrossEntropy()

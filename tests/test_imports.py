@@ -23,7 +23,7 @@ LAYERS = [
     {"execution"},
     {"pulse", "plan", "report", "request", "ledger", "paces"},
     {"schedule", "calibration"},
-    {"launch", "runner", "arguments"},
+    {"launch", "runner", "arguments", "bench"},
     {"cli"},
     {"__main__"},
 ]

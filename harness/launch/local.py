@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from harness import provenance
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.training.world import pick_device
 
@@ -22,7 +23,7 @@ def ranks_here(requested: int | None, device: str | None, trials: int | None) ->
     Raise UsageError for too few GPUs.
     """
     gpus = torch.cuda.device_count() if device != "cpu" else 0
-    cores = _cores() if trials is None else min(_cores(), max(1, trials))
+    cores = provenance.cores() if trials is None else min(provenance.cores(), max(1, trials))
     count = requested if requested is not None else gpus or cores
     if count < 1:
         raise UsageError(f"--nproc {count}: expected 1 or more")
@@ -33,7 +34,7 @@ def ranks_here(requested: int | None, device: str | None, trials: int | None) ->
 def worker_environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
     """Return what has to be set before a worker starts: threads, allocator."""
     settings = {
-        "OMP_NUM_THREADS": str(max(1, _cores() // ranks)),
+        "OMP_NUM_THREADS": str(max(1, provenance.cores() // ranks)),
         # glibc would give large activations back to the kernel at every step.
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
@@ -82,8 +83,3 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

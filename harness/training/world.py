@@ -109,6 +109,11 @@ class Fleet:
         """Return the world of this rank only."""
         return alone(self.device)
 
+    def first(self, count: int) -> World | None:
+        """Return the world of so many ranks, None on the others; all ranks must ask for it."""
+        group = dist.new_group(list(range(count)))
+        return World(self.rank, count, self.device, group) if isinstance(group, dist.ProcessGroup) else None
+
     def put(self, key: str, text: str) -> None:
         """Set a key for all to see."""
         with _store_errors():

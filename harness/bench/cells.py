@@ -1,0 +1,74 @@
+"""What is measured: every experiment in every precision, in every way that the machine can execute it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.execution import Execution
+from harness.record import EngineName
+from harness.settings import PrecisionName, Strict
+from harness.suite import Suite, Trial
+
+_TRIALS_PER_DEVICE = (1, 2, 4, 8)
+
+
+class Machine(Strict):
+    """Hold what there is to measure with: ranks of one device each, and the cores of a CPU."""
+
+    device: str
+    is_gpu: bool
+    ranks: int
+    cores: int
+
+
+class Cell(Strict):
+    """Hold one way to train one experiment: ranks from the first on, each with so many threads."""
+
+    experiment: str
+    precision: PrecisionName
+    execution: Execution
+    ranks: int
+    threads: int
+
+    @property
+    def trials(self) -> int:
+        """Return how many trials are trained at once."""
+        return self.execution.slots(self.ranks)
+
+    @property
+    def is_single(self) -> bool:
+        """Tell whether it is one trial on one thread or GPU, with which the others are compared."""
+        return self.ranks == 1 and self.trials == 1 and self.threads == 1
+
+
+def cells(experiments: Sequence[str], machine: Machine) -> list[Cell]:
+    """List the cells of a machine; those of one experiment and precision stand together."""
+    precisions: tuple[PrecisionName, ...] = ("fp32", "tf32", "bf16") if machine.is_gpu else ("fp32", "bf16")
+    return [
+        Cell(experiment=experiment, precision=precision, execution=execution, ranks=ranks, threads=threads)
+        for experiment in experiments
+        for precision in precisions
+        for execution, ranks, threads in _ways(machine)
+    ]
+
+
+def _ways(machine: Machine) -> Iterator[tuple[Execution, int, int]]:
+    engines: tuple[EngineName, ...] = ("eager", "graph") if machine.is_gpu else ("eager",)
+    widths = _TRIALS_PER_DEVICE if machine.is_gpu else (1,)
+    sizes = sorted({min(2**power, machine.ranks) for power in range(machine.ranks.bit_length() + 1)})
+    if not machine.is_gpu and machine.cores > 1:
+        yield Execution(placement="ddp", engine="eager"), 1, machine.cores
+    for engine in engines:
+        for ranks in sizes:
+            for width in widths:
+                yield Execution(placement="spread", engine=engine, trials_per_device=width), ranks, 1
+            if ranks > 1:
+                yield Execution(placement="ddp", engine=engine), ranks, 1
+
+
+def trial_of(suite: Suite, cell: Cell) -> Trial:
+    """Return the first trial of the cell's experiment, in the cell's precision."""
+    trial = next(each for each in suite.trials() if each.experiment == cell.experiment)
+    training = trial.settings.training.model_copy(update={"precision": cell.precision})
+    settings = trial.settings.model_copy(update={"training": training})
+    return Trial(trial.folder, trial.experiment, trial.seed, settings)

@@ -1,0 +1,97 @@
+"""Measurements as JSON and as a Markdown table."""
+
+from __future__ import annotations
+
+import statistics
+
+from harness.bench.cells import Cell, Machine
+from harness.settings import Strict
+
+
+class Measurement(Strict):
+    """Hold what was measured of a cell: images a second of all its trials together, one for each round."""
+
+    cell: Cell
+    batch_size: int
+    images_per_second: list[float]
+    flops_per_image: float
+    matrix_flops_per_second: float
+    peak_memory_gib: float
+
+    @property
+    def median(self) -> float:
+        """Return the median images a second."""
+        return statistics.median(self.images_per_second)
+
+    @property
+    def step_milliseconds(self) -> float:
+        """Return how long each of the trials takes for one step."""
+        return 1000 * self.cell.trials * self.batch_size / self.median
+
+    @property
+    def matrix_share(self) -> float:
+        """Return the share of the ranks' measured matrix rate that the model's products reach."""
+        return self.median * self.flops_per_image / (self.matrix_flops_per_second * self.cell.ranks)
+
+
+class Bench(Strict):
+    """Hold a suite's measurements on one machine."""
+
+    suite: str
+    machine: Machine
+    measurements: list[Measurement]
+
+
+_HEADER = (
+    "Experiment",
+    "Precision",
+    "Placement, engine",
+    "Ranks x threads",
+    "Images/s (min to max)",
+    "Images/s a rank",
+    "Efficiency",
+    "ms a step",
+    "Matrix rate",
+    "Peak memory",
+)
+
+
+def markdown(bench: Bench, made: str) -> str:
+    """Write the table; `made` says on what, with what and when it was measured."""
+    rounds = len(bench.measurements[0].images_per_second)
+    rows = [_HEADER, ("---",) * len(_HEADER), *(_row(each, bench) for each in bench.measurements)]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    notes = (
+        f"{made} Medians of {rounds} rounds; in each round every row had its turn. Images/s: of all trials "
+        "at once. Efficiency: images/s a rank against one trial on one rank with one thread or GPU. Matrix "
+        "rate: share of what large matrix products reach in that precision on the same ranks. Peak memory: "
+        "tensors of a rank, the dataset left out. Training steps only, without evaluation."
+    )
+    return "\n".join([f"# Speed of {bench.suite} on {bench.machine.device}", "", *lines, "", notes, ""])
+
+
+def _row(each: Measurement, bench: Bench) -> tuple[str, ...]:
+    cell, speeds = each.cell, each.images_per_second
+    per_rank = each.median / cell.ranks
+    single = _single(each, bench)
+    return (
+        cell.experiment,
+        cell.precision,
+        str(cell.execution) if cell.ranks > 1 or cell.trials > 1 else f"one trial, {cell.execution.engine}",
+        f"{cell.ranks} x {cell.threads}" if not bench.machine.is_gpu else str(cell.ranks),
+        f"{each.median:,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})",
+        f"{per_rank:,.0f}",
+        f"{100 * per_rank / single.median:.0f} %" if single else "–",
+        f"{each.step_milliseconds:.2f}",
+        f"{100 * each.matrix_share:.0f} %",
+        f"{1024 * each.peak_memory_gib:,.0f} MiB",
+    )
+
+
+def _single(each: Measurement, bench: Bench) -> Measurement | None:
+    alike = (each.cell.experiment, each.cell.precision, each.cell.execution.engine)
+    for other in bench.measurements:
+        cell = other.cell
+        if cell.is_single and (cell.experiment, cell.precision, cell.execution.engine) == alike:
+            return other
+    return None

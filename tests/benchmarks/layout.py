@@ -1,0 +1,22 @@
+"""Official dataset files, laid out as torchvision's datasets look for them."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from harness.data.sources import FILES, Source
+
+
+def lay_out(source: Source, folder: Path, root: Path) -> str:
+    """Unpack the files of `source` from `folder` under `root`; return the class to read them with.
+
+    The KMNIST sample is laid out as KMNIST, whose class does not ask how many images there are.
+    """
+    name = source.torchvision or "KMNIST"
+    raw = root / name / "raw"
+    raw.mkdir(parents=True)
+    for file in FILES:
+        content = gzip.decompress((folder / file).read_bytes())
+        (raw / file.removesuffix(".gz")).write_bytes(content)
+    return name
