@@ -2,30 +2,135 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+from harness.suite import Trial
 from harness.training import loop
-from harness.training.engine import Graph
+from harness.training.engine import WARM_UP_STEPS, Eager, Graph, engine_for
+from harness.training.loop import Watcher, prepare, train
 from harness.training.step import Step
-from harness.training.world import World
+from harness.training.world import alone
+from tests.test_training_ranks import CONVNET, MLP, figures, interrupted
 from tests.traced import tracing
+from tests.trials import MIXER, resident, small_trial
 
-ALONE = World(0, 1, torch.device("cpu"))
-CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
-MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
+ALONE = alone(torch.device("cpu"))
+SGD = {"name": "SGD", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.001}
+ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
+STEPS = {"name": "StepLR", "step_size": 3, "gamma": 0.5}
 
 
 @pytest.fixture
-def captured(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
-    """Have every trial executed as graphs that were traced; return their engines."""
-    engines: list[Graph] = []
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
+    """Have every trial executed as traced graphs; return their engines."""
+    made: list[Graph] = []
 
-    def engine_for(step: Step, requested: object, tell: Callable[[str], None]) -> Graph:
-        engines.append(Graph(step, tracing(step), tell))
-        return engines[-1]
+    def traced(step: Step, requested: object, tell: Callable[[str], None]) -> Graph:
+        made.append(Graph(step, tracing(step), tell))
+        return made[-1]
 
+    monkeypatch.setattr(loop, "engine_for", traced)
+    return made
+
+
+def found(trial: Trial, path: Path, watcher: Watcher | None = None) -> list[float]:
+    """Train the trial alone; return its figures."""
+    return figures(train(trial, resident(trial, ALONE), ALONE, path, watcher).epochs)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [SGD, ADAM, {"name": "RMSprop", "lr": 0.01}], ids=lambda each: each["name"]
+)
+@pytest.mark.parametrize("model", [MIXER, CONVNET, MLP], ids=lambda each: each["name"])
+def test_a_captured_trial_finds_what_an_eager_one_finds(
+    model: dict[str, Any], optimizer: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    trial = small_trial(model, epochs=4, optimizer=optimizer, scheduler=STEPS)
+    eager = found(trial, tmp_path / "eager")
+    (tmp_path / "graph").mkdir()
+    request.getfixturevalue("graphs")
+    outcome = train(trial, resident(trial, ALONE), ALONE, tmp_path / "graph" / "one")
+    assert outcome.engine == "graph"
+    assert figures(outcome.epochs) == pytest.approx(eager, rel=1e-12, abs=0)
+
+
+def test_graphs_are_captured_after_a_warm_up_for_every_cut_and_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captured: list[int] = []
+    steps: list[int] = []
+
+    def counting(step: Step, requested: object, tell: Callable[[str], None]) -> Graph:
+        trace = tracing(step)
+
+        def capture(function: Any) -> Any:
+            captured.append(len(steps))
+            return trace(function)
+
+        return Graph(step, capture, tell)
+
+    monkeypatch.setattr(loop, "engine_for", counting)
+    trial = small_trial(
+        epochs=4, scheduler=STEPS
+    )  # 5 batches of 16, one of 10; the rate changes after epoch 3
+    found(trial, tmp_path / "one", Watcher(on_step=lambda number, loss: steps.append(number)))
+    assert len(captured) == 5  # two cuts for each of two rates, and one of evaluation
+    assert captured[0] >= WARM_UP_STEPS - 1
+    assert captured[-2:] == [18, 23]
+
+
+def test_an_interrupted_trial_ends_as_one_in_one_go_whichever_engine_goes_on(
+    tmp_path: Path, graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = small_trial(precision="fp32", epochs=6, scheduler=STEPS)
+    whole = interrupted(ALONE, trial, str(tmp_path / "whole"), 0)
+    interrupted(ALONE, trial, str(tmp_path / "parts"), 3)
     monkeypatch.setattr(loop, "engine_for", engine_for)
-    return engines
+    interrupted(ALONE, trial, str(tmp_path / "parts"), 5)
+    monkeypatch.undo()
+    assert graphs
+    assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == whole
+
+
+class _Branching(nn.Module):
+    """Goes another way with the data, which a graph cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.linear(x.flatten(1))
+        return out * 2 if bool(self.linear.bias.sum() > math.inf) else out
+
+
+def branching(image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+    """Build a net that cannot be captured."""
+    return _Branching()
+
+
+def test_what_cannot_be_captured_is_executed_and_said_once(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    trial = small_trial({"name": "tests.test_engine:branching"}, epochs=3)
+    eager = found(trial, tmp_path / "eager")
+    request.getfixturevalue("graphs")
+    notes: list[str] = []
+    path = tmp_path / "graph"
+    outcome = train(trial, resident(trial, ALONE), ALONE, path, Watcher(on_note=notes.append))
+    assert outcome.engine == "eager"
+    assert figures(outcome.epochs) == eager
+    assert len(notes) == 1
+    assert notes[0].startswith("engine: eager, because this model cannot be captured: ")
+
+
+def test_a_cpu_executes_eagerly() -> None:
+    trial = small_trial()
+    assert isinstance(prepare(trial, resident(trial, ALONE), ALONE).engine, Eager)

@@ -157,6 +157,7 @@ ARGUMENT_RULES = {
     "seeds-text": ["run", "suite.yaml", "--seeds", "one"],
     "nproc-zero": ["run", "suite.yaml", "--nproc", "0"],
     "cuda-without-gpu": ["run", "suite.yaml", "--device", "cuda"],
+    "graph-without-gpu": ["run", "suite.yaml", "--engine", "graph"],
     "no-results": ["report", "small"],
     "status-no-results": ["status"],
     "set-without-suite": ["report", "--set", "training.epochs=2", "--results", "."],

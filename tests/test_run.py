@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -117,7 +118,7 @@ def assert_equal(found: dict[str, list[float]], expected: dict[str, list[float]]
 
 
 def test_spread_ddp_and_torchrun_find_the_same() -> None:
-    spread = run("suite.yaml", "--nproc", "2", "--results", "spread")
+    spread = run("suite.yaml", "--nproc", "2", "--no-calibrate", "--results", "spread")
     assert "placement: spread, because 4 trials remain for 2 ranks" in spread
     ddp = run("run", "suite.yaml", "--nproc", "3", "--placement", "ddp", "--results", "ddp")
     arguments = ["--standalone", "--nproc_per_node=2", "-m", "harness", "suite.yaml", "--results", "torchrun"]
@@ -137,6 +138,18 @@ def test_spread_ddp_and_torchrun_find_the_same() -> None:
     again = run("suite.yaml", "--results", "spread")
     assert ": epoch " not in again
     assert (Path("spread") / "small" / "table.md").read_text(encoding="utf-8") in again
+
+
+def test_auto_measures_every_way_once_and_says_what_it_chose() -> None:
+    arguments = ["suite.yaml", "--nproc", "2", "--set", "training.batch_size=500"]
+    output = run(*arguments, "--results", "first")
+    assert output.count("measuring 2 ways to execute 2 kinds of trials") == 1
+    assert re.search(r"placement: \w+, measured \d+\.\d\d times as fast as \w+ \(4 trials, 2 ranks\)", output)
+    again = run(*arguments, "--results", "second")
+    assert "measuring" not in again
+    assert "times as fast as" in again
+    plan = run("plan", *arguments[:1], *arguments[3:], "--results", "third")
+    assert re.search(r"4 of 4 trials left: \d+ s on one rank\n", plan)
 
 
 def test_a_killed_trial_goes_on_with_another_world_size() -> None:
@@ -210,7 +223,7 @@ def test_a_trial_that_fails_on_one_rank_is_recorded_and_the_others_go_on() -> No
     assert failed.hardware.world_size == 3
     assert "failed: seed 1" in (Path("results") / "small" / "table.md").read_text(encoding="utf-8")
     assert output.count("small/mlp/seed-1: done") == 1
-    run("suite.yaml", "--placement", "ddp")  # rank 1 is not there now: the retry succeeds
+    run("suite.yaml", "--nproc", "1")  # rank 1 is not there now: the retry succeeds
     retried = records()["raises_on_rank_one 1"]
     assert retried.status == "done"
     assert [attempt.status for attempt in retried.attempts] == ["failed"]
@@ -298,7 +311,7 @@ def test_under_torchrun_a_mistake_is_told_once() -> None:
 def test_several_suites_share_a_run(tmp_path: Path) -> None:
     other = SUITE.replace("suite: small", "suite: other").replace("seeds: 2", "seeds: [5]")
     Path("other.yaml").write_text(other, encoding="utf-8")
-    output = run("suite.yaml", "other.yaml", "--only", "mlp", "--nproc", "2")
+    output = run("suite.yaml", "other.yaml", "--only", "mlp", "--nproc", "2", "--no-calibrate")
     assert "3 trials remain for 2 ranks" in output
     assert {path.parent.parent.name for path in Path("results").glob("*/*/seed-*.json")} == {"small", "other"}
     status: dict[str, Any] = dict(line.split(maxsplit=1) for line in run("status").splitlines())

@@ -1,0 +1,98 @@
+"""Several trials at once on one device: turns, lanes, and that it changes nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.suite import Trial
+from harness.training.lanes import Course, take_turns
+from harness.training.loop import Outcome, Watcher, step_by_step, train
+from harness.training.world import World
+from tests.trials import MIXER, resident, small_trial
+
+CPU = torch.device("cpu")
+ALONE = World(0, 1, CPU)
+CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
+MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
+
+
+def course(name: str, turns: int, log: list[str]) -> Generator[None, None, None]:
+    for number in range(turns):
+        log.append(f"{name}{number}")
+        yield
+    log.append(f"{name} ends")
+
+
+def asked_for(courses: Iterable[tuple[str, int]], log: list[str]) -> Iterator[Course]:
+    """Yield courses of so many turns, and log when they are asked for."""
+    for name, turns in courses:
+        log.append(f"{name}?")
+        yield course(name, turns, log)
+
+
+def test_courses_take_turns_and_the_next_is_asked_for_when_a_lane_is_free() -> None:
+    log: list[str] = []
+    take_turns(asked_for([("a", 3), ("b", 1), ("c", 2)], log), 2, CPU)
+    assert log == ["a?", "b?", "a0", "b0", "a1", "b ends", "c?", "a2", "c0", "a ends", "c1", "c ends"]
+
+
+def test_one_lane_is_one_after_the_other() -> None:
+    log: list[str] = []
+    take_turns(asked_for([("a", 2), ("b", 0), ("c", 1)], log), 1, CPU)
+    assert log == ["a?", "a0", "a1", "a ends", "b?", "b ends", "c?", "c0", "c ends"]
+
+
+def test_more_lanes_than_courses_ask_for_no_more() -> None:
+    log: list[str] = []
+    take_turns(asked_for([("a", 1), ("b", 1)], log), 8, CPU)
+    assert log == ["a?", "b?", "a0", "b0", "a ends", "b ends"]
+
+
+def test_never_more_courses_than_lanes_are_under_way() -> None:
+    log: list[str] = []
+    take_turns(asked_for([(name, turns) for turns, name in enumerate("abcdefgh", 1)], log), 3, CPU)
+    changes = [each.endswith("?") - each.endswith(" ends") for each in log]
+    under_way = list(itertools.accumulate(changes))
+    assert max(under_way) == 3
+    assert under_way[-1] == 0
+
+
+def test_an_exception_of_a_course_is_not_swallowed() -> None:
+    def breaks() -> Course:
+        yield
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        take_turns(iter([course("a", 5, []), breaks()]), 2, CPU)
+
+
+def found(outcome: Outcome) -> tuple[list[dict[str, Any]], list[list[float]]]:
+    """Return the figures of all epochs and the final weights, without times."""
+    figures = [epoch.model_dump(exclude={"train_seconds", "eval_seconds"}) for epoch in outcome.epochs]
+    return figures, [tensor.flatten().tolist() for tensor in outcome.model.state_dict().values()]
+
+
+def test_several_trials_at_once_find_exactly_what_each_finds_alone(tmp_path: Path) -> None:
+    trials = {
+        f"{name}-{seed}": small_trial(model, seed, epochs=epochs)
+        for seed, epochs in ((3, 2), (4, 3))
+        for name, model in (("mixer", MIXER), ("convnet", CONVNET), ("mlp", MLP))
+    }
+    data = resident(next(iter(trials.values())), ALONE)
+    at_once = {}
+
+    def one_of_several(name: str, trial: Trial) -> Generator[None, None, None]:
+        path = tmp_path / f"{name}.at-once"
+        at_once[name] = yield from step_by_step(trial, data, ALONE, path, Watcher(), None)
+
+    take_turns((one_of_several(name, trial) for name, trial in trials.items()), 3, CPU)
+    for name, trial in trials.items():
+        alone = train(trial, data, ALONE, tmp_path / f"{name}.alone")
+        assert len(alone.epochs) == trial.settings.training.epochs
+        assert found(at_once[name]) == found(alone), name

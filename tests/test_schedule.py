@@ -1,0 +1,171 @@
+"""What all ranks do next: measure, train, end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.execution import Execution
+from harness.paces import Circumstances, Paces
+from harness.plan import kind_of
+from harness.request import Request
+from harness.schedule import Phase, Schedule, candidates
+from harness.suite import Trial
+from tests.records import SUITE, record_of, suite_of
+
+SPREAD = Execution(placement="spread")
+DDP = Execution(placement="ddp")
+# One experiment's trials, of one kind: the second goes on four times as long.
+LONGER = SUITE.replace(
+    "{model: {hidden: [16]}, training: {optimizer: {lr: 0.02}}}", "{training: {epochs: 8}}"
+)
+
+
+class Run:
+    """A schedule of a suite on some ranks, with what ended and what was said."""
+
+    def __init__(self, folder: Path, text: str = SUITE, ranks: int = 2, **asked: Any) -> None:
+        self.ended: set[str] = set()
+        self.said: list[str] = []
+        self.request = Request([suite_of(folder, text)], results=folder / "results", **asked)
+        self.schedule = Schedule(
+            self.request,
+            ranks,
+            is_open=lambda trial: trial.key not in self.ended,
+            candidates=[SPREAD, DDP],
+            circumstances=self.circumstances,
+            cache=Paces(folder / "paces"),
+            say=self.said.append,
+        )
+        self.trials = {trial.key: trial for trial in self.request.trials()}
+
+    def circumstances(self, trial: Trial) -> Circumstances:
+        return Circumstances(kind=kind_of(trial), devices=["A CPU"], threads=1, versions=[])
+
+    def next(self) -> Phase:
+        """Return the next phase; what it trains has ended by the one after it."""
+        phase = self.schedule.next_phase()
+        if phase.work == "train":
+            self.ended.update(phase.trials)
+        return phase
+
+    def learn(self, phase: Phase, *paces: dict[Execution, float]) -> None:
+        for key, each in zip(phase.trials, paces, strict=True):
+            self.schedule.learn(self.trials[key], each)
+
+
+def test_each_kind_is_measured_once_and_then_trained_by_pace(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    measure = run.next()
+    assert (measure.work, measure.executions) == ("measure", [SPREAD, DDP])
+    assert [run.trials[key].experiment for key in measure.trials] == ["one", "two"]
+    run.learn(measure, {SPREAD: 4.0, DDP: 1.0}, {SPREAD: 4.0, DDP: 1.0})
+    train = run.next()
+    assert train == Phase(work="train", trials=list(run.trials), executions=[DDP])
+    assert run.next() == Phase(work="end")
+    assert run.said == [
+        "measuring 2 ways to execute 2 kinds of trials",
+        "placement: ddp, measured 2.00 times as fast as spread (6 trials, 2 ranks)",
+    ]
+
+
+def test_trials_that_differ_in_epochs_are_one_kind_and_weigh_by_them(tmp_path: Path) -> None:
+    run = Run(tmp_path, LONGER, seeds=[1])
+    measure = run.next()
+    assert len(measure.trials) == 1
+    run.learn(measure, {SPREAD: 1.0, DDP: 0.625})  # spread waits 8 s for the longer one; ddp takes 6.25 s
+    assert run.next().executions == [DDP]
+    assert "measured 1.28 times as fast as spread" in run.said[-1]
+
+
+def test_paces_of_an_earlier_run_are_used_and_nothing_is_measured(tmp_path: Path) -> None:
+    earlier = Run(tmp_path)
+    earlier.learn(earlier.next(), {SPREAD: 4.0, DDP: 1.0}, {SPREAD: 4.0, DDP: 1.0})
+    phase = Run(tmp_path).next()
+    assert (phase.work, phase.executions) == ("train", [DDP])
+
+
+def test_kinds_whose_paces_lack_a_candidate_are_measured_again(tmp_path: Path) -> None:
+    earlier = Run(tmp_path)
+    earlier.learn(earlier.next(), {SPREAD: 4.0, DDP: 1.0}, {SPREAD: 4.0})
+    phase = Run(tmp_path).next()
+    assert phase.work == "measure"
+    assert [earlier.trials[key].experiment for key in phase.trials] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "execution", "reason"),
+    [
+        ({"calibrate": False}, SPREAD, "because 6 trials remain for 2 ranks"),
+        ({"placement": "ddp"}, DDP, "as asked (6 trials, 2 ranks)"),
+        ({"placement": "spread"}, SPREAD, "as asked (6 trials, 2 ranks)"),
+        (
+            {"placement": "spread", "engine": "eager", "trials_per_device": 3},
+            Execution(placement="spread", engine="eager", trials_per_device=3),
+            "as asked (6 trials, 2 ranks)",
+        ),
+    ],
+)
+def test_what_is_not_to_be_measured_follows_the_rule_whatever_is_known(
+    tmp_path: Path, asked: dict[str, Any], execution: Execution, reason: str
+) -> None:
+    slow = {each: 100.0 if each.placement == execution.placement else 1.0 for each in (SPREAD, DDP)}
+    earlier = Run(tmp_path)
+    earlier.learn(earlier.next(), slow, slow)
+    run = Run(tmp_path, **asked)
+    assert run.next() == Phase(work="train", trials=list(run.trials), executions=[execution])
+    assert run.said == [f"placement: {execution}, {reason}"]
+
+
+def test_a_single_candidate_is_not_measured(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.schedule.candidates = [SPREAD]
+    assert run.next().work == "train"
+
+
+def test_a_kind_that_could_not_be_measured_follows_the_rule_and_is_not_tried_again(tmp_path: Path) -> None:
+    run = Run(tmp_path, ranks=4)
+    run.learn(run.next(), {}, {SPREAD: 4.0, DDP: 0.01})
+    phases = [run.next() for _ in range(3)]
+    assert [phase.work for phase in phases] == ["train", "train", "end"]
+    assert (phases[0].executions, len(phases[0].trials)) == ([SPREAD], 4)
+    assert run.said[1] == "placement: spread, because 6 trials remain for 4 ranks"
+    assert phases[1].executions == [DDP]
+
+
+def test_it_ends_when_nothing_is_open(tmp_path: Path) -> None:
+    run = Run(tmp_path, calibrate=False)
+    *done, last = run.trials.values()
+    for trial in done:
+        run.request.store.save(trial, record_of(trial))
+    assert run.next().trials == [last.key]
+    assert run.next() == Phase(work="end")
+
+
+def spread(engine: Any, *widths: int) -> list[Execution]:
+    return [Execution(placement="spread", engine=engine, trials_per_device=width) for width in widths]
+
+
+def test_a_cpu_has_one_trial_a_rank_or_all_ranks_on_one() -> None:
+    assert candidates(Request([]), 1, is_gpu=False) == [SPREAD]
+    assert candidates(Request([]), 2, is_gpu=False) == [SPREAD, DDP]
+
+
+def test_a_gpu_may_take_several_trials_or_execute_eagerly() -> None:
+    ways = [*spread(None, 1, 2, 4, 8), *spread("eager", 1)]
+    assert candidates(Request([]), 1, is_gpu=True) == ways
+    assert candidates(Request([]), 4, is_gpu=True) == [*ways, DDP]
+
+
+def test_an_engine_that_was_asked_for_is_the_only_one() -> None:
+    together = Execution(placement="ddp", engine="eager")
+    found = candidates(Request([], engine="eager"), 4, is_gpu=True)
+    assert found == [*spread("eager", 1, 2, 4, 8), together]
+
+
+@pytest.mark.parametrize("is_gpu", [False, True], ids=["cpu", "gpu"])
+def test_trials_a_device_that_were_asked_for_are_the_only_ones(is_gpu: bool) -> None:
+    found = candidates(Request([], trials_per_device=3), 4, is_gpu=is_gpu)
+    assert {each.trials_per_device for each in found if each.placement == "spread"} == {3}
