@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.execution import Execution
 from harness.suite import Trial
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.engine import WARM_UP_STEPS
+from harness.training.engine import WARM_UP_STEPS, default_engine
 from harness.training.rig import Rig
 from harness.training.world import Fleet
 
-_STEPS = 10
-_BATCHES = 4
+_ROUNDS = 5
+_STEPS = 3
+_BATCHES = 2
 
 
 @dataclass(frozen=True)
@@ -28,38 +30,49 @@ class Calibration:
     say: Callable[[str], None]
 
     def measure(self, trial: Trial, data: ResidentDataset) -> None:
-        """Measure this rank's part; raise what all ranks together raise: they may wait for this one."""
-        for execution in self.executions:
-            try:
-                seconds = _epoch_seconds(trial, data, self.fleet, execution)
-            except RuntimeError as error:
-                if execution.placement == "ddp":
-                    raise
-                self.say(f"{trial.key}: {execution}: cannot be measured: {error}")
-                seconds = math.inf
-            self.fleet.put(self._place(trial, execution, self.fleet.rank), json.dumps(seconds))
+        """Measure this rank's part, each execution in turn, again and again.
 
-    def measured(self, trial: Trial) -> dict[Execution, float]:
-        """Return the seconds an epoch takes on the slowest rank, where all ranks could measure it."""
-        found = {}
+        Raise what all ranks together raise: they may wait for this one.
+        """
+        rigs = {each: rig for each in self.executions if (rig := self._rig(trial, data, each))}
+        seconds: dict[Execution, list[float]] = {each: [] for each in rigs}
+        for _ in range(_ROUNDS):
+            for execution, rig in rigs.items():
+                seconds[execution].append(_epoch_seconds(trial, data, rig))
+        for execution, rounds in seconds.items():
+            self.fleet.put(self._place(trial, execution, self.fleet.rank), json.dumps(rounds))
+
+    def measured(self, trial: Trial) -> dict[Execution, float | None]:
+        """Return the seconds an epoch takes: the median round of its slowest rank; None where one failed."""
+        found: dict[Execution, float | None] = {}
         for execution in self.executions:
             places = [self._place(trial, execution, rank) for rank in range(self.fleet.world_size)]
-            seconds = max(json.loads(self.fleet.look(place) or "Infinity") for place in places)
-            if math.isfinite(seconds):
-                found[execution] = seconds
+            ranks = [json.loads(self.fleet.look(place) or "[]") for place in places]
+            rounds = [max(of_ranks) for of_ranks in zip(*ranks, strict=False)]
+            found[execution] = statistics.median(rounds) if rounds else None
         return found
+
+    def _rig(self, trial: Trial, data: ResidentDataset, execution: Execution) -> Rig | None:
+        """Return the warmed-up trials of an execution, or None where they do not fit."""
+        world = self.fleet.together() if execution.placement == "ddp" else self.fleet.alone()
+        engine = execution.engine or default_engine(self.fleet.device)
+        try:
+            rig = Rig(trial, data, world, engine, execution.trials_per_device)
+            rig.train(WARM_UP_STEPS + 2 if engine == "graph" else 2)
+            rig.evaluate(2)
+        except RuntimeError as error:
+            if execution.placement == "ddp":
+                raise
+            self.say(f"{trial.key}: {execution}: cannot be measured: {error}")
+            return None
+        return rig
 
     def _place(self, trial: Trial, execution: Execution, rank: int) -> str:
         return f"{self.phase}/{trial.key}/{execution}/{rank}"
 
 
-def _epoch_seconds(trial: Trial, data: ResidentDataset, fleet: Fleet, execution: Execution) -> float:
+def _epoch_seconds(trial: Trial, data: ResidentDataset, rig: Rig) -> float:
     """Return the seconds that an epoch takes each of the trials that are under way at once."""
-    world = fleet.together() if execution.placement == "ddp" else fleet.alone()
-    rig = Rig(trial, data, world, execution.engine, execution.trials_per_device)
-    rig.train(WARM_UP_STEPS + 2)
-    step_seconds = rig.train(_STEPS) / _STEPS
-    rig.evaluate(2)
-    batch_seconds = rig.evaluate(_BATCHES) / _BATCHES
     steps = math.ceil(len(data.train) / trial.settings.training.batch_size)
-    return steps * step_seconds + math.ceil(len(data.test) / EVAL_BATCH_SIZE) * batch_seconds
+    batches = math.ceil(len(data.test) / EVAL_BATCH_SIZE)
+    return steps * rig.train(_STEPS) / _STEPS + batches * rig.evaluate(_BATCHES) / _BATCHES

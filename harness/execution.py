@@ -61,7 +61,10 @@ def by_rule(
         placement, reason = "spread", f"because {trials} remain for {of_ranks}"
         count = remaining // ranks * ranks  # what is left then is too few to spread
     else:
-        placement, reason = "ddp", f"because {trials} are fewer than {of_ranks}"
+        placement, reason = (
+            "ddp",
+            f"because {trials} {'is' if remaining == 1 else 'are'} fewer than {of_ranks}",
+        )
     at_once = trials_per_device if placement == "spread" else 1
     execution = Execution(placement=placement, engine=engine, trials_per_device=at_once)
     return Choice(execution=execution, trials=count, reason=f"placement: {execution}, {reason}")
@@ -70,18 +73,18 @@ def by_rule(
 def by_pace(paces: Paces, ranks: int) -> Choice:
     """Choose what ends first, as measured: one execution for all, or another for those that fill no slots."""
     plans = sorted(
-        (_seconds(paces, execution, count, ranks), str(execution), count, execution)
+        (_seconds(paces, execution, count, ranks), str(execution), -count, execution)
         for execution, times in paces.items()
         for count in {len(times), len(times) - len(times) % execution.slots(ranks)}
         if count
     )
-    best_seconds, _, count, execution = plans[0]
+    best_seconds, _, negated, execution = plans[0]
     others = [(seconds, name) for seconds, name, *_ in plans if name != str(execution)]
     than = f", measured {others[0][0] / best_seconds:.2f} times as fast as {others[0][1]}" if others else ""
     remaining = _counted(len(paces[execution]), "trial")
     return Choice(
         execution=execution,
-        trials=count,
+        trials=-negated,
         reason=f"placement: {execution}{than} ({remaining}, {_counted(ranks, 'rank')})",
     )
 

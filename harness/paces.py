@@ -22,10 +22,10 @@ class Circumstances(Strict):
 
 
 class Measured(Strict):
-    """Hold the seconds an epoch takes under one execution, evaluation included."""
+    """Hold the seconds an epoch takes under one execution, evaluation included; None where it fails."""
 
     execution: Execution
-    epoch_seconds: float
+    epoch_seconds: float | None
 
 
 class Entry(Strict):
@@ -41,12 +41,12 @@ class Paces:
 
     folder: Path
 
-    def find(self, circumstances: Circumstances) -> dict[Execution, float]:
+    def find(self, circumstances: Circumstances) -> dict[Execution, float | None]:
         """Return the seconds an epoch by execution, as far as they were measured in these circumstances."""
         entry = _read(self._path(circumstances))
         return _by_execution(entry) if entry and entry.circumstances == circumstances else {}
 
-    def save(self, circumstances: Circumstances, paces: Mapping[Execution, float]) -> None:
+    def save(self, circumstances: Circumstances, paces: Mapping[Execution, float | None]) -> None:
         """Keep what was measured; raise StoreError where it cannot be written."""
         measured = [
             Measured(execution=execution, epoch_seconds=seconds) for execution, seconds in paces.items()
@@ -61,7 +61,9 @@ class Paces:
             alone = [
                 each.epoch_seconds
                 for each in entry.measured
-                if each.execution.placement == "spread" and each.execution.trials_per_device == 1
+                if each.execution.placement == "spread"
+                and each.execution.trials_per_device == 1
+                and each.epoch_seconds is not None
             ]
             if alone:
                 found[entry.circumstances.kind] = min(alone)
@@ -85,5 +87,5 @@ def _read(path: Path) -> Entry | None:
         return None
 
 
-def _by_execution(entry: Entry) -> dict[Execution, float]:
+def _by_execution(entry: Entry) -> dict[Execution, float | None]:
     return {each.execution: each.epoch_seconds for each in entry.measured}

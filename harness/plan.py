@@ -54,9 +54,11 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
     ]
 
 
-def longest_first(store: Store, trials: Iterable[Trial]) -> list[Trial]:
+def longest_first(
+    store: Store, trials: Iterable[Trial], paces: Mapping[str, float] | None = None
+) -> list[Trial]:
     """Order trials by the time they should take, or else by their epochs; the longest first."""
-    speeds = _epoch_seconds(store)
+    speeds = {**_epoch_seconds(store), **(paces or {})}
     known = list(trials)
     estimates = [_estimate(trial, speeds) for trial in known]
     if any(estimate is None for estimate in estimates):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field
 
+from harness.errors import StoreError
 from harness.execution import Choice, Execution, by_pace, by_rule
 from harness.paces import Circumstances, Paces
 from harness.plan import kind_of, longest_first
@@ -37,39 +38,49 @@ class Schedule:
     circumstances: Callable[[Trial], Circumstances]
     cache: Paces
     say: Callable[[str], None]
-    paces: dict[str, dict[Execution, float]] = field(default_factory=dict)
+    paces: dict[str, dict[Execution, float | None]] = field(default_factory=dict)
 
     def next_phase(self) -> Phase:
         """Return what comes next; no trial is tried twice in a run."""
         still_open = [trial for trial in self.request.remaining() if self.is_open(trial)]
-        left = longest_first(self.request.store, still_open)
+        left = self._longest_first(still_open)
         if not left:
             return Phase(work="end")
         if self._is_measured:
             unknown = self._unknown(left)
             if unknown:
-                self.say(f"measuring {len(self.candidates)} ways to execute {len(unknown)} kinds of trials")
+                kinds = f"{len(unknown)} kind{'s' * (len(unknown) > 1)} of trials"
+                self.say(f"measuring {len(self.candidates)} ways to execute {kinds}")
                 return Phase(
                     work="measure", trials=[each.key for each in unknown], executions=list(self.candidates)
                 )
+            left = self._longest_first(left)  # now that it is known which are
         choice = self._choice(left)
         self.say(choice.reason)
         chosen = left[: choice.trials]
         return Phase(work="train", trials=[each.key for each in chosen], executions=[choice.execution])
 
-    def learn(self, trial: Trial, paces: dict[Execution, float]) -> None:
-        """Take in what was measured of a trial's kind; nothing, where it failed."""
-        self.paces[kind_of(trial)] = paces
-        if paces:
+    def learn(self, trial: Trial, paces: Mapping[Execution, float | None]) -> None:
+        """Take in what was measured of a trial's kind; None where it could not be."""
+        self.paces[kind_of(trial)] = dict(paces)
+        try:
             self.cache.save(self.circumstances(trial), paces)
+        except StoreError as error:
+            self.say(f"what was measured is not kept: {error}")
 
     @property
     def _is_measured(self) -> bool:
         return self.request.placement == "auto" and self.request.calibrate and len(self.candidates) > 1
 
+    def _longest_first(self, trials: Sequence[Trial]) -> list[Trial]:
+        measured = {kind: [each for each in paces.values() if each] for kind, paces in self.paces.items()}
+        return longest_first(
+            self.request.store, trials, {kind: min(each) for kind, each in measured.items() if each}
+        )
+
     def _unknown(self, left: Sequence[Trial]) -> list[Trial]:
         """Return a trial of each kind whose paces are neither known nor cached."""
-        unknown = {}
+        unknown: dict[str, Trial] = {}
         for trial in left:
             kind = kind_of(trial)
             if kind not in self.paces:
@@ -77,18 +88,19 @@ class Schedule:
                 if set(found) >= set(self.candidates):
                     self.paces[kind] = found
                 else:
-                    unknown[kind] = trial
+                    unknown.setdefault(kind, trial)
         return list(unknown.values())
 
     def _choice(self, left: Sequence[Trial]) -> Choice:
         known = [self.paces.get(kind_of(trial), {}) for trial in left]
-        usable = [each for each in self.candidates if all(each in paces for paces in known)]
+        usable = [each for each in self.candidates if all(paces.get(each) for paces in known)]
         if not self._is_measured or not usable:
             at_once = self.request.trials_per_device or 1
             return by_rule(self.request.placement, self.request.engine, at_once, len(left), self.ranks)
         epochs = [trial.settings.training.epochs for trial in left]
         seconds = {
-            each: [count * paces[each] for count, paces in zip(epochs, known, strict=True)] for each in usable
+            each: [count * (paces[each] or 0) for count, paces in zip(epochs, known, strict=True)]
+            for each in usable
         }
         return by_pace(seconds, self.ranks)
 
@@ -99,6 +111,6 @@ def candidates(request: Request, ranks: int, *, is_gpu: bool) -> list[Execution]
     widths = (asked,) if asked else _TRIALS_PER_DEVICE if is_gpu else (1,)
     spread = [Execution(placement="spread", engine=engine, trials_per_device=width) for width in widths]
     if is_gpu and engine is None:
-        spread.append(Execution(placement="spread", engine="eager"))
-    together = [Execution(placement="ddp", engine=engine)] if ranks > 1 else []
+        spread.append(Execution(placement="spread", engine="eager", trials_per_device=asked or 1))
+    together = [Execution(placement="ddp", engine=engine)] if ranks > 1 and not asked else []
     return [*spread, *together]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 import weakref
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -33,29 +32,22 @@ class Meter:
         self.cell, self.world = cell, world
         torch.set_num_threads(cell.threads)
         before = _allocated(world.device)
-        self.rig = Rig(trial, data, world, cell.execution.engine, cell.execution.trials_per_device)
-        with FlopCounterMode(display=False) as counter:
+        with _Held() as held:
+            self.rig = Rig(trial, data, world, cell.execution.engine, cell.execution.trials_per_device)
+            with FlopCounterMode(display=False) as counter:
+                self.rig.train(1)
+            self.flops_per_step = counter.get_total_flops()  # of this rank, all of its trials
+            held.most = held.now
+            _reset_peak(world.device)
             self.rig.train(1)
-        self.flops_per_step = counter.get_total_flops()  # of this rank, all of its trials
-        self.peak_memory_gib = self._peak(before)
-        self.rig.train(WARM_UP_STEPS + 1)
+        most = held.most if world.device.type == "cpu" else torch.cuda.max_memory_allocated() - before
+        self.peak_memory_gib = most / 2**30  # of a step, and what was there before the cell left out
+        self.rig.train(WARM_UP_STEPS)
 
     def seconds(self, steps: int) -> float:
         """Return the seconds that so many steps take."""
         torch.set_num_threads(self.cell.threads)
         return self.rig.train(steps)
-
-    def _peak(self, before: int) -> float:
-        """Return the most memory that a step's tensors held, what was there before the cell left out."""
-        device = self.world.device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-            self.rig.train(1)
-            return (torch.cuda.max_memory_allocated(device) - before) / 2**30
-        with _Held() as held:
-            self.rig.train(1)
-        parameters = sum(_bytes(trainee.plain.parameters()) for trainee, *_ in self.rig.lanes)
-        return float(parameters + held.most) / 2**30
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -112,5 +104,6 @@ def _allocated(device: torch.device) -> int:
     return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
 
 
-def _bytes(tensors: Iterable[Tensor]) -> int:
-    return sum(each.numel() * each.element_size() for each in tensors)
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)

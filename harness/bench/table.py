@@ -63,7 +63,7 @@ def markdown(bench: Bench, made: str) -> str:
     lines = [f"| {' | '.join(row)} |" for row in rows]
     notes = (
         f"{made} Medians of {rounds} rounds; in each round every row had its turn. Images/s: of all trials "
-        "at once. Efficiency: images/s a rank against one trial on one rank with one thread or GPU. Matrix "
+        "at once. Efficiency: images/s a thread or GPU against one trial on one alone. Matrix "
         "rate: share of what large matrix products reach in that precision on the same ranks. Peak memory: "
         "tensors of a rank, the dataset left out. Training steps only, without evaluation."
     )
@@ -81,7 +81,7 @@ def _row(each: Measurement, bench: Bench) -> tuple[str, ...]:
         f"{cell.ranks} x {cell.threads}" if not bench.machine.is_gpu else str(cell.ranks),
         f"{each.median:,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})",
         f"{per_rank:,.0f}",
-        f"{100 * per_rank / single.median:.0f} %" if single else "–",
+        f"{100 * per_rank / cell.threads / single.median:.0f} %" if single else "–",
         f"{each.step_milliseconds:.2f}",
         f"{100 * each.matrix_share:.0f} %",
         f"{1024 * each.peak_memory_gib:,.0f} MiB",
