@@ -13,12 +13,12 @@ from torch import nn
 
 from harness.suite import Trial
 from harness.training import loop
-from harness.training.engine import WARM_UP_STEPS, Eager, Graph, engine_for
+from harness.training.engine import WARM_UP_STEPS, Eager, Graph, Work, engine_for
 from harness.training.loop import Watcher, prepare, train
 from harness.training.step import Step
-from harness.training.world import alone
+from harness.training.world import World, alone
 from tests.test_training_ranks import CONVNET, MLP, figures, interrupted
-from tests.traced import tracing
+from tests.traced import TracingRecorder
 from tests.trials import MIXER, resident, small_trial
 
 ALONE = alone(torch.device("cpu"))
@@ -32,8 +32,8 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
     """Have every trial executed as traced graphs; return their engines."""
     made: list[Graph] = []
 
-    def traced(step: Step, requested: object, tell: Callable[[str], None]) -> Graph:
-        made.append(Graph(step, tracing(step), tell))
+    def traced(step: Step, requested: object, tell: Callable[[str], None], **_: object) -> Graph:
+        made.append(Graph(step, TracingRecorder(step), tell))
         return made[-1]
 
     monkeypatch.setattr(loop, "engine_for", traced)
@@ -61,29 +61,22 @@ def test_a_captured_trial_finds_what_an_eager_one_finds(
     assert figures(outcome.epochs) == pytest.approx(eager, rel=1e-12, abs=0)
 
 
-def test_graphs_are_captured_after_a_warm_up_for_every_cut_and_rate(
+def test_graphs_are_recorded_after_a_warm_up_for_every_cut_and_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    captured: list[int] = []
+    recorded: list[int] = []
     steps: list[int] = []
 
-    def counting(step: Step, requested: object, tell: Callable[[str], None]) -> Graph:
-        trace = tracing(step)
+    class Counting(TracingRecorder):
+        def record(self, work: Work) -> Any:
+            recorded.append(len(steps))
+            return super().record(work)
 
-        def capture(function: Any) -> Any:
-            captured.append(len(steps))
-            return trace(function)
-
-        return Graph(step, capture, tell)
-
-    monkeypatch.setattr(loop, "engine_for", counting)
-    trial = small_trial(
-        epochs=4, scheduler=STEPS
-    )  # 5 batches of 16, one of 10; the rate changes after epoch 3
+    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
+    trial = small_trial(epochs=4, scheduler=STEPS)
     found(trial, tmp_path / "one", Watcher(on_step=lambda number, loss: steps.append(number)))
-    assert len(captured) == 5  # two cuts for each of two rates, and one of evaluation
-    assert captured[0] >= WARM_UP_STEPS - 1
-    assert captured[-2:] == [18, 23]
+    # An epoch has five batches of 16 and one of 10, then one of evaluation; the rate changes after the third.
+    assert recorded == [WARM_UP_STEPS, 12, 12, 18, 23, 24]
 
 
 def test_an_interrupted_trial_ends_as_one_in_one_go_whichever_engine_goes_on(
@@ -92,11 +85,55 @@ def test_an_interrupted_trial_ends_as_one_in_one_go_whichever_engine_goes_on(
     trial = small_trial(precision="fp32", epochs=6, scheduler=STEPS)
     whole = interrupted(ALONE, trial, str(tmp_path / "whole"), 0)
     interrupted(ALONE, trial, str(tmp_path / "parts"), 3)
-    monkeypatch.setattr(loop, "engine_for", engine_for)
-    interrupted(ALONE, trial, str(tmp_path / "parts"), 5)
-    monkeypatch.undo()
-    assert graphs
+    with monkeypatch.context() as eagerly:
+        eagerly.setattr(loop, "engine_for", engine_for)
+        interrupted(ALONE, trial, str(tmp_path / "parts"), 5)
     assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == whole
+    assert [each.name for each in graphs] == ["graph"] * 3
+
+
+def test_what_a_rehearsal_finds_is_executed_eagerly_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(TracingRecorder):
+        def rehearse(self, work: Work) -> tuple[torch.Tensor, str | None]:
+            return work(), "the host waits"
+
+        def record(self, work: Work) -> Any:
+            raise AssertionError("not to be recorded")
+
+    trial, notes = small_trial(epochs=3), list[str]()
+    eager = found(trial, tmp_path / "eager")
+    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Waiting(step), tell))
+    assert found(trial, tmp_path / "graph", Watcher(on_note=notes.append)) == eager
+    assert notes == ["engine: eager, because this trial cannot be captured: the host waits"]
+
+
+def test_ranks_do_not_fall_back_one_by_one(tmp_path: Path) -> None:
+    class Failing(TracingRecorder):
+        def record(self, work: Work) -> Any:
+            raise RuntimeError("out of memory")
+
+    trial = small_trial(epochs=3)
+    trainee = prepare(trial, resident(trial, ALONE), ALONE)
+    two = World(0, 2, torch.device("cpu"))
+    graph = Graph(trainee.step, Failing(trainee.step), print)
+    share = next(trainee.step.data.train.train_shares(1, 1, 16, ALONE))
+    for _ in range(WARM_UP_STEPS):
+        graph.train(share)
+    trainee.step.cut.world = two
+    with pytest.raises(RuntimeError, match="out of memory"):
+        graph.train(share)
+
+
+def test_ddp_with_unused_parameters_is_not_captured() -> None:
+    notes: list[str] = []
+    trial = small_trial()
+    step = prepare(trial, resident(trial, ALONE), ALONE).step
+    assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Graph)
+    step.cut.world = World(0, 2, torch.device("cpu"))
+    assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Eager)
+    assert notes == ["engine: eager, because DDP cannot be captured where parameters get no gradient"]
 
 
 class _Branching(nn.Module):
@@ -128,7 +165,7 @@ def test_what_cannot_be_captured_is_executed_and_said_once(
     assert outcome.engine == "eager"
     assert figures(outcome.epochs) == eager
     assert len(notes) == 1
-    assert notes[0].startswith("engine: eager, because this model cannot be captured: ")
+    assert notes[0].startswith("engine: eager, because this trial cannot be captured: ")
 
 
 def test_a_cpu_executes_eagerly() -> None:

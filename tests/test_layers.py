@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, swap_layers
+from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, _Normalise, swap_layers
 from harness.training.world import World, alone
 from tests.ranks import run_ranks
 
@@ -61,6 +61,22 @@ def test_a_norm_over_three_ranks_is_torchs_norm_over_the_whole(kind: str) -> Non
         parts = [found[index] for found in ranks]
         joined = torch.cat(parts) if index < 4 else parts[0]
         torch.testing.assert_close(joined, whole, rtol=1e-10, atol=1e-12)
+
+
+def test_the_kernel_of_a_norm_is_given_what_it_wants_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    plain = torch.ops.aten.native_batch_norm_backward
+
+    def kernel(*arguments: Any) -> Any:
+        given.append(arguments)
+        return plain(*arguments)
+
+    monkeypatch.setattr(torch.ops.aten, "native_batch_norm_backward", kernel)
+    cut = Cut(alone(CPU), 0)
+    x = torch.rand(6, 3, requires_grad=True)
+    _Normalise.apply(x, None, None, 1e-5, cut)[0].sum().backward()
+    (arguments,) = given
+    assert all(isinstance(each, Tensor) for each in arguments[:7])  # on CUDA none may be missing
 
 
 def test_a_dropout_scales_what_it_keeps_and_only_in_train_mode() -> None:

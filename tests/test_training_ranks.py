@@ -151,6 +151,14 @@ def test_an_interrupted_trial_ends_as_one_in_one_go_bit_for_bit(
     assert interrupted(world, trial, str(tmp_path / "parts"), 0) == whole
 
 
+def test_an_interrupted_trial_of_nadam_goes_on_as_one_in_one_go(tmp_path: Path) -> None:
+    trial = small_trial(epochs=3, optimizer={"name": "NAdam", "lr": 0.01})
+    world = World(0, 1, torch.device("cpu"))
+    whole = interrupted(world, trial, str(tmp_path / "whole"), 0)
+    interrupted(world, trial, str(tmp_path / "parts"), 1)
+    assert interrupted(world, trial, str(tmp_path / "parts"), 0) == whole
+
+
 def test_an_interrupted_trial_goes_on_with_another_world_size(tmp_path: Path) -> None:
     trial = small_trial(epochs=4)
     whole = run_ranks(1, interrupted, trial, str(tmp_path / "whole"), 0)[0]

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from harness.training.engine import Work
 from harness.training.step import Step
 
 
-def tracing(step: Step) -> Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]:
-    """Return what captures as `capture_on_cuda` does; tracing executes, so the state is put back after."""
+@dataclass
+class TracingRecorder:
+    """Records a step by tracing it; that executes it, so the state is put back after."""
 
-    def capture(function: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        state = _state(step)
+    step: Step
+
+    def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
+        """Execute the work."""
+        return work(), None
+
+    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
+        """Trace the work."""
+        state = _state(self.step)
         before = [each.clone() for each in state]
         left = torch.empty(())
 
         def recorded() -> Tensor:
-            return left.copy_(function())
+            return left.copy_(work())
 
         try:
             with torch.enable_grad():
@@ -34,8 +44,6 @@ def tracing(step: Step) -> Callable[[Callable[[], Tensor]], tuple[Callable[[], N
             graph()
 
         return replay, left
-
-    return capture
 
 
 def _state(step: Step) -> list[Tensor]:

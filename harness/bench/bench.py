@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import torch
 
 from harness import provenance
 from harness.bench.cells import Cell, Machine, cells, trial_of
@@ -33,43 +36,52 @@ class _Bench:
     fleet: Fleet
     worlds: Mapping[int, World | None]
     say: Callable[[str], None]
-    meters: dict[int, Meter] = field(default_factory=dict)
+    meters: dict[Cell, Meter] = field(default_factory=dict)
+    residents: dict[torch.dtype, ResidentDataset] = field(default_factory=dict)
     points: int = 0
 
     def measure(self, chosen: Sequence[Cell], seconds: float) -> list[Measurement]:
-        """Measure all cells; the rank that speaks returns what it knows, the others nothing."""
+        """Measure all cells that fit; the first rank, which is in all of them, returns what it knows."""
         started = time.monotonic()
-        steps = [self._warmed_up(number, cell) for number, cell in enumerate(chosen)]
-        kinds = dict.fromkeys((cell.precision, cell.ranks, cell.threads) for cell in chosen)
+        steps = {cell: count for cell in chosen if (count := self._warmed_up(cell))}
+        kinds = dict.fromkeys((cell.precision, cell.ranks, cell.threads) for cell in steps)
         rates = {kind: self._rate(*kind) for kind in kinds}
-        samples: list[list[float]] = [[] for _ in chosen]
+        samples: dict[Cell, list[float]] = {cell: [] for cell in steps}
         rounds = 0
         while self._agreed(rounds < _LEAST_ROUNDS or time.monotonic() - started < seconds):
-            for number, cell in enumerate(chosen):
-                meter = self.meters.get(number)
-                slowest = self._slowest(meter.seconds(steps[number]) if meter else 0.0)
-                images = cell.trials * self._batch_size(cell) * steps[number]
-                samples[number].append(images / slowest)
+            for cell, count in steps.items():
+                meter = self.meters.get(cell)
+                slowest = self._slowest(meter.seconds(count) if meter else 0.0)
+                samples[cell].append(cell.trials * self._batch_size(cell) * count / slowest)
             rounds += 1
-            self.say(f"round {rounds}: {len(chosen)} cells, {time.monotonic() - started:.0f} s")
+            self.say(f"round {rounds}: {len(steps)} cells, {time.monotonic() - started:.0f} s")
         return [
-            self._measurement(
-                cell, self.meters[number], each, rates[cell.precision, cell.ranks, cell.threads]
-            )
-            for number, (cell, each) in enumerate(zip(chosen, samples, strict=True))
-            if number in self.meters
+            self._measurement(cell, meter, samples[cell], rates[cell.precision, cell.ranks, cell.threads])
+            for cell, meter in self.meters.items()
+            if cell in steps
         ]
 
-    def _warmed_up(self, number: int, cell: Cell) -> int:
-        """Make the cell's meter, where this rank takes part; return how many steps are timed at a time."""
+    def _warmed_up(self, cell: Cell) -> int | None:
+        """Make the cell's meter, where this rank takes part; return how many steps are timed at a time.
+
+        None where a rank has no memory for it.
+        """
         world = self._world(cell)
         first = 0.0
         if world is not None:
-            dtype = PRECISIONS[cell.precision].dtype
-            data = ResidentDataset.of(self.dataset, self.fleet.device, dtype)
-            self.meters[number] = Meter(cell, trial_of(self.suite, cell), data, world)
-            first = self.meters[number].seconds(3) / 3
-        return min(500, max(3, round(_CHUNK_SECONDS / self._slowest(first))))
+            try:
+                meter = Meter(cell, trial_of(self.suite, cell), self._resident(cell), world)
+                first, self.meters[cell] = meter.seconds(3) / 3, meter
+            except torch.OutOfMemoryError:
+                first = math.inf
+        slowest = self._slowest(first)
+        return min(500, max(3, round(_CHUNK_SECONDS / slowest))) if math.isfinite(slowest) else None
+
+    def _resident(self, cell: Cell) -> ResidentDataset:
+        dtype = PRECISIONS[cell.precision].dtype
+        if dtype not in self.residents:
+            self.residents[dtype] = ResidentDataset.of(self.dataset, self.fleet.device, dtype)
+        return self.residents[dtype]
 
     def _world(self, cell: Cell) -> World | None:
         if cell.execution.placement == "ddp" and cell.ranks > 1:

@@ -31,18 +31,19 @@ class Meter:
     def __init__(self, cell: Cell, trial: Trial, data: ResidentDataset, world: World) -> None:
         self.cell, self.world = cell, world
         torch.set_num_threads(cell.threads)
-        before = _allocated(world.device)
+        before = _reserved(world.device)
         with _Held() as held:
             self.rig = Rig(trial, data, world, cell.execution.engine, cell.execution.trials_per_device)
             with FlopCounterMode(display=False) as counter:
                 self.rig.train(1)
             self.flops_per_step = counter.get_total_flops()  # of this rank, all of its trials
             held.most = held.now
-            _reset_peak(world.device)
             self.rig.train(1)
-        most = held.most if world.device.type == "cpu" else torch.cuda.max_memory_allocated() - before
-        self.peak_memory_gib = most / 2**30  # of a step, and what was there before the cell left out
         self.rig.train(WARM_UP_STEPS)
+        most = held.most
+        if world.device.type == "cuda" and cell.execution.engine == "graph":
+            most = _reserved(world.device) - before  # a graph keeps the memory that it needs for itself
+        self.peak_memory_gib = most / 2**30
 
     def seconds(self, steps: int) -> float:
         """Return the seconds that so many steps take."""
@@ -100,10 +101,9 @@ def matrix_rate(device: torch.device, precision: PrecisionName, threads: int) ->
     return float(2 * side**3 / statistics.median(seconds[2:]))
 
 
-def _allocated(device: torch.device) -> int:
-    return torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
-
-
-def _reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+def _reserved(device: torch.device) -> int:
+    """Return how many bytes of a GPU are taken and not to be given back."""
+    if device.type == "cpu":
+        return 0
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_reserved(device)

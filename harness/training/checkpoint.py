@@ -48,7 +48,7 @@ def resume(
     scheduler: Scheduler | None,
 ) -> list[Epoch]:
     """Load the state and return the epochs that are behind it; none where there is nothing to go on from."""
-    state = _load(path, digest, world.device)
+    state = _load(path, digest)
     epochs = len(state["history"]) if state else 0
     seen = world.gather(torch.tensor([float(epochs)], device=world.device)).flatten().tolist()
     if len(set(seen)) > 1:
@@ -62,9 +62,9 @@ def resume(
     return [Epoch(**epoch) for epoch in state["history"]]
 
 
-def _load(path: Path, digest: str, device: torch.device) -> dict[str, Any] | None:
+def _load(path: Path, digest: str) -> dict[str, Any] | None:
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # none there, or damaged in any way: training from the start gives the same numbers
         return None
     return state if isinstance(state, dict) and state.get("digest") == digest else None

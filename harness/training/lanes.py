@@ -15,22 +15,25 @@ def take_turns(courses: Iterator[Course], width: int, device: torch.device) -> N
 
     On a GPU a turn only launches work, so that the trials' streams fill the device together.
     """
+    # A stream belongs to a place and not to a trial: torch has few, and workspaces belong to streams.
+    places = [own_stream(device) for _ in range(width)]
     lanes: list[tuple[Course, contextlib.AbstractContextManager[object]]] = []
     is_last = False
     while True:
-        while not is_last and len(lanes) < width:
+        while places and not is_last:
             course = next(courses, None)
             if course is None:
                 is_last = True
             else:
-                lanes.append((course, own_stream(device)))
+                lanes.append((course, places.pop()))
         if not lanes:
             return
         for lane in list(lanes):
-            course, stream = lane
-            with stream:
+            course, place = lane
+            with place:
                 if next(course, lane) is lane:
                     lanes.remove(lane)
+                    places.append(place)
 
 
 def own_stream(device: torch.device) -> contextlib.AbstractContextManager[object]:

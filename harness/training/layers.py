@@ -109,19 +109,25 @@ class _Normalise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance, count = ctx.saved_tensors
-        wide = x.to(mean.dtype)
+        wide, scale = x.to(mean.dtype), torch.rsqrt(variance + ctx.eps)
+        factor = scale if weight is None else scale * weight
         # As if the statistics were constants, which gives both sums too; then what they depend on.
         x_grad, weight_grad, bias_grad = (
             torch.ops.aten.native_batch_norm_backward(
-                grad.to(mean.dtype), wide, weight, mean, variance, None, None, False, ctx.eps, [True] * 3
+                grad.to(mean.dtype),
+                wide,
+                torch.ones_like(mean) if weight is None else weight,
+                *(mean, variance),
+                *(mean, scale),  # read instead of the former where the kernel takes them for saved ones
+                False,
+                ctx.eps,
+                [True] * 3,
             )
             if x.numel()
             else (torch.empty_like(wide), torch.zeros_like(mean), torch.zeros_like(mean))
         )
         totals = ctx.world.sum_(torch.cat([bias_grad, weight_grad])) / count
         mean_grad, mean_product = totals.chunk(2)
-        scale = torch.rsqrt(variance + ctx.eps)
-        factor = scale if weight is None else scale * weight
         slope = -factor * scale * mean_product
         offset = -factor * mean_grad - slope * mean
         shape = [1, len(mean)] + [1] * (x.dim() - 2)

@@ -81,7 +81,8 @@ def prepare(
     optimizer = optimizer_for(training, plain.parameters())
     wrapped = world.wrap(plain, find_unused_parameters=unused)
     step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, cut)
-    return Trainee(plain, step, engine_for(step, engine, tell), scheduler_for(training, optimizer), replaced)
+    executed = engine_for(step, engine, tell, has_unused=unused)
+    return Trainee(plain, step, executed, scheduler_for(training, optimizer), replaced)
 
 
 def train(
@@ -188,7 +189,7 @@ def _reset_peak_memory(device: torch.device) -> None:
 
 
 def _peak_memory_gib(device: torch.device) -> float:
-    """Return the most memory that tensors held on a GPU, or that the process had in all on a CPU."""
+    """Return the most that tensors of all its trials held on a GPU, or that the process had on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

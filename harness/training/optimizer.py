@@ -36,6 +36,9 @@ def load_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
         saved.update({key: group[key] for key in _EXECUTION if key in group})
     optimizer.load_state_dict(state)
+    for held in optimizer.state.values():
+        if "mu_product" in held:  # NAdam's own, which torch loads in the type of the weights
+            held["mu_product"] = held["mu_product"].float()
 
 
 def scheduler_for(training: Training, optimizer: torch.optim.Optimizer) -> Scheduler | None:

@@ -61,13 +61,16 @@ class World:
         parameters = inspect.signature(nn.parallel.DistributedDataParallel).parameters
         newer = "forward_sync_buffers" in parameters
         synced: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
-        return nn.parallel.DistributedDataParallel(
+        wrapped = nn.parallel.DistributedDataParallel(
             model,
             process_group=self.group,
             gradient_as_bucket_view=True,
             find_unused_parameters=find_unused_parameters,
             **synced,
         )
+        # Its timing of some steps waits for events, which cannot be within a captured graph.
+        wrapped._set_ddp_runtime_logging_sample_rate(2**31 - 1)  # type: ignore[no-untyped-call]
+        return wrapped
 
 
 def alone(device: torch.device) -> World:
