@@ -145,11 +145,13 @@ class CudaRecorder:
                 out = work()
             finally:
                 torch.cuda.set_sync_debug_mode(before)
-        waits = [each for each in caught if "called a synchronizing" in str(each.message)]
-        return (
-            out,
-            f"the host waits for the device in {waits[0].filename}:{waits[0].lineno}" if waits else None,
-        )
+        obstacle = None
+        for each in caught:
+            if "called a synchronizing" in str(each.message):
+                obstacle = f"the host waits for the device in {each.filename}:{each.lineno}"
+            elif "ynchronization debug mode" not in str(each.message):
+                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+        return out, obstacle
 
     def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
         """Capture the work in a CUDA graph."""
