@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -36,11 +35,8 @@ from harness.arguments import (
     load,
     resolved,
 )
-from harness.errors import CrashError, HarnessError, UsageError
+from harness.errors import HarnessError
 from harness.store import Store
-
-if TYPE_CHECKING:
-    from harness.request import Request
 
 app = typer.Typer(
     help="Train a report's experiments from several seeds, keep a record of each, and write its tables.",
@@ -72,6 +68,7 @@ def run(
     save_model: SaveModel = False,
 ) -> None:
     """Train what the suites lack, then write and print their tables."""
+    from harness import start
     from harness.request import Request
 
     loaded = [load(path, changes) for path in suites]
@@ -90,86 +87,7 @@ def run(
         retry_diverged=retry_diverged,
         save_model=save_model,
     )
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        _work(request, nproc)
-    else:
-        _launch(request, nproc)
-
-
-def _launch(request: Request, nproc: int | None) -> None:
-    from harness.launch import local
-    from harness.request import check
-
-    trials = len(request.remaining())
-    ranks = local.ranks_here(nproc, request.device, trials if request.placement != "ddp" else None)
-    with request.store.lock([suite.folder for suite in request.suites]):
-        check(request, request.remaining(), os.environ)
-        for suite in request.suites:
-            request.store.save_suite(suite)
-        crash: HarnessError | None = None
-        if request.remaining():
-            try:
-                local.launch(sys.argv[1:], ranks)
-            except CrashError as error:
-                crash = error
-        code = _conclude(request)
-    if crash:
-        _leave(crash)
-    raise typer.Exit(code)
-
-
-def _work(request: Request, nproc: int | None) -> None:
-    """Be one of torchrun's workers."""
-    import contextlib
-
-    from harness import runner
-    from harness.request import check
-    from harness.training import world
-
-    _be_worker()
-    rank, launched = int(os.environ["RANK"]), "HARNESS_LAUNCHED" in os.environ
-    if nproc is not None and not launched:
-        raise UsageError(
-            "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
-        )
-    leads = rank == 0 and not launched  # else the launcher holds the results, checks and concludes
-    with contextlib.ExitStack() as held:
-        if leads:
-            held.enter_context(request.store.lock([suite.folder for suite in request.suites]))
-        if not launched:
-            check(request, request.remaining(), os.environ)
-        if leads:
-            for suite in request.suites:
-                request.store.save_suite(suite)
-        fleet = world.join(os.environ, request.device, request.timeout_seconds)
-        runner.work(request, fleet, os.environ)
-        world.leave()
-        if leads:
-            code = _conclude(request)
-            restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0"))
-            raise typer.Exit(0 if restarts else code)  # torchrun would start a finished suite again
-
-
-def _be_worker() -> None:
-    """Set up what a worker's libraries read when they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-
-def _conclude(request: Request) -> int:
-    """Write and print the tables; return the exit code that the records call for."""
-    from harness import report
-
-    code = 0
-    written = [report.write(request.store, suite.folder) for suite in request.suites]
-    for path, unreadable in written:
-        print(f"\n{path.read_text(encoding='utf-8')}\n({path})")  # noqa: T201
-        for message in unreadable:
-            print(f"{message}; remove it to have it trained again", file=sys.stderr)  # noqa: T201
-            code = 1
-    if any(request.store.find(trial).state != "done" for trial in request.trials()):
-        code = 1
-    return code
+    raise typer.Exit(start.run(request, nproc, sys.argv[1:], os.environ))
 
 
 @app.command()
@@ -188,7 +106,8 @@ def bench(
 
     Writes results/bench/<device>/<suite>.md and .json.
     """
-    from harness.request import Request, check
+    from harness import start
+    from harness.request import Request
 
     loaded = load(suite, changes)
     request = Request(
@@ -199,20 +118,7 @@ def bench(
         device=device.value if device else None,
         timeout_seconds=timeout,
     )
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        from harness.bench import measure
-        from harness.training import world
-
-        _be_worker()
-        fleet = world.join(os.environ, request.device, request.timeout_seconds)
-        measure(request, fleet, seconds, os.environ)
-        world.leave()
-    else:
-        from harness.launch import local
-
-        ranks = local.ranks_here(nproc, request.device, None)
-        check(request, request.trials(), os.environ)
-        local.launch(sys.argv[1:], ranks)
+    start.measure(request, nproc, seconds, sys.argv[1:], os.environ)
 
 
 @app.command()

@@ -24,6 +24,7 @@ LAYERS = [
     {"pulse", "plan", "report", "request", "ledger", "paces"},
     {"schedule", "calibration"},
     {"launch", "runner", "arguments", "bench"},
+    {"start"},
     {"cli"},
     {"__main__"},
 ]
