@@ -36,7 +36,7 @@ def unused_parameters(settings: Settings, image_shape: tuple[int, int, int], num
     Raise ModelError, with the layer's name, where it draws randomness of its own or mixes the rows of a
     batch otherwise than by batch norm, unless it is allowed; and where it cannot take a batch at all.
     """
-    model = json.dumps(settings.model, sort_keys=True)
+    model = json.dumps(settings.model)
     return _unused_parameters(model, image_shape, num_classes, settings.training.allow_rank_dependent)
 
 
