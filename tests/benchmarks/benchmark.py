@@ -64,7 +64,8 @@ def prepared(options: Namespace, folder: Path) -> Benchmark:
     dataset = data.load(suite.dataset.name, suite.dataset.resize, options.data_dir)
     source = DATASETS[dataset.name]
     found = locate(source, roots(options.data_dir, os.environ))
-    assert found is not None
+    if found is None:
+        raise UsageError(f"{dataset.name}: its official files are not here; give their folder as --data-dir")
     root = folder / "data"
     experiment = experiment_of(settings, lay_out(source, found, root), root)
     size = len(dataset.train.labels)

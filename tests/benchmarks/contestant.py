@@ -94,7 +94,8 @@ def run_harness(arguments: Sequence[str], seeds: Sequence[int], folder: Path) ->
         [record.epochs[-1].test_accuracy for record in records],
         [sum(epoch.train_seconds for epoch in record.epochs) for record in records],
         f"{hardware.placement}, {hardware.engine}, "
-        f"world size {hardware.world_size}, threads {hardware.threads}",
+        f"world size {hardware.world_size}, threads {hardware.threads}, "
+        f"trials a device {hardware.trials_per_device}",
     )
 
 
