@@ -67,10 +67,14 @@ SeedList = Annotated[
 DeviceOption = Annotated[
     Device | None, typer.Option("--device", help="Where to train. Default: GPUs where there are any.")
 ]
-Ranks = Annotated[int | None, typer.Option("--nproc", help="Ranks to start. Default: one a GPU, else one.")]
+Ranks = Annotated[
+    int | None, typer.Option("--nproc", help="Ranks to start. Default: one a GPU, else one a core.")
+]
 PlacementOption = Annotated[
     PlacementChoice,
-    typer.Option("--placement", help="ddp: all ranks train one trial; spread: each its own."),
+    typer.Option(
+        "--placement", help="ddp: all ranks train one trial; spread: each its own; auto: as measured."
+    ),
 ]
 Engine = Annotated[
     EngineChoice,

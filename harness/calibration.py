@@ -8,10 +8,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from harness.execution import Execution
 from harness.suite import Trial
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.engine import WARM_UP_STEPS, default_engine
 from harness.training.rig import Rig
 from harness.training.world import Fleet
 
@@ -22,23 +23,28 @@ _BATCHES = 2
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the ranks measure in one phase, told through their store; `say` is told what fails."""
+    """What the ranks measure in one phase, told through their store.
+
+    `say` is told what does not fit; `move` is called after every part.
+    """
 
     fleet: Fleet
     phase: str
     executions: Sequence[Execution]
     say: Callable[[str], None]
+    move: Callable[[], None] = lambda: None
 
     def measure(self, trial: Trial, data: ResidentDataset) -> None:
         """Measure this rank's part, each execution in turn, again and again.
 
-        Raise what all ranks together raise: they may wait for this one.
+        Whatever fails is raised, but for several trials at once that do not fit: other ranks may wait.
         """
         rigs = {each: rig for each in self.executions if (rig := self._rig(trial, data, each))}
         seconds: dict[Execution, list[float]] = {each: [] for each in rigs}
         for _ in range(_ROUNDS):
             for execution, rig in rigs.items():
                 seconds[execution].append(_epoch_seconds(trial, data, rig))
+                self.move()
         for execution, rounds in seconds.items():
             self.fleet.put(self._place(trial, execution, self.fleet.rank), json.dumps(rounds))
 
@@ -55,16 +61,15 @@ class Calibration:
     def _rig(self, trial: Trial, data: ResidentDataset, execution: Execution) -> Rig | None:
         """Return the warmed-up trials of an execution, or None where they do not fit."""
         world = self.fleet.together() if execution.placement == "ddp" else self.fleet.alone()
-        engine = execution.engine or default_engine(self.fleet.device)
         try:
-            rig = Rig(trial, data, world, engine, execution.trials_per_device)
-            rig.train(WARM_UP_STEPS + 2 if engine == "graph" else 2)
-            rig.evaluate(2)
-        except RuntimeError as error:
+            rig = Rig(trial, data, world, execution.engine, execution.trials_per_device)
+            rig.warm_up()
+        except torch.OutOfMemoryError:
             if execution.placement == "ddp":
                 raise
-            self.say(f"{trial.key}: {execution}: cannot be measured: {error}")
+            self.say(f"{trial.key}: {execution}: does not fit in the device's memory")
             return None
+        self.move()
         return rig
 
     def _place(self, trial: Trial, execution: Execution, rank: int) -> str:

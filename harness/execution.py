@@ -34,7 +34,9 @@ class Execution(Strict):
 
 
 # Seconds that each trial takes, in the order in which they start, under each execution that was measured.
-Paces = Mapping[Execution, Sequence[float]]
+TrialSeconds = Mapping[Execution, Sequence[float]]
+
+TRIALS_PER_DEVICE = (1, 2, 4, 8)  # on a GPU, what is worth measuring
 
 
 class Choice(Strict):
@@ -70,18 +72,18 @@ def by_rule(
     return Choice(execution=execution, trials=count, reason=f"placement: {execution}, {reason}")
 
 
-def by_pace(paces: Paces, ranks: int) -> Choice:
+def by_pace(seconds: TrialSeconds, ranks: int) -> Choice:
     """Choose what ends first, as measured: one execution for all, or another for those that fill no slots."""
     plans = sorted(
-        (_seconds(paces, execution, count, ranks), str(execution), -count, execution)
-        for execution, times in paces.items()
+        (_seconds(seconds, execution, count, ranks), str(execution), -count, execution)
+        for execution, times in seconds.items()
         for count in {len(times), len(times) - len(times) % execution.slots(ranks)}
         if count
     )
     best_seconds, _, negated, execution = plans[0]
-    others = [(seconds, name) for seconds, name, *_ in plans if name != str(execution)]
+    others = [(each, name) for each, name, *_ in plans if name != str(execution)]
     than = f", measured {others[0][0] / best_seconds:.2f} times as fast as {others[0][1]}" if others else ""
-    remaining = _counted(len(paces[execution]), "trial")
+    remaining = _counted(len(seconds[execution]), "trial")
     return Choice(
         execution=execution,
         trials=-negated,
@@ -89,10 +91,10 @@ def by_pace(paces: Paces, ranks: int) -> Choice:
     )
 
 
-def _seconds(paces: Paces, execution: Execution, count: int, ranks: int) -> float:
+def _seconds(seconds: TrialSeconds, execution: Execution, count: int, ranks: int) -> float:
     """Return when all ends if the first `count` trials are executed so and the others the best single way."""
-    first = makespan(paces[execution][:count], execution.slots(ranks))
-    rest = [makespan(times[count:], other.slots(ranks)) for other, times in paces.items()]
+    first = makespan(seconds[execution][:count], execution.slots(ranks))
+    rest = [makespan(times[count:], other.slots(ranks)) for other, times in seconds.items()]
     return first + min(rest)
 
 

@@ -47,9 +47,10 @@ class Paces:
         return _by_execution(entry) if entry and entry.circumstances == circumstances else {}
 
     def save(self, circumstances: Circumstances, paces: Mapping[Execution, float | None]) -> None:
-        """Keep what was measured; raise StoreError where it cannot be written."""
+        """Keep what was measured beside what was before; raise StoreError where it cannot be written."""
+        known = {**self.find(circumstances), **paces}
         measured = [
-            Measured(execution=execution, epoch_seconds=seconds) for execution, seconds in paces.items()
+            Measured(execution=execution, epoch_seconds=seconds) for execution, seconds in known.items()
         ]
         entry = Entry(circumstances=circumstances, measured=measured)
         write_whole(self._path(circumstances), entry.model_dump_json(indent=1).encode())

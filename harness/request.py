@@ -1,4 +1,4 @@
-"""What `harness run` was asked for: which trials, from which data, and whether they could start at all."""
+"""What `harness run` or `bench` was asked for: which trials, from which data, whether they could start."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from harness.execution import PlacementChoice
 from harness.record import EngineName
 from harness.store import Store
 from harness.suite import Suite, Trial
-from harness.training.probe import unused_parameters
+from harness.training.probe import has_unused_parameters
 from harness.training.world import pick_device
 
 
 @dataclass(frozen=True)
 class Request:
-    """What `harness run` was asked for."""
+    """What was asked for."""
 
     suites: Sequence[Suite]
     only: Sequence[str] = ()
@@ -60,6 +60,11 @@ class Request:
 def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> None:
     """Fetch the data and build and probe every model; raise HarnessError where a trial could not start."""
     datasets: dict[str, Dataset] = {}
+    folders = [suite.folder for suite in request.suites]
+    if len(set(folders)) < len(folders):
+        raise UsageError(f"found the suites {', '.join(folders)}, expected each name once")
+    if request.placement == "ddp" and (request.trials_per_device or 1) > 1:
+        raise UsageError("--trials-per-device: under --placement ddp all ranks train one trial; use spread")
     if request.engine == "graph" and pick_device(request.device, 0, 1).type != "cuda":
         raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
     for trial in trials:
@@ -67,7 +72,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> 
         key = settings.dataset.model_dump_json()
         if key not in datasets:
             datasets[key] = load_data(request, trial, env)
-        unused_parameters(settings, datasets[key].image_shape, datasets[key].num_classes)
+        has_unused_parameters(settings, datasets[key].image_shape, datasets[key].num_classes)
 
 
 def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:

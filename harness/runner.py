@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 import traceback
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -75,19 +75,17 @@ class _Worker:
             phase = Phase.model_validate_json(self.fleet.look(name) or "")
             if phase.work == "end":
                 return
-            calibration = Calibration(self.fleet, name, phase.executions, self._note)
             if phase.work == "measure":
-                self._measure(calibration, [self.trials[key] for key in phase.trials])
-            else:
-                width = phase.executions[0].trials_per_device
-                take_turns(self._courses(name, phase), width, self.fleet.device)
-            self.fleet.count(f"{name}/finished")
-            self.pulse.wait(
-                lambda name=name: self.fleet.count(f"{name}/finished", 0) == self.fleet.world_size  # type: ignore[misc]
-            )
-            if phase.work == "measure" and self.fleet.speaks:
-                for trial in (self.trials[key] for key in phase.trials):
-                    schedule.learn(trial, calibration.measured(trial))
+                self._measure(name, phase, schedule)
+                continue
+            width = phase.executions[0].trials_per_device
+            take_turns(self._courses(name, phase), width, self.fleet.device)
+            self._meet(name)
+
+    def _meet(self, name: str) -> None:
+        """Wait until all ranks have finished the phase."""
+        self.fleet.count(f"{name}/finished")
+        self.pulse.wait(lambda: self.fleet.count(f"{name}/finished", 0) == self.fleet.world_size)
 
     def _schedule(self) -> Schedule:
         device, ranks, versions = self.fleet.device, self.fleet.world_size, self.ledger.versions
@@ -109,18 +107,24 @@ class _Worker:
             say=self._note,
         )
 
-    def _measure(self, calibration: Calibration, trials: Sequence[Trial]) -> None:
+    def _measure(self, name: str, phase: Phase, schedule: Schedule) -> None:
+        """Measure with all ranks, and let the schedule know; where it fails, nothing is measured any more."""
+        trials = [self.trials[key] for key in phase.trials]
         position = self.pulse.begin(_MEASURING, 0, together=self.fleet.world_size > 1)
+        calibration = Calibration(self.fleet, name, phase.executions, self._note, position.move)
         try:
             for trial in trials:
                 calibration.measure(trial, self._resident(trial)[0])
-                position.move()
         except Exception as error:  # a trial will find it again, and record it
             self.stalled(_MEASURING, f"{type(error).__name__}: {error}")
             if self.fleet.world_size > 1:
-                threading.Event().wait()  # the pulse starts all ranks again, which measure nothing
-        finally:
-            self.pulse.end(_MEASURING)
+                threading.Event().wait()  # the pulse starts all ranks again
+            schedule.candidates = []
+        self._meet(name)
+        self.pulse.end(_MEASURING)  # not before: until now another rank may fail
+        if self.fleet.speaks and schedule.candidates:
+            for trial in trials:
+                schedule.learn(trial, calibration.measured(trial))
 
     def _courses(self, name: str, phase: Phase) -> Iterator[Generator[None, None, None]]:
         """Yield the trials that this rank takes part in: all under `ddp`, else what it claims, one by one."""
@@ -196,8 +200,9 @@ class _Worker:
     def stalled(self, key: str, error: str) -> None:
         """Record the failure of a trial that does not move, which may be another rank's."""
         if key == _MEASURING:
-            self._note(f"nothing is measured: {error}")
-            self.fleet.put(f"failed/{key}", error)
+            if self.fleet.count(f"failed/{key}/reports") == 1:
+                self._note(f"nothing is measured: {error}")
+                self.fleet.put(f"failed/{key}", error)
             return
         self.running.setdefault(key, (Execution(placement="spread"), provenance.now()))
         self._failed(self.trials[key], error)

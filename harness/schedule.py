@@ -9,14 +9,12 @@ from typing import Literal
 from pydantic import Field
 
 from harness.errors import StoreError
-from harness.execution import Choice, Execution, by_pace, by_rule
+from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule
 from harness.paces import Circumstances, Paces
 from harness.plan import kind_of, longest_first
 from harness.request import Request
 from harness.settings import Strict
 from harness.suite import Trial
-
-_TRIALS_PER_DEVICE = (1, 2, 4, 8)
 
 
 class Phase(Strict):
@@ -50,7 +48,7 @@ class Schedule:
             unknown = self._unknown(left)
             if unknown:
                 kinds = f"{len(unknown)} kind{'s' * (len(unknown) > 1)} of trials"
-                self.say(f"measuring {len(self.candidates)} ways to execute {kinds}")
+                self.say(f"measuring {len(self.candidates)} ways to execute {kinds} (--no-calibrate: none)")
                 return Phase(
                     work="measure", trials=[each.key for each in unknown], executions=list(self.candidates)
                 )
@@ -108,7 +106,7 @@ class Schedule:
 def candidates(request: Request, ranks: int, *, is_gpu: bool) -> list[Execution]:
     """List the executions among which `auto` may choose here."""
     engine, asked = request.engine, request.trials_per_device
-    widths = (asked,) if asked else _TRIALS_PER_DEVICE if is_gpu else (1,)
+    widths = (asked,) if asked else TRIALS_PER_DEVICE if is_gpu else (1,)
     spread = [Execution(placement="spread", engine=engine, trials_per_device=width) for width in widths]
     if is_gpu and engine is None:
         spread.append(Execution(placement="spread", engine="eager", trials_per_device=asked or 1))

@@ -157,6 +157,8 @@ ARGUMENT_RULES = {
     "seeds-text": ["run", "suite.yaml", "--seeds", "one"],
     "nproc-zero": ["run", "suite.yaml", "--nproc", "0"],
     "cuda-without-gpu": ["run", "suite.yaml", "--device", "cuda"],
+    "suite-twice": ["run", "suite.yaml", "suite.yaml"],
+    "several-a-device-under-ddp": ["run", "suite.yaml", "--placement", "ddp", "--trials-per-device", "2"],
     "graph-without-gpu": ["run", "suite.yaml", "--engine", "graph"],
     "no-results": ["report", "small"],
     "status-no-results": ["status"],

@@ -152,6 +152,16 @@ def test_auto_measures_every_way_once_and_says_what_it_chose() -> None:
     assert re.search(r"4 of 4 trials left: \d+ s on one rank\n", plan)
 
 
+def test_what_cannot_be_measured_is_trained_by_the_rule() -> None:
+    failing_suite("raises_on_rank_one")
+    output = run("suite.yaml", "--nproc", "2", "--only", "raises_on_rank_one", code=1)
+    assert output.count("nothing is measured: ArithmeticError: a made-up failure in rank 1") == 1
+    assert "placement: ddp, because 1 trial is fewer than 2 ranks" in output
+    (failed,) = records().values()
+    assert failed.status == "failed"
+    assert failed.hardware.world_size == 2
+
+
 def test_a_killed_trial_goes_on_with_another_world_size() -> None:
     Path("suite.yaml").write_text(LONG, encoding="utf-8")
     run("suite.yaml", "--results", "whole")

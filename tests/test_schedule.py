@@ -66,7 +66,7 @@ def test_each_kind_is_measured_once_and_then_trained_by_pace(tmp_path: Path) -> 
     assert train == Phase(work="train", trials=list(run.trials), executions=[DDP])
     assert run.next() == Phase(work="end")
     assert run.said == [
-        "measuring 2 ways to execute 2 kinds of trials",
+        "measuring 2 ways to execute 2 kinds of trials (--no-calibrate: none)",
         "placement: ddp, measured 2.00 times as fast as spread (6 trials, 2 ranks)",
     ]
 

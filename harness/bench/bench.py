@@ -17,6 +17,7 @@ from harness.bench.cells import Cell, Machine, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.data import Dataset
+from harness.errors import UsageError
 from harness.request import Request, load_data
 from harness.settings import PrecisionName
 from harness.store import write_whole
@@ -64,18 +65,24 @@ class _Bench:
     def _warmed_up(self, cell: Cell) -> int | None:
         """Make the cell's meter, where this rank takes part; return how many steps are timed at a time.
 
-        None where a rank has no memory for it.
+        None where a rank has no memory for it, or cannot execute it as asked.
         """
         world = self._world(cell)
         first = 0.0
         if world is not None:
             try:
                 meter = Meter(cell, trial_of(self.suite, cell), self._resident(cell), world)
-                first, self.meters[cell] = meter.seconds(3) / 3, meter
+                first = meter.seconds(3) / 3 if meter.is_as_asked else math.inf
+                self.meters[cell] = meter
             except torch.OutOfMemoryError:
+                if world.world_size > 1:
+                    raise  # the others wait for this rank
                 first = math.inf
         slowest = self._slowest(first)
-        return min(500, max(3, round(_CHUNK_SECONDS / slowest))) if math.isfinite(slowest) else None
+        if math.isinf(slowest):
+            self.meters.pop(cell, None)
+            return None
+        return min(500, max(3, round(_CHUNK_SECONDS / slowest)))
 
     def _resident(self, cell: Cell) -> ResidentDataset:
         dtype = PRECISIONS[cell.precision].dtype
@@ -150,9 +157,12 @@ def measure(request: Request, fleet: Fleet, seconds: float, env: Mapping[str, st
     dataset = load_data(request, next(suite.trials()), env)
     measurements = _Bench(suite, dataset, fleet, worlds, say).measure(chosen, seconds)
     if fleet.speaks:
+        if not measurements:
+            raise UsageError(f"{suite.folder}: nothing of it fits in the memory of {name}")
         versions = provenance.versions()
+        place = f"{machine.ranks} x" if is_gpu else f"{machine.cores} cores of"
         made = (
-            f"Measured {provenance.now()} on {machine.ranks if is_gpu else machine.cores} x {name}; dataset "
+            f"Measured {provenance.now()} on {place} {name}; dataset "
             f"{suite.dataset.name}; torch {versions.torch}; commit {(versions.commit or 'unknown')[:8]}."
         )
         found = Bench(suite=suite.folder, machine=machine, measurements=measurements)

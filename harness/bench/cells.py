@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.execution import Execution
+from harness.execution import TRIALS_PER_DEVICE, Execution
 from harness.record import EngineName
 from harness.settings import PrecisionName, Strict
 from harness.suite import Suite, Trial
-
-_TRIALS_PER_DEVICE = (1, 2, 4, 8)
 
 
 class Machine(Strict):
@@ -54,7 +52,7 @@ def cells(experiments: Sequence[str], machine: Machine) -> list[Cell]:
 
 def _ways(machine: Machine) -> Iterator[tuple[Execution, int, int]]:
     engines: tuple[EngineName, ...] = ("eager", "graph") if machine.is_gpu else ("eager",)
-    widths = _TRIALS_PER_DEVICE if machine.is_gpu else (1,)
+    widths = TRIALS_PER_DEVICE if machine.is_gpu else (1,)
     sizes = sorted({min(2**power, machine.ranks) for power in range(machine.ranks.bit_length() + 1)})
     if not machine.is_gpu and machine.cores > 1:
         yield Execution(placement="ddp", engine="eager"), 1, machine.cores

@@ -17,7 +17,6 @@ from harness.bench.cells import Cell
 from harness.settings import PrecisionName
 from harness.suite import Trial
 from harness.training.batches import ResidentDataset
-from harness.training.engine import WARM_UP_STEPS
 from harness.training.precision import PRECISIONS
 from harness.training.rig import Rig
 from harness.training.world import World
@@ -39,7 +38,8 @@ class Meter:
             self.flops_per_step = counter.get_total_flops()  # of this rank, all of its trials
             held.most = held.now
             self.rig.train(1)
-        self.rig.train(WARM_UP_STEPS)
+        self.rig.warm_up()
+        self.is_as_asked = self.rig.engines == {cell.execution.engine}
         most = held.most
         if world.device.type == "cuda" and cell.execution.engine == "graph":
             most = _reserved(world.device) - before  # a graph keeps the memory that it needs for itself

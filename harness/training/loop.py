@@ -21,7 +21,7 @@ from harness.training.engine import Engine, engine_for
 from harness.training.layers import Cut, swap_layers
 from harness.training.optimizer import Scheduler, optimizer_for, scheduler_for
 from harness.training.precision import PRECISIONS
-from harness.training.probe import initialised, unused_parameters
+from harness.training.probe import has_unused_parameters, initialised
 from harness.training.step import Step
 from harness.training.world import World
 
@@ -74,7 +74,7 @@ def prepare(
     """Build the trial's model, take it over and make what trains it."""
     settings, training = trial.settings, trial.settings.training
     plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
-    unused = unused_parameters(settings, data.image_shape, data.num_classes)
+    unused = has_unused_parameters(settings, data.image_shape, data.num_classes)
     cut, precision = Cut(world, trial.seed), PRECISIONS[training.precision]
     replaced = swap_layers(plain, cut)
     plain.to(device=world.device, dtype=precision.dtype)

@@ -30,18 +30,20 @@ def initialised(
         return models.build(settings, image_shape, num_classes)
 
 
-def unused_parameters(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> bool:
+def has_unused_parameters(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> bool:
     """Probe the model on the CPU, once for its settings; return whether some parameters get no gradient.
 
     Raise ModelError, with the layer's name, where it draws randomness of its own or mixes the rows of a
     batch otherwise than by batch norm, unless it is allowed; and where it cannot take a batch at all.
     """
     model = json.dumps(settings.model)
-    return _unused_parameters(model, image_shape, num_classes, settings.training.allow_rank_dependent)
+    return _has_unused_parameters(model, image_shape, num_classes, settings.training.allow_rank_dependent)
 
 
 @functools.cache
-def _unused_parameters(model: str, image_shape: tuple[int, int, int], num_classes: int, allow: bool) -> bool:
+def _has_unused_parameters(
+    model: str, image_shape: tuple[int, int, int], num_classes: int, allow: bool
+) -> bool:
     settings = json.loads(model)
     name = settings["name"]
     probe = initialised(settings, 0, image_shape, num_classes).train()

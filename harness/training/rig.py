@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from harness.record import EngineName
 from harness.suite import Trial
 from harness.training.batches import ResidentDataset, Share
+from harness.training.engine import WARM_UP_STEPS
 from harness.training.lanes import own_stream
 from harness.training.loop import Trainee, prepare
 from harness.training.world import World
@@ -29,6 +30,16 @@ class Rig:
                 trainee = prepare(dataclasses.replace(trial, seed=seed), data, world, engine)
                 self.lanes.append((trainee, _full_batches(trial, seed, data, world), stream))
         self.test_shares = itertools.cycle([next(data.test.eval_shares(world))])
+
+    def warm_up(self) -> None:
+        """Take what steps it needs until all is in place, graphs too."""
+        self.train(WARM_UP_STEPS + 2 if "graph" in self.engines else 2)
+        self.evaluate(2)
+
+    @property
+    def engines(self) -> set[EngineName]:
+        """Return the engines that its trials have; one that cannot do its work has become another."""
+        return {trainee.engine.name for trainee, *_ in self.lanes}
 
     def train(self, steps: int) -> float:
         """Take so many steps in every trial; return the seconds they took together."""

@@ -32,7 +32,8 @@ NOTES = """\
 - Accuracy as the harness's: two one-sided Welch t-tests at the 5 % level. Where they do not show it, a
   peer's times are not counted.
 - The peers keep no training figures, checkpoints or records, the harness does. A warm-up round, not counted,
-  came first; since then the harness's resized images are on disk."""
+  of one epoch, came first; since then the harness has its resized images on disk and has measured how to
+  execute."""
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,11 @@ def verdict_line(name: str, first: Sequence[float], second: Sequence[float]) -> 
     return f"| {' | '.join(row)} |"
 
 
-def accuracies(folder: Path, seeds: Sequence[int]) -> list[float]:
-    """Return the last testing accuracies of all seeds; raise SystemExit where one is missing or not done."""
+def accuracies(folder: Path, seeds: Sequence[int], precision: str, ranks: int) -> list[float]:
+    """Return the last testing accuracies of all seeds.
+
+    Raise SystemExit where one is missing, not done, or not of this precision and number of ranks.
+    """
     found = []
     for seed in seeds:
         paths = list(folder.glob(f"seed-{seed}-*.json"))
@@ -84,13 +87,16 @@ def accuracies(folder: Path, seeds: Sequence[int]) -> list[float]:
             raise SystemExit(
                 f"{folder}: expected one done record of seed {seed}: the test is void without it"
             )
+        ran = (records[0].settings["training"]["precision"], records[0].hardware.world_size)
+        if ran != (precision, ranks):
+            raise SystemExit(f"{paths[0]}: found {ran}, expected {(precision, ranks)}")
         found.append(records[0].epochs[-1].test_accuracy)
     return found
 
 
 def plan(results: Path) -> str:
     """Say how many seeds the pilot asks for."""
-    pilot = accuracies(results / "equivalence-pilot" / "fp32", range(1001, 1011))
+    pilot = accuracies(results / "equivalence-pilot" / "fp32", range(1001, 1011), "fp32", 1)
     std = 100 * statistics.stdev(pilot)
     seeds = seeds_needed(std)
     return (
@@ -100,9 +106,9 @@ def plan(results: Path) -> str:
 
 def verdict(results: Path, seeds: Sequence[int]) -> str:
     """Write the table of both comparisons."""
-    fp32 = accuracies(results / "equivalence" / "fp32", seeds)
-    bf16 = accuracies(results / "equivalence" / "bf16", seeds)
-    two_ranks = accuracies(results / "two-ranks" / "equivalence" / "fp32", seeds)
+    fp32 = accuracies(results / "equivalence" / "fp32", seeds, "fp32", 1)
+    bf16 = accuracies(results / "equivalence" / "bf16", seeds, "bf16", 1)
+    two_ranks = accuracies(results / "two-ranks" / "equivalence" / "fp32", seeds, "fp32", 2)
     return "\n".join(
         [
             "# Equivalence of precision and ranks: experiment 3 on Fashion-MNIST",
@@ -125,7 +131,7 @@ def main() -> None:
     if sys.argv[1:] == ["plan"]:
         print(plan(results))
     elif sys.argv[1:] == ["verdict"]:
-        pilot = accuracies(results / "equivalence-pilot" / "fp32", range(1001, 1011))
+        pilot = accuracies(results / "equivalence-pilot" / "fp32", range(1001, 1011), "fp32", 1)
         seeds = range(1, seeds_needed(100 * statistics.stdev(pilot)) + 1)
         text = verdict(results, seeds)
         (results / "equivalence" / "verdict.md").write_text(text, encoding="utf-8")

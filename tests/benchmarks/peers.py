@@ -75,10 +75,10 @@ def compare(options: argparse.Namespace, folder: Path) -> Comparison:
         print(f"round {number}: {contestant}: {done.wall_seconds:.1f} s", file=sys.stderr, flush=True)
         return done
 
-    for contestant in contestants:
-        run(contestant, 0, [1], 1)
-    rounds: list[list[Run]] = []
     count = benchmark.seeds_per_round
+    for contestant in contestants:
+        run(contestant, 0, list(range(1, count + 1)), 1)
+    rounds: list[list[Run]] = []
     for number in range(options.rounds):
         first = number % len(contestants)
         seeds = list(range(number * count + 1, (number + 1) * count + 1))
