@@ -29,7 +29,7 @@ class Rig:
             with stream:
                 trainee = prepare(dataclasses.replace(trial, seed=seed), data, world, engine)
                 self.lanes.append((trainee, _full_batches(trial, seed, data, world), stream))
-        self.test_shares = itertools.cycle([next(data.test.eval_shares(world))])
+        self.test_share = next(data.test.eval_shares(world))
 
     def warm_up(self) -> None:
         """Take what steps it needs until all is in place, graphs too."""
@@ -51,7 +51,7 @@ class Rig:
         """Evaluate so many batches in every trial; return the seconds they took together."""
         for trainee, *_ in self.lanes:
             trainee.step.model.eval()
-        return self._timed(batches, lambda trainee, _: trainee.engine.evaluate(next(self.test_shares)))
+        return self._timed(batches, lambda trainee, _: trainee.engine.evaluate(self.test_share))
 
     def _timed(self, times: int, turn: Callable[[Trainee, Iterator[Share]], object]) -> float:
         self.world.wait_for_device()
