@@ -59,7 +59,7 @@ class Ledger:
         if self.save_model:
             checkpoint.save_weights(self.store.weights_path(trial), outcome.model)
         self.store.save(trial, record)
-        self.store.checkpoint_path(trial).unlink(missing_ok=True)
+        self.store.forget_unfinished(trial)
 
     def enter_failure(self, trial: Trial, error: str, execution: Execution, started_at: str) -> None:
         """Save that a trial failed, and with which error."""

@@ -72,6 +72,12 @@ class Store:
         current = {self.record_path(trial) for trial in suite.trials()}
         return sorted(set((self.root / suite.folder).glob("*/seed-*.json")) - current)
 
+    def forget_unfinished(self, trial: Trial) -> None:
+        """Remove the trial's checkpoint, and what killed processes had begun to write for it."""
+        path = self.checkpoint_path(trial)
+        for each in [path, *path.parent.glob(f".{path.stem}.*.tmp")]:
+            each.unlink(missing_ok=True)
+
     def save(self, trial: Trial, record: Record) -> None:
         """Write the record whole; raise StoreError rather than replace a done one."""
         path = self.record_path(trial)

@@ -124,6 +124,16 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_killed_processes_left_of_a_trial_goes_with_its_checkpoint(store: Store, suite: Suite) -> None:
+    one, two, *_ = suite.trials()
+    kept = [store.record_path(one), store.checkpoint_path(two)]
+    path = store.checkpoint_path(one)
+    for each in [*kept, path, path.with_name(f".{path.name}.host.17.tmp")]:
+        write_whole(each, b"")
+    store.forget_unfinished(one)
+    assert sorted(store.root.rglob("*.*")) == sorted(kept)
+
+
 def test_a_suite_comes_back_from_the_results(store: Store, suite: Suite) -> None:
     store.save_suite(suite)
     assert store.load_suite("small") == suite
