@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model, model_validator
@@ -194,6 +195,7 @@ _TYPES: dict[str, Any] = {"integer": int, "number": float}
 _BOUNDS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt"}
 
 
+@cache
 def model_settings(name: str) -> type[Strict]:
     """Return the pydantic class of a shipped model's declared settings."""
     fields: dict[str, Any] = {"name": (Literal[name], ...)}

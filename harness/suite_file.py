@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -149,13 +149,19 @@ def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict
 
 
 def _check_distinct(experiments: Mapping[str, ExperimentSettings], checker: Checker) -> None:
-    seen: list[tuple[str, ExperimentSettings]] = []
+    seen: dict[Hashable, str] = {}
     for name, settings in experiments.items():
-        twin = next((other for other, its in seen if its == settings), None)
-        if twin is not None:
+        twin = seen.setdefault(_hashable(settings.model_dump()), name)
+        if twin != name:
             text = f"the same settings as {twin!r}; change one of the two or take it out"
             checker.add(("experiments", name), text, [()])
-        seen.append((name, settings))
+
+
+def _hashable(value: Any) -> Hashable:
+    """Return what is equal for equal values, and can be looked up."""
+    if isinstance(value, dict):
+        return frozenset((key, _hashable(each)) for key, each in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _check_published(data: Mapping[str, Any], experiments: Mapping[str, Any], checker: Checker) -> None:
