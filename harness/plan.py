@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from harness.record import Record
@@ -47,10 +50,18 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
 
     The estimates are from earlier records or else, by kind, from `paces`: seconds an epoch.
     """
-    speeds = {**(paces or {}), **_epoch_seconds(store)}
+    seconds, known = _EpochSeconds(), list(suite.trials())
+    states: list[State] = []
+    for trial in known:
+        found = store.find(trial)
+        states.append(found.state)
+        if found.record is not None:
+            seconds.add(found.record)
+    seconds.add_all(store, {store.record_path(trial).with_suffix("") for trial in known})
+    speeds = {**(paces or {}), **seconds.medians()}
     return [
-        PlannedTrial(found.trial, found.state, _estimate(found.trial, speeds))
-        for found in store.find_all(suite)
+        PlannedTrial(trial, state, estimate)
+        for trial, state, estimate in zip(known, states, _estimates(known, speeds), strict=True)
     ]
 
 
@@ -58,15 +69,23 @@ def longest_first(
     store: Store, trials: Iterable[Trial], paces: Mapping[str, float] | None = None
 ) -> list[Trial]:
     """Order trials by the time they should take, or else by their epochs; the longest first."""
-    speeds = {**_epoch_seconds(store), **(paces or {})}
-    known = list(trials)
-    estimates = [_estimate(trial, speeds) for trial in known]
-    if any(estimate is None for estimate in estimates):
-        return sorted(known, key=lambda trial: -trial.settings.training.epochs)
-    ranked = sorted(
-        zip(estimates, range(len(known)), strict=True), key=lambda pair: (-(pair[0] or 0), pair[1])
-    )
-    return [known[index] for _, index in ranked]
+    known, speeds = list(trials), dict(paces or {})
+    if not set(_kinds(known)) <= set(speeds):
+        seconds = _EpochSeconds()
+        seconds.add_all(store)
+        speeds = {**seconds.medians(), **speeds}
+    epochs = [trial.settings.training.epochs for trial in known]
+    return [known[place] for place in starting_order(_estimates(known, speeds), epochs)]
+
+
+def starting_order(estimates: Sequence[float | None], epochs: Sequence[int]) -> list[int]:
+    """Return the places of trials in the order in which they start: the longest first, equal ones as given.
+
+    Where the seconds of one are not known the epochs count.
+    """
+    known = [estimate for estimate in estimates if estimate is not None]
+    lengths: Sequence[float] = known if len(known) == len(estimates) else epochs
+    return sorted(range(len(lengths)), key=lambda place: -lengths[place])
 
 
 def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
@@ -91,7 +110,7 @@ def status(store: Store, suite: Suite) -> SuiteStatus:
     """Count what is on disk of the suite."""
     counts: dict[State, int] = dict.fromkeys(("done", "failed", "diverged", "left", "unreadable"), 0)
     unreadable = []
-    for found in store.find_all(suite):
+    for found in map(store.find, suite.trials()):  # one at a time: of many not all fit in memory
         counts[found.state] += 1
         if found.error:
             unreadable.append(found.error)
@@ -118,22 +137,44 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _epoch_seconds(store: Store) -> dict[str, float]:
-    """Return the median seconds an epoch for every kind of trial that has a record."""
-    seconds: dict[str, list[float]] = {}
-    for path in sorted(store.root.glob("*/*/seed-*.json")):
-        try:
-            record = Record.from_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # named by `status`; an estimate can do without it
+class _EpochSeconds:
+    """Collects the seconds of epochs from records, by kind of trial; keeps no record."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[str, array[float]] = {}
+
+    def add(self, record: Record) -> None:
+        """Take in a record's epochs; the first, slower one only where there is no other."""
         each = [epoch.train_seconds + epoch.eval_seconds for epoch in record.epochs]
-        seconds.setdefault(_kind(record.settings), []).extend(each[1:] or each)
-    return {kind: statistics.median(values) for kind, values in seconds.items() if values}
+        self._by_kind.setdefault(_kind(record.settings), array("d")).extend(each[1:] or each)
+
+    def add_all(self, store: Store, but: Set[Path] = frozenset()) -> None:
+        """Take in the records of all suites, but of those trials; what is unreadable is named by `status`."""
+        for path in store.root.glob("*/*/seed-*.json"):
+            if path.with_name(path.name.partition(".")[0]) not in but:
+                with contextlib.suppress(OSError, ValueError):
+                    self.add(Record.from_json(path.read_text(encoding="utf-8")))
+
+    def medians(self) -> dict[str, float]:
+        """Return the median seconds an epoch of each kind."""
+        return {kind: statistics.median(values) for kind, values in self._by_kind.items() if values}
 
 
-def _estimate(trial: Trial, speeds: dict[str, float]) -> float | None:
-    each = speeds.get(kind_of(trial))
-    return None if each is None else each * trial.settings.training.epochs
+def _estimates(trials: Sequence[Trial], speeds: Mapping[str, float]) -> list[float | None]:
+    each = [speeds.get(kind) for kind in _kinds(trials)]
+    return [
+        None if pace is None else pace * trial.settings.training.epochs
+        for pace, trial in zip(each, trials, strict=True)
+    ]
+
+
+def _kinds(trials: Sequence[Trial]) -> list[str]:
+    """Return the kind of each trial; the seeds of an experiment share settings, and so their kind."""
+    by_settings: dict[int, str] = {}
+    for trial in trials:
+        if id(trial.settings) not in by_settings:
+            by_settings[id(trial.settings)] = kind_of(trial)
+    return [by_settings[id(trial.settings)] for trial in trials]
 
 
 def kind_of(trial: Trial) -> str:
