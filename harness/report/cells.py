@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
 
-from harness.record import Epoch, Record
+from harness.record import Epoch
 from harness.stats import Summary, summary
-from harness.store import Found
+from harness.store import Found, State
 from harness.suite import Figures
 
 LOSS_DIGITS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a table needs of one trial; its record, with every epoch, need not be kept.
+
+    `last` is the last epoch of a trial that is done, `error` says why a record is unreadable.
+    """
+
+    experiment: str
+    seed: int
+    state: State
+    error: str | None = None
+    last: Epoch | None = None
+    devices: tuple[str, ...] = ()
+    torch: str = ""
+    code: str = ""
+    commit: str | None = None
+
+    @classmethod
+    def of(cls, found: Found) -> Entry:
+        """Take out of a trial's record what a table needs."""
+        trial, record = found.trial, found.record
+        if found.state != "done" or record is None:
+            return cls(trial.experiment, trial.seed, found.state, found.error)
+        made = record.versions
+        return cls(
+            trial.experiment,
+            trial.seed,
+            found.state,
+            last=record.epochs[-1],
+            devices=tuple(map(sys.intern, sorted(set(record.hardware.devices)))),
+            torch=sys.intern(made.torch),
+            code=sys.intern(made.code),
+            commit=made.commit and sys.intern(made.commit),
+        )
 
 
 @dataclass(frozen=True)
@@ -19,19 +57,20 @@ class Row:
     """An experiment's name and everything that is on disk of its trials, in the order of seeds."""
 
     name: str
-    found: Sequence[Found]
+    entries: Sequence[Entry]
     published: Figures | None
 
-    @property
-    def records(self) -> list[Record]:
-        """Return the records of the trials that are done."""
-        return [each.record for each in self.found if each.record is not None and each.state == "done"]
+    @cached_property
+    def done(self) -> list[Entry]:
+        """Return the entries of the trials that are done."""
+        return [each for each in self.entries if each.last is not None]
 
     def summary(self, figure: Callable[[Epoch], float]) -> Summary | None:
         """Summarise a figure of the last epoch over the trials that are done."""
-        values = [figure(record.epochs[-1]) for record in self.records]
+        values = [figure(each.last) for each in self.done if each.last is not None]
         return summary(values) if values else None
 
+    @cached_property
     def test_accuracy(self) -> Summary | None:
         """Summarise the last epoch's testing accuracy."""
         return self.summary(lambda epoch: epoch.test_accuracy)
@@ -39,11 +78,9 @@ class Row:
     def absent(self) -> str:
         """Name the seeds whose trials are not in the figures, and why."""
         reasons: dict[str, list[int]] = {}
-        for each in self.found:
+        for each in self.entries:
             if each.state != "done":
-                reasons.setdefault("missing" if each.state == "left" else each.state, []).append(
-                    each.trial.seed
-                )
+                reasons.setdefault("missing" if each.state == "left" else each.state, []).append(each.seed)
         return "; ".join(
             f"{reason}: seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             for reason, seeds in sorted(reasons.items())
@@ -54,7 +91,7 @@ class Row:
         if value is None:
             return "–"
         spread = "" if value.std is None else f" ± {write(value.std)}"
-        of_all = f" of {len(self.found)}" if value.n < len(self.found) else ""
+        of_all = f" of {len(self.entries)}" if value.n < len(self.entries) else ""
         return f"{write(value.mean)}{spread} ({value.n}{of_all})"
 
 

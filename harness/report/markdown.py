@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from harness.record import Record
-from harness.report.cells import Row, difference, loss, percent, published_cell, published_figure
+from harness.report.cells import Entry, Row, difference, loss, percent, published_cell, published_figure
 from harness.report.hyper_parameters import hyper_parameters
-from harness.store import Found
 from harness.suite import Suite
 
 _DIGITS = {"experiments": 2, "runs": 3}
@@ -15,16 +13,13 @@ _METRICS = ["Final training loss", "Final training accuracy", "Final testing acc
 _PUBLISHED = ["Published (loss / training / testing)", "Difference (points)"]
 
 
-def table(suite: Suite, found: Sequence[Found]) -> str:
+def table(suite: Suite, entries: Iterable[Entry]) -> str:
     """Write the suite's title, its table, its footnotes and what it was made from."""
-    rows = [
-        Row(
-            name,
-            [each for each in found if each.trial.experiment == name],
-            suite.published.experiments.get(name) if suite.published else None,
-        )
-        for name in suite.experiments
-    ]
+    of: dict[str, list[Entry]] = {name: [] for name in suite.experiments}
+    for each in entries:
+        of[each.experiment].append(each)
+    published = suite.published.experiments if suite.published else {}
+    rows = [Row(name, its, published.get(name)) for name, its in of.items()]
     notes: list[str] = []
     lines = _runs(suite, rows, notes) if suite.table.style == "runs" else _experiments(suite, rows, notes)
     footnotes = [f"[^{number}]: {note}" for number, note in enumerate(notes, 1)]
@@ -40,10 +35,10 @@ def table(suite: Suite, found: Sequence[Found]) -> str:
 def _experiments(suite: Suite, rows: Sequence[Row], notes: list[str]) -> list[str]:
     write = percent(_DIGITS["experiments"])
     shared, own = hyper_parameters(suite)
-    means = [value.mean for row in rows if (value := row.test_accuracy())]
+    means = [value.mean for row in rows if (value := row.test_accuracy)]
     lines = _header(suite, ["Experiment", "Common hyper-parameters", "Unique hyper-parameters", *_METRICS])
     for row in rows:
-        test = row.test_accuracy()
+        test = row.test_accuracy
         is_best = test is not None and len(rows) > 1 and test.mean == max(means)
         cells = [
             row.name,
@@ -64,20 +59,20 @@ def _runs(suite: Suite, rows: Sequence[Row], notes: list[str]) -> list[str]:
     lines = _header(suite, ["Run", "Hyper-parameters", *_METRICS])
     for row in rows:
         prefix = f"{row.name}, " if len(rows) > 1 else ""
-        for number, each in enumerate(row.found):
+        for number, each in enumerate(row.entries):
             settings = ", ".join(filter(None, (shared, own[row.name]))) if number == 0 else "″"
             run = Row(row.name, [each], row.published)
             figures = [
-                "–" if not run.records else loss(run.records[0].epochs[-1].train_loss),
-                "–" if not run.records else write(run.records[0].epochs[-1].train_accuracy),
-                run.absent() if not run.records else write(run.records[0].epochs[-1].test_accuracy),
+                "–" if each.last is None else loss(each.last.train_loss),
+                "–" if each.last is None else write(each.last.train_accuracy),
+                run.absent() if each.last is None else write(each.last.test_accuracy),
             ]
-            test = run.test_accuracy()
+            test = run.test_accuracy
             published = _published(suite, row, test.mean if test else None, number)
             lines.append(
-                _line([f"{prefix}Run {number + 1} (seed {each.trial.seed})", settings, *figures, *published])
+                _line([f"{prefix}Run {number + 1} (seed {each.seed})", settings, *figures, *published])
             )
-        mean = row.test_accuracy()
+        mean = row.test_accuracy
         cells = [
             f"**{prefix}Mean ± std (n)**",
             "″",
@@ -98,25 +93,25 @@ def _header(suite: Suite, names: list[str]) -> list[str]:
 def _test_cell(row: Row, figure: str, notes: list[str], *, bold: bool) -> str:
     text = f"**{figure}**" if bold else figure
     text = "; ".join(filter(None, (text, row.absent())))
-    mixed = _mixed(row.records)
+    mixed = _mixed(row.done)
     if mixed:
         notes.append(f"{row.name}: its runs do not share {mixed}.")
         text += f"[^{len(notes)}]"
     return text
 
 
-def _mixed(records: Sequence[Record]) -> str:
+def _mixed(entries: Sequence[Entry]) -> str:
     """Name what the records of one cell do not share, and the seeds on each side."""
-    aspects: dict[str, Callable[[Record], str]] = {
-        "code": lambda record: record.versions.code[:8],
-        "devices": lambda record: ", ".join(sorted(set(record.hardware.devices))),
-        "torch": lambda record: record.versions.torch,
+    aspects: dict[str, Callable[[Entry], str]] = {
+        "code": lambda each: each.code[:8],
+        "devices": lambda each: ", ".join(each.devices),
+        "torch": lambda each: each.torch,
     }
     found = []
     for name, aspect in aspects.items():
         seeds: dict[str, list[str]] = {}
-        for record in records:
-            seeds.setdefault(aspect(record), []).append(str(record.seed))
+        for each in entries:
+            seeds.setdefault(aspect(each), []).append(str(each.seed))
         if len(seeds) > 1:
             sides = "; ".join(
                 f"{value}: seed{'s' * (len(those) > 1)} {', '.join(those)}"
@@ -140,7 +135,7 @@ def _published(suite: Suite, row: Row, mean: float | None, run: int | None = Non
 
 def _source(suite: Suite, rows: Sequence[Row]) -> list[str]:
     """Say what the figures are of and what they were made from."""
-    records = [record for row in rows for record in row.records]
+    done = [each for row in rows for each in row.done]
     size = f", {suite.dataset.resize} x {suite.dataset.resize} pixels" if suite.dataset.resize else ""
     lines = [
         f"Dataset: {suite.dataset.name}{size}. Seeds: {', '.join(map(str, suite.seeds))}. "
@@ -160,12 +155,12 @@ def _source(suite: Suite, rows: Sequence[Row]) -> list[str]:
         if suite.published.dataset != suite.dataset.name:
             note += f", on {suite.published.dataset}, another dataset: no difference is taken"
         lines.append(note + ".")
-    if records:
-        devices = sorted({device for record in records for device in record.hardware.devices})
-        torch = sorted({record.versions.torch for record in records})
-        commits = sorted({_short(record.versions.commit) for record in records})
+    if done:
+        devices = sorted({device for each in done for device in each.devices})
+        torch = sorted({each.torch for each in done})
+        commits = sorted({_short(commit) for commit in {each.commit for each in done}})
         lines.append(
-            f"Made from {len(records)} record{'s' * (len(records) > 1)}: {', '.join(devices)}; "
+            f"Made from {len(done)} record{'s' * (len(done) > 1)}: {', '.join(devices)}; "
             f"torch {', '.join(torch)}; "
             f"commit {', '.join(commits)}."
         )
