@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import harness
+from harness import model
 from harness.record import Versions
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
         content = path.read_bytes()
         total.update(f"{name}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
+
+
+def user_modules(model_names: Iterable[str]) -> list[Path]:
+    """List the files of the models among these that are a user's own."""
+    paths = (model.source_file(name) for name in sorted(set(model_names)) if model.is_callable_path(name))
+    return [path for path in paths if path]
 
 
 def versions(user_modules: Iterable[Path] = ()) -> Versions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -133,6 +133,16 @@ class Suite(Strict):
             settings = Settings(dataset=self.dataset, model=own.model, training=own.training)
             for seed in self.seeds:
                 yield Trial(self.folder, name, seed, settings)
+
+
+def chosen(suites: Iterable[Suite], only: Collection[str] = (), seeds: Collection[int] = ()) -> list[Trial]:
+    """List the suites' trials, of these experiments and seeds only where any are named."""
+    return [
+        trial
+        for suite in suites
+        for trial in suite.trials()
+        if (not only or trial.experiment in only) and (not seeds or trial.seed in seeds)
+    ]
 
 
 def digest_of(settings: dict[str, Any]) -> str:

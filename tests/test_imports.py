@@ -23,7 +23,7 @@ LAYERS = [
     {"execution"},
     {"pulse", "plan", "report", "request", "ledger", "paces"},
     {"schedule", "calibration"},
-    {"launch", "runner", "arguments", "bench"},
+    {"launch", "runner", "arguments", "submit_arguments", "bench"},
     {"start"},
     {"cli"},
     {"__main__"},
@@ -80,6 +80,7 @@ def test_models_import_nothing_of_the_harness() -> None:
         ["status", "--results", "results"],
         ["report", "--results", "results"],
         ["schema"],
+        ["submit", "suites/final.yaml", "--dry-run", "--results", "none"],
     ],
 )
 def test_what_trains_nothing_loads_no_torch(arguments: list[str]) -> None:

@@ -1,0 +1,166 @@
+"""sbatch on a cluster: its argument lists, made of values and never of shell; sending them; what to tell.
+
+Every job runs the same `run.sbatch` beside this file, which reads its arguments and exported variables.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import provenance
+from harness.errors import UsageError
+from harness.launch.slurm_options import SlurmOptions
+from harness.suite import Trial
+
+SCRIPT = Path(__file__).with_name("run.sbatch")
+
+_REPORT_MINUTES = 15
+_OF_AN_OUTER_JOB = re.compile(r"SLURM_(?!CONF|CLUSTERS)")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job that trains and one that reports after it, each with the arguments of its own `harness`.
+
+    `results` is absolute; `code` is the hash of the code to train with, or empty where any will do.
+    """
+
+    name: str
+    training: Sequence[str]
+    report: Sequence[str]
+    options: SlurmOptions
+    results: Path
+    code: str
+    array: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Return where logs, stop notices and outcomes stand."""
+        return self.results / ".jobs"
+
+    def exported(self) -> dict[str, str]:
+        """Return what the script reads from its environment."""
+        return {
+            "HARNESS_PYTHON": sys.executable,
+            "HARNESS_SETUP": self.options.setup or "",
+            "HARNESS_NPROC": str(self.options.nproc or ""),
+            "HARNESS_JOBS": str(self.folder),
+            "HARNESS_CODE": self.code,
+        }
+
+    def training_arguments(self) -> list[str]:
+        """Return the argument list that submits the training."""
+        asked = self.options
+        sized = {
+            "nodes": asked.nodes,
+            "gpus-per-node": asked.gpus_per_node,
+            "cpus-per-task": asked.cpus_per_task,
+            "mem": asked.mem,
+            "time": asked.time,
+            "mail-user": asked.mail_user,
+            "mail-type": "END,FAIL" if asked.mail_user else None,
+            "array": f"0-{self.array - 1}" if self.array else None,
+        }
+        own = [*_options(sized), *asked.sbatch_arg]
+        return [*self._start(self.name, "%A_%a" if self.array else "%j"), *own, str(SCRIPT), *self.training]
+
+    def report_arguments(self, job: str) -> list[str]:
+        """Return the argument list that submits the report, to be written when the job has ended somehow."""
+        after = f"--dependency=afterany:{job}"
+        sized = [after, "--nodes=1", "--ntasks=1", f"--time={_REPORT_MINUTES}"]
+        return [*self._start(f"{self.name}:report", "%j"), *sized, str(SCRIPT), *self.report]
+
+    def _start(self, name: str, log: str) -> list[str]:
+        asked = self.options
+        placed = {
+            "job-name": name,
+            "output": f"{str(self.folder).replace('%', '%%')}/{log}.log",
+            "partition": asked.partition,
+            "account": asked.account,
+            "qos": asked.qos,
+            "constraint": asked.constraint,
+        }
+        return ["sbatch", "--parsable", "--export=ALL", "--requeue", "--open-mode=append", *_options(placed)]
+
+    def submit(self, env: Mapping[str, str]) -> str:
+        """Submit both jobs; return what to tell. Raise UsageError with what sbatch says against it."""
+        self._make_folder()
+        job = _sbatch(self.training_arguments(), {**env, **self.exported()})
+        try:
+            report = _sbatch(self.report_arguments(job), {**env, **self.exported()})
+        except UsageError as error:
+            raise UsageError(
+                f"{error}\njob {job} is submitted and will train, but not the job that writes its tables; "
+                f"they are written by: {shlex.join(['harness', *self.report])}"
+            ) from None
+        return self.told(job, report)
+
+    def told(self, job: str, report: str) -> str:
+        """Say which jobs were submitted and how to follow them."""
+        nodes = "1 node" if self.options.nodes == 1 else f"{self.options.nodes} nodes"
+        many = f", an array of {self.array} that share the trials," if self.array else ""
+        log = f"{shlex.quote(str(self.folder))}/{job}{'_*' if self.array else ''}.log"
+        return (
+            f"job {job}{many} trains on {nodes}{' each' if self.array else ''}\n"
+            f"job {report} writes the tables when it has ended, whatever its fate\n"
+            f"  logs    {log}\n"
+            f"  follow  tail -F {log}\n"
+            f"  state   squeue --job {job},{report}\n"
+            f"  stop    scancel {job}"
+        )
+
+    def shown(self) -> str:
+        """Write what would be submitted as commands for a shell; JOB stands for the number of the first."""
+        exported = [f"{key}={value}" for key, value in self.exported().items()]
+        return "\n".join(
+            shlex.join([*exported, *arguments])
+            for arguments in (self.training_arguments(), self.report_arguments("JOB"))
+        )
+
+    def _make_folder(self) -> None:
+        if "\\" in str(self.folder):
+            raise UsageError(
+                f"--results: found {str(self.results)!r}, expected no backslash: SLURM reads it as a mark of "
+                "its own in the path of a log; choose another folder"
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / ".gitignore").write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"{self.folder}: cannot be written: {error.strerror}; choose --results"
+            ) from None
+
+
+def code_of(trials: Iterable[Trial]) -> str:
+    """Hash the code that trains the trials here, as their job will do it at its start."""
+    names = (str(trial.settings.model["name"]) for trial in trials)
+    return provenance.code_hash(provenance.user_modules(names))
+
+
+def _options(values: Mapping[str, str | int | None]) -> list[str]:
+    return [f"--{name}={value}" for name, value in values.items() if value]
+
+
+def _sbatch(arguments: Sequence[str], env: Mapping[str, str]) -> str:
+    """Call sbatch; return the number of the job."""
+    in_a_job = "SLURM_JOB_ID" in env
+    own = {key: value for key, value in env.items() if not (in_a_job and _OF_AN_OUTER_JOB.match(key))}
+    try:
+        done = subprocess.run(arguments, env=own, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise UsageError(
+            "sbatch: no such program here; expected a cluster's login node. --dry-run works anywhere"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"sbatch: cannot be called: {error}") from None
+    number = done.stdout.strip().rpartition("\n")[2].partition(";")[0]
+    if done.returncode != 0 or not number.isdecimal():
+        raise UsageError(done.stderr.strip() or f"sbatch: exit code {done.returncode}, said {done.stdout!r}")
+    return number

@@ -1,0 +1,96 @@
+"""What SLURM is asked for: by options, and by the user's own defaults file under them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from harness import yaml_file
+from harness.errors import SuiteError, UsageError
+from harness.mistakes import Checker
+from harness.settings import Count, Strict
+from harness.yaml_file import Document
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+
+
+class SlurmOptions(Strict):
+    """Hold the options of one job by their names; None, 0 and '' leave an option out."""
+
+    nodes: Count = 1
+    gpus_per_node: Annotated[int, Field(ge=0)] | None = None
+    cpus_per_task: Count | None = None
+    nproc: Count | None = None
+    mem: Text | None = None
+    time: Text | None = None
+    partition: Text | None = None
+    account: Text | None = None
+    qos: Text | None = None
+    constraint: Text | None = None
+    mail_user: Text | None = None
+    setup: str | None = None
+    sbatch_arg: list[str] = Field(default_factory=list)
+
+    @property
+    def ranks(self) -> int:
+        """Return how many ranks a job should have, as far as its options tell."""
+        return self.nodes * (self.nproc or self.gpus_per_node or self.cpus_per_task or 1)
+
+
+class DefaultsFile(Strict):
+    """Hold the keys of a user's slurm.yaml."""
+
+    slurm: SlurmOptions
+
+
+def defaults_path(env: Mapping[str, str]) -> Path:
+    """Return where a user's defaults stand."""
+    config = env.get("XDG_CONFIG_HOME", "")
+    return (Path(config) if config.startswith("/") else Path.home() / ".config") / "harness" / "slurm.yaml"
+
+
+def options(given: Mapping[str, Any], env: Mapping[str, str]) -> SlurmOptions:
+    """Lay the options that were given, by their names, over the user's defaults.
+
+    Raise SuiteError with all mistakes of the defaults file, and UsageError where there is no setup file.
+    """
+    known = {key: given[key] for key in SlurmOptions.model_fields if given.get(key) is not None}
+    if known.get("setup"):
+        known["setup"] = str(Path(known["setup"]).absolute())
+    own = _defaults(defaults_path(env))
+    known["sbatch_arg"] = [*own.get("sbatch_arg", []), *known.get("sbatch_arg", [])]
+    merged = SlurmOptions.model_validate({**own, **known})
+    if merged.setup and not Path(merged.setup).is_file():
+        raise UsageError(f"--setup: found {merged.setup!r}, expected a file that the job can source")
+    return merged
+
+
+def _defaults(path: Path) -> dict[str, Any]:
+    """Read a defaults file, if there is one; its `setup` is relative to its own folder."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SuiteError([f"{path}: cannot be read: {error}; expected YAML with the key `slurm:`"]) from None
+    value, places = yaml_file.parse(text, str(path))
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise SuiteError([f"{path}:1: found {value!r}, expected the key `slurm:` and options under it"])
+    checker = Checker(Document(value, places), [])
+    file = checker.check(DefaultsFile, value, [()])
+    if file is None:
+        raise SuiteError(checker.mistakes)
+    own = file.slurm.model_dump(exclude_unset=True)
+    if own.get("setup"):
+        own["setup"] = str((path.parent / Path(own["setup"]).expanduser()).absolute())
+    return own

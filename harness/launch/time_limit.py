@@ -1,0 +1,50 @@
+"""How long a job may take where nobody says it: from what is left to train and how long that took before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from harness.data import cache_folder
+from harness.launch.slurm_options import SlurmOptions
+from harness.paces import Paces
+from harness.plan import PlannedTrial, duration, plan
+from harness.store import Store
+from harness.suite import Suite, Trial
+
+
+def left(
+    store: Store,
+    suites: Iterable[Suite],
+    trials: Iterable[Trial],
+    env: Mapping[str, str],
+    *,
+    retry_diverged: bool,
+) -> list[PlannedTrial]:
+    """List those of the trials that are to be trained, with estimates."""
+    keys = {trial.key for trial in trials}
+    over = {"done", "unreadable"} | (set() if retry_diverged else {"diverged"})
+    paces = Paces(cache_folder(env) / "paces").latest()
+    planned = [each for suite in suites for each in plan(store, suite, paces)]
+    return [each for each in planned if each.trial.key in keys and each.state not in over]
+
+
+def with_time(
+    options: SlurmOptions, planned: Iterable[PlannedTrial], jobs: int
+) -> tuple[SlurmOptions, str | None]:
+    """Suggest a time limit where none was asked for; return the options with it, and what to say about it.
+
+    Twice the work's share of each rank and ten minutes, in steps of five.
+    """
+    if options.time:
+        return options, None
+    seconds = [each.seconds for each in planned]
+    known = [each for each in seconds if each is not None]
+    if len(known) < len(seconds):
+        return options, "--time is left out: nothing measured tells how long this takes"
+    ranks = options.ranks * jobs
+    minutes = 5 * math.ceil((2 * sum(known) / ranks / 60 + 10) / 5)
+    said = (
+        f"--time {minutes}, in minutes: estimates are {duration(sum(known))} on one rank, for {ranks} in all"
+    )
+    return options.model_copy(update={"time": str(minutes)}), said

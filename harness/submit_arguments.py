@@ -1,0 +1,73 @@
+"""The arguments of `harness submit` beside those of `run`, and the writing of a job's own from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Nodes = Annotated[int | None, typer.Option("--nodes", help="Nodes of the job. Default: 1.", min=1)]
+GpusPerNode = Annotated[
+    int | None, typer.Option("--gpus-per-node", help="GPUs on each node; 0 for none.", min=0)
+]
+CpusPerTask = Annotated[int | None, typer.Option("--cpus-per-task", help="CPUs on each node.", min=1)]
+RanksPerNode = Annotated[
+    int | None, typer.Option("--nproc", help="Ranks on each node. Default: one a GPU, else one a CPU.", min=1)
+]
+Memory = Annotated[
+    str | None, typer.Option("--mem", metavar="SIZE", help="Memory on each node, such as 32G.")
+]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option("--time", metavar="LIMIT", help="Minutes, or H:MM:SS. Default: from estimates, if any."),
+]
+Partition = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Where to queue.")]
+Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Who is charged.")]
+Qos = Annotated[str | None, typer.Option("--qos", metavar="NAME", help="The quality of service.")]
+Constraint = Annotated[
+    str | None, typer.Option("--constraint", metavar="FEATURES", help="What the nodes must have.")
+]
+MailUser = Annotated[
+    str | None, typer.Option("--mail-user", metavar="ADDRESS", help="Who hears when the job ends or fails.")
+]
+Setup = Annotated[
+    Path | None,
+    typer.Option("--setup", help="A file that the job sources first: modules, environment."),
+]
+SbatchArguments = Annotated[
+    list[str] | None,
+    typer.Option("--sbatch-arg", metavar="ARG", help="Anything else for sbatch, as it is; repeatable."),
+]
+Array = Annotated[
+    int | None,
+    typer.Option("--array", metavar="K", help="K jobs that share the trials instead of one job.", min=1),
+]
+AllowChangedCode = Annotated[
+    bool,
+    typer.Option("--allow-changed-code", help="Train even if the code is changed before the job starts."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be submitted; submit nothing.")]
+
+
+def written(parameters: Iterable[Any], given: Mapping[str, Any]) -> list[str]:
+    """Write what was given to one command as the arguments of another that has these parameters.
+
+    What is at its default is left out, paths are made absolute, and what stands without an option comes last:
+    so none of them can be taken for an option.
+    """
+    options, operands = [], []
+    for each in parameters:
+        value = given.get(each.name)
+        for one in value if isinstance(value, list) else [value]:
+            if one is None or (isinstance(one, bool) and one == each.default):
+                continue
+            text = str(one.absolute() if isinstance(one, Path) else one)
+            if each.param_type_name == "argument":
+                operands.append(text)
+            elif isinstance(one, bool):
+                options.append((each.opts if one else each.secondary_opts)[0])
+            elif text != str(each.default):
+                options.append(f"{each.opts[0]}={text}")
+    return [*options, *operands]
