@@ -1,0 +1,166 @@
+"""Jobs on a real SLURM of two nodes: they train, share, are stopped, lose a node, and report in the end."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.record import Record
+from tests.slurm_cluster import Cluster, cluster, eventually
+
+pytestmark = pytest.mark.slurm
+__all__ = ["cluster"]
+
+ROOT = Path(__file__).parent.parent
+SUITE = """\
+suite: small
+title: A small suite
+dataset: {name: kmnist_sample, resize: 8}
+seeds: 2
+common:
+  training: {epochs: 2, batch_size: 600, precision: fp64, optimizer: {name: Adam, lr: 0.01}}
+experiments:
+  mlp: {model: {name: mlp, hidden: [16], dropout: 0.2}}
+"""
+HOSTILE = 'it\'s "one" $(touch pwned); `touch pwned` %j\n& two'
+FINISHED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+
+
+@dataclass
+class User:
+    """Somebody with a suite in a folder, on the login node of a cluster."""
+
+    cluster: Cluster
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.write(SUITE)
+
+    def write(self, text: str, name: str = "suite.yaml") -> None:
+        """Write a suite."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def call(self, *command: str, code: int = 0, **variables: str) -> str:
+        """Run a command to its end; return what it printed on both streams."""
+        env = {
+            **self.cluster.env,
+            "PYTHONPATH": str(ROOT),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "HARNESS_STALE_SECONDS": "3",
+            **variables,
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def harness(self, *arguments: str, code: int = 0) -> str:
+        """Run a command of the harness to its end."""
+        return self.call(sys.executable, "-m", "harness", *arguments, code=code)
+
+    def submit(self, *arguments: str) -> tuple[str, str]:
+        """Submit suites; return the numbers of the two jobs."""
+        output = self.harness("submit", "--time", "10", *arguments)
+        training, report = re.findall(r"^job (\d+)", output, re.MULTILINE)
+        return training, report
+
+    def log(self, job: str) -> str:
+        """Return what a job has printed."""
+        path = self.folder / "results" / ".jobs" / f"{job}.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def ends(self, job: str, state: str = "COMPLETED", seconds: float = 90.0) -> None:
+        """Wait until a job has ended, and assert how."""
+        found = eventually(lambda: self._end(job), seconds, lambda: f"{self.log(job)}\n{self.cluster.logs()}")
+        assert found == state, self.log(job)
+
+    def _end(self, job: str) -> str | None:
+        state = self.cluster.job(job).get("JobState")
+        return state if state in FINISHED else None
+
+    def records(self, folder: str = "results") -> dict[str, Record]:
+        """Return the records in a folder of results."""
+        return {
+            path.name.split("-")[1]: Record.from_json(path.read_text(encoding="utf-8"))
+            for path in sorted((self.folder / folder).glob("small/*/seed-*.json"))
+        }
+
+    def figures(self, folder: str = "results") -> dict[str, list[float]]:
+        """Return what the trials in a folder of results found."""
+        return {
+            seed: [value for epoch in record.epochs for value in (epoch.train_loss, epoch.test_accuracy)]
+            for seed, record in self.records(folder).items()
+        }
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def user(cluster: Cluster, cache: None, tmp_path: Path) -> User:
+    """Return a user whose folder is empty but for a suite."""
+    return User(cluster, tmp_path)
+
+
+def test_two_nodes_train_together_and_a_report_follows(user: User) -> None:
+    user.harness("suite.yaml", "--nproc", "1", "--results", "here", "--no-calibrate")
+    training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
+    user.ends(training)
+    assert "nodes 2 (n[1-2]), ranks a node 1, threads a rank 1" in user.log(training)
+    assert [record.hardware.world_size for record in user.records().values()] == [2, 2]
+    for seed, values in user.figures("here").items():
+        assert user.figures()[seed] == pytest.approx(values, rel=1e-9, abs=0)
+    (table,) = (user.folder / "results").glob("small/table.md")
+    user.ends(report)
+    assert str(table) in user.log(report)
+    assert user.cluster.job(report)["StartTime"] >= user.cluster.job(training)["EndTime"]
+
+
+def test_a_wrong_partition_is_told_in_sbatchs_own_words(user: User) -> None:
+    output = user.harness("submit", "suite.yaml", "--partition", "nowhere", code=2)
+    assert "error: sbatch: error: invalid partition specified: nowhere" in output
+    assert "Invalid partition name specified" in output
+    assert "Traceback" not in output
+
+
+def test_hostile_names_arrive_as_they_are(user: User) -> None:
+    folder = user.folder / HOSTILE
+    folder.mkdir()
+    user.write(SUITE, f"{HOSTILE}/-s.yaml")
+    (folder / "setup").write_text('printf %s "$SLURM_GPUS_ON_NODE" >>gpus\n', encoding="utf-8")
+    asked = ["--gpus-per-node", "2", "--device", "cpu", "--seeds", "1", "--setup", f"{HOSTILE}/setup"]
+    training, report = user.submit(f"{HOSTILE}/-s.yaml", "--results", f"{HOSTILE}/results", *asked)
+    user.ends(training)
+    user.ends(report)
+    assert list(user.records(f"{HOSTILE}/results")) == ["1"]
+    assert (user.folder / "gpus").read_text(encoding="utf-8") == "2"
+    logs = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("results/.jobs/*.log")}
+    assert logs.keys() == {f"{training}.log", f"{report}.log"}
+    assert "ranks a node 2" in logs[f"{training}.log"]
+    assert not list(user.folder.rglob("pwned"))
+
+
+def test_the_script_works_by_hand(user: User) -> None:
+    script = str(ROOT / "slurm" / "run.sbatch")
+    command = ["sbatch", "--parsable", "--nodes=1", "--time=10", script, "suite.yaml", "--seeds", "2"]
+    job = user.call(*command, HARNESS_PYTHON=sys.executable).strip()
+    user.ends(job)
+    assert list(user.records()) == ["2"]
