@@ -167,6 +167,9 @@ class Cluster:
                 daemon.wait(20)
             except subprocess.TimeoutExpired:
                 daemon.kill()
+        for pid in processes():  # such as an srun that waits for a node that was lost
+            if f"SLURM_CONF={self.env['SLURM_CONF']}" in environment(pid):
+                kill(pid)
 
 
 def processes() -> list[int]:
