@@ -68,7 +68,7 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
 def longest_first(
     store: Store, trials: Iterable[Trial], paces: Mapping[str, float] | None = None
 ) -> list[Trial]:
-    """Order trials by the time they should take, or else by their epochs; the longest first."""
+    """Order trials by the time they should take; the longest first, with the unknown ones not last."""
     known, speeds = list(trials), dict(paces or {})
     if not set(_kinds(known)) <= set(speeds):
         seconds = _EpochSeconds()
@@ -81,11 +81,18 @@ def longest_first(
 def starting_order(estimates: Sequence[float | None], epochs: Sequence[int]) -> list[int]:
     """Return the places of trials in the order in which they start: the longest first, equal ones as given.
 
-    Where the seconds of one are not known the epochs count.
+    A trial of unknown time counts as if an epoch took what it takes the slowest known one: should it be long,
+    it does not end last and alone. Where none is known the epochs count.
     """
-    known = [estimate for estimate in estimates if estimate is not None]
-    lengths: Sequence[float] = known if len(known) == len(estimates) else epochs
-    return sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    known = [
+        (estimate, count) for estimate, count in zip(estimates, epochs, strict=True) if estimate is not None
+    ]
+    slowest = max((estimate / count for estimate, count in known), default=1.0)
+    seconds = [
+        slowest * count if estimate is None else estimate
+        for estimate, count in zip(estimates, epochs, strict=True)
+    ]
+    return sorted(range(len(seconds)), key=lambda place: -seconds[place])
 
 
 def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import plan
+from harness.record import Record
 from harness.store import Store, write_whole
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, failed_of, record_of, suite_of
@@ -53,6 +54,44 @@ def test_the_longest_goes_first(tmp_path: Path) -> None:
     ordered = [trial.name for trial in plan.longest_first(store, trials)]
     assert ordered[0] == "two seed 1"
     assert ordered[-1] == "one seed 3"
+
+
+@pytest.mark.parametrize(
+    ("estimates", "epochs", "order"),
+    [
+        ([10.0, 30.0, 20.0], [1, 1, 1], [1, 2, 0]),
+        ([10.0, 10.0, 20.0], [5, 9, 1], [2, 0, 1]),  # equal ones as given
+        ([None, None, None], [10, 50, 20], [1, 2, 0]),  # nothing is known but the epochs
+        (
+            [50.0, None, 60.0, None],
+            [10, 10, 30, 11],
+            [3, 2, 0, 1],
+        ),  # unknown ones at 5 s an epoch: 50 s, 55 s
+        ([], [], []),
+    ],
+)
+def test_the_unknown_count_as_slow_as_the_slowest_known(
+    estimates: list[float | None], epochs: list[int], order: list[int]
+) -> None:
+    assert plan.starting_order(estimates, epochs) == order
+
+
+def test_what_is_measured_needs_no_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    trials = list(suite.trials())
+    store.save(trials[0], record_of(trials[0]))
+    monkeypatch.setattr(Record, "from_json", None)  # not called
+    paces = {plan.kind_of(trials[0]): 1.0, plan.kind_of(trials[3]): 2.0}
+    assert plan.longest_first(store, trials, paces) == [*trials[3:], *trials[:3]]
+
+
+def test_records_of_all_suites_tell_how_long_and_broken_ones_do_not(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    other = suite_of(tmp_path, SUITE.replace("suite: small", "suite: other"))
+    first, *_, last = other.trials()
+    store.save(first, record_of(first))
+    write_whole(store.record_path(last), b"{")
+    assert [each.seconds for each in plan.plan(store, suite)] == [5.0] * 3 + [None] * 3
 
 
 @pytest.mark.parametrize(
