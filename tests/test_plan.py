@@ -65,7 +65,7 @@ def test_the_longest_goes_first(tmp_path: Path) -> None:
         (
             [50.0, None, 60.0, None],
             [10, 10, 30, 11],
-            [3, 2, 0, 1],
+            [2, 3, 0, 1],
         ),  # unknown ones at 5 s an epoch: 50 s, 55 s
         ([], [], []),
     ],
