@@ -9,13 +9,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
 from tests.benchmarks.simulated_fleet import RESTART_SECONDS, Fleet, Loss, Work
+from tests.benchmarks.simulated_free import FreeTrials
 
 STALE_SECONDS = 60.0
 
@@ -60,43 +60,6 @@ class Outcome:
         return len({span.trial for span in self.spans if span.lost})
 
 
-class _Free:
-    """The trials that nobody holds, by their places; most are taken in order and never come back."""
-
-    def __init__(self, trials: int) -> None:
-        self.count = trials
-        self._untaken_after = list(range(trials + 1))
-        self._taken_at = [0.0] * trials
-        self._back: list[tuple[int, float]] = []  # and when it came back
-
-    def first(self, place: int, since: float) -> int | None:
-        """Return the first trial from `place` on that was free at `since` and is, or None."""
-        untaken = self._untaken(place)
-        for trial, back_at in self._back:
-            if place <= trial < untaken and not self._taken_at[trial] < since < back_at:
-                return trial
-        return untaken if untaken < len(self._taken_at) else None
-
-    def take(self, trial: int, now: float) -> None:
-        """Note that somebody holds the trial."""
-        self.count -= 1
-        if self._back:
-            self._back = [each for each in self._back if each[0] != trial]
-        self._untaken_after[trial] = trial + 1
-        self._taken_at[trial] = now
-
-    def put_back(self, trial: int, now: float) -> None:
-        """Note that nobody holds the trial any more."""
-        self.count += 1
-        insort(self._back, (trial, now))
-
-    def _untaken(self, trial: int) -> int:
-        after = self._untaken_after
-        while after[trial] != trial:
-            after[trial] = trial = after[after[trial]]
-        return trial
-
-
 @dataclass
 class _Job:
     """A job's ranks, and its list: the trials from `place` on that were free at `since`."""
@@ -113,7 +76,7 @@ class _Run:
         self.work, self.look, self.now = work, look, 0.0
         self.jobs = [_Job(range(first, first + per_job)) for first in range(0, ranks, per_job)]
         self.job_of = [job for job in self.jobs for _ in job.ranks]
-        self.free, self.left = _Free(len(work)), len(work)
+        self.free, self.left = FreeTrials(len(work)), len(work)
         self.kept = [0.0] * len(work)  # of each trial's seconds, those that need not be done again
         self.trial_of: list[int | None] = [None] * ranks
         self.began: dict[int, float] = {}  # the ranks that train
