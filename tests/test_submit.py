@@ -324,11 +324,18 @@ eval "$DOING"
 """
 
 
+# Stands for scontrol: says of a job what the test wants it to, keeps what else it is called with.
+SCONTROL = """\
+#!/bin/bash
+if [ "$1" = show ]; then printf '%s\n' "$SHOWN"; else echo "$@" >>scontrol; fi
+"""
+
+
 @pytest.fixture
 def job(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function that runs the script as SLURM would."""
     program(tmp_path / "bin" / "srun", SRUN)
-    program(tmp_path / "bin" / "scontrol", '#!/bin/bash\necho "$@" >>scontrol\n')
+    program(tmp_path / "bin" / "scontrol", SCONTROL)
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         settings = {"SLURM_JOB_ID": "7", "SLURM_SUBMIT_DIR": str(Path.cwd()), "SLURM_JOB_NUM_NODES": "2"}
@@ -420,6 +427,13 @@ def test_a_notice_becomes_a_stop_file_and_the_job_is_queued_again(job: Job) -> N
     assert told()["HARNESS_JOB_FILES"].endswith("/7.2")
     assert Path("scontrol").read_text(encoding="utf-8") == "requeue 7\n"
     assert not list(Path("results/.jobs").iterdir())
+
+
+@pytest.mark.parametrize(("when", "code"), [("2026-11-24T23:55:32", 0), ("None", 143)])
+def test_a_job_that_is_preempted_by_sigterm_is_queued_again(job: Job, when: str, code: int) -> None:
+    shown = f"   JobState=RUNNING\n   PreemptEligibleTime=2026-11-24T23:55:29 PreemptTime={when}"
+    assert job("suite.yaml", DOING="exit 143", SHOWN=shown).returncode == code
+    assert Path("scontrol").exists() is (code == 0)
 
 
 def test_one_job_of_an_array_is_queued_again_alone(job: Job) -> None:
