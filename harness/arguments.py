@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,8 @@ from harness.overrides import Assignment
 from harness.record import EngineName
 from harness.store import Store
 from harness.suite import Suite
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Device(StrEnum):
@@ -42,6 +45,18 @@ class EngineChoice(StrEnum):
     def name_or_none(self) -> EngineName | None:
         """Return the engine that was asked for, or None for the device's own."""
         return None if self is EngineChoice.auto else "eager" if self is EngineChoice.eager else "graph"
+
+
+def seconds_of(option: str, text: str) -> float:
+    """Read a length of time, such as 90, 90s, 5m or 1h; raise UsageError where it is none."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _SECONDS else (text, "s")
+    try:
+        seconds = float(number) * _SECONDS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise UsageError(f"{option}: found {text!r}, expected a length of time such as 90s, 5m or 1h")
+    return seconds
 
 
 Suites = Annotated[list[Path], typer.Argument(help="Suites: YAML files.", show_default=False)]
@@ -93,6 +108,35 @@ Calibrate = Annotated[
 Timeout = Annotated[
     float,
     typer.Option("--timeout", help="Seconds without a step after which a trial counts as failed.", min=1),
+]
+CheckpointEvery = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint-every",
+        metavar="TIME",
+        help="How often a state is saved within an epoch; one is after each.",
+    ),
+]
+StaleAfter = Annotated[
+    str,
+    typer.Option(
+        "--stale-after",
+        metavar="TIME",
+        envvar="HARNESS_STALE_SECONDS",
+        help="How long another run that trains the same suite may give no sign of life.",
+    ),
+]
+Wait = Annotated[
+    bool,
+    typer.Option(
+        "--wait/--no-wait", help="Wait for trials that other runs hold, to take over what they leave."
+    ),
+]
+MaxRestarts = Annotated[
+    int,
+    typer.Option(
+        "--max-restarts", help="How often all ranks are started again after one has crashed.", min=0
+    ),
 ]
 RetryDiverged = Annotated[bool, typer.Option("--retry-diverged", help="Train diverged trials again.")]
 SaveModel = Annotated[bool, typer.Option("--save-model", help="Leave the final weights beside each record.")]

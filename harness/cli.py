@@ -14,10 +14,12 @@ from harness import __version__
 from harness.arguments import (
     Calibrate,
     Changes,
+    CheckpointEvery,
     DataDir,
     DeviceOption,
     Engine,
     EngineChoice,
+    MaxRestarts,
     Only,
     PlacementChoice,
     PlacementOption,
@@ -26,14 +28,17 @@ from harness.arguments import (
     RetryDiverged,
     SaveModel,
     SeedList,
+    StaleAfter,
     SuiteNames,
     Suites,
     Timeout,
     TrialsPerDevice,
+    Wait,
     chosen_seeds,
     known_experiments,
     load,
     resolved,
+    seconds_of,
 )
 from harness.errors import HarnessError
 from harness.store import Store
@@ -84,6 +89,10 @@ def run(
     trials_per_device: TrialsPerDevice = None,
     calibrate: Calibrate = True,
     timeout: Timeout = 600.0,
+    checkpoint_every: CheckpointEvery = "5m",
+    stale_after: StaleAfter = "60s",
+    wait: Wait = True,
+    max_restarts: MaxRestarts = 10,
     retry_diverged: RetryDiverged = False,
     save_model: SaveModel = False,
 ) -> None:
@@ -104,6 +113,10 @@ def run(
         trials_per_device=trials_per_device,
         calibrate=calibrate,
         timeout_seconds=timeout,
+        checkpoint_seconds=seconds_of("--checkpoint-every", checkpoint_every),
+        stale_seconds=seconds_of("--stale-after", stale_after),
+        wait=wait,
+        max_restarts=max_restarts,
         retry_diverged=retry_diverged,
         save_model=save_model,
     )
@@ -140,6 +153,9 @@ def submit(
     trials_per_device: TrialsPerDevice = None,
     calibrate: Calibrate = True,
     timeout: Timeout = 600.0,
+    checkpoint_every: CheckpointEvery = "5m",
+    stale_after: StaleAfter = "60s",
+    wait: Wait = True,
     retry_diverged: RetryDiverged = False,
     save_model: SaveModel = False,
 ) -> None:
@@ -147,9 +163,11 @@ def submit(
 
     What is not asked for is taken from harness/slurm.yaml in the user's folder of configurations.
     """
-    given = locals() | {"nproc": None, "wait": array is None}
+    given = locals() | {"nproc": None, "wait": wait and array is None}
     from harness.launch import slurm, slurm_options, time_limit
 
+    for option, text in (("--checkpoint-every", checkpoint_every), ("--stale-after", stale_after)):
+        seconds_of(option, text)  # a mistake is found before a job is
     loaded = [load(path, changes) for path in suites]
     trials = chosen(loaded, known_experiments(only or [], loaded), chosen_seeds(seeds, loaded))
     left = time_limit.left(Store(results), loaded, trials, os.environ, retry_diverged=retry_diverged)

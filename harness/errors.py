@@ -8,6 +8,7 @@ HarnessError
 ├── StoreError        results that cannot be read or written
 └── RunError          a run that could not be finished
     ├── LostRankError     a rank that gives no sign of life any more
+    ├── LostClaimError    a trial that another run has taken over
     ├── CrashError        a rank that ended by itself
     └── InterruptedRunError   a signal that ended the run
 
@@ -62,6 +63,10 @@ class RunError(HarnessError):
 
 class LostRankError(RunError):
     """A rank that gives no sign of life any more."""
+
+
+class LostClaimError(RunError):
+    """A trial that another run has taken over."""
 
 
 class CrashError(RunError):

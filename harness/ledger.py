@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ class Ledger:
     fleet: Fleet
     versions: Versions
     save_model: bool
+    device_name: str
 
     def enter(
         self,
@@ -36,7 +38,7 @@ class Ledger:
         train_size: int,
         data_digest: str,
     ) -> None:
-        """Save what came out of a trial and remove its checkpoint; raise StoreError where that cannot be."""
+        """Save what came out of a trial; raise StoreError where that cannot be."""
         speeds = [train_size / epoch.train_seconds for epoch in outcome.epochs]
         attempts = self._attempts(trial)
         if outcome.status == "diverged":
@@ -59,12 +61,24 @@ class Ledger:
         if self.save_model:
             checkpoint.save_weights(self.store.weights_path(trial), outcome.model)
         self.store.save(trial, record)
-        self.store.forget_unfinished(trial)
 
-    def enter_failure(self, trial: Trial, error: str, execution: Execution, started_at: str) -> None:
+    def enter_failure(
+        self, trial: Trial, error: str, execution: Execution, started_at: str | None = None
+    ) -> None:
         """Save that a trial failed, and with which error."""
-        attempts = [*self._attempts(trial), _attempt(started_at, "failed", error)]
+        self._add(trial, "failed", error, execution, started_at or provenance.now())
+
+    def enter_death(self, trial: Trial, error: str, execution: Execution) -> int:
+        """Save that a process which trained the trial was ended; return how often in a row that was now."""
+        attempts = self._add(trial, "killed", error, execution, provenance.now())
+        return len(list(itertools.takewhile(lambda each: each.status == "killed", reversed(attempts))))
+
+    def _add(
+        self, trial: Trial, status: str, error: str, execution: Execution, started_at: str
+    ) -> list[Attempt]:
+        attempts = [*self._attempts(trial), _attempt(started_at, status, error)]
         self.store.save(trial, self._empty(trial, execution, started_at, attempts))
+        return attempts
 
     def _attempts(self, trial: Trial) -> list[Attempt]:
         earlier = self.store.find(trial).record
@@ -92,7 +106,7 @@ class Ledger:
                 engine=execution.engine or default_engine(self.fleet.device),
                 world_size=ranks,
                 threads=torch.get_num_threads(),
-                devices=[provenance.device_name(self.fleet.device)] * ranks,
+                devices=[self.device_name] * ranks,
                 host=provenance.host(),
                 trials_per_device=execution.trials_per_device,
             ),

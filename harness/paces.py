@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.execution import Execution
+from harness.files import write_whole
 from harness.settings import Strict
-from harness.store import write_whole
 
 
 class Circumstances(Strict):

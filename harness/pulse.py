@@ -1,8 +1,8 @@
 """A thread beside the training: this rank's sign of life, the others' news, and the way out.
 
-It ends the process when its launcher is gone. When a trial that all ranks train together failed on one of
-them, the others may sit in a collective for ever: every rank then starts itself again in place (exec), which
-closes all connections on any backend, and goes on with the next trial.
+It ends the process when its launcher is gone, and spreads the wish to stop. When a trial that all ranks train
+together failed on one of them, the others may sit in a collective for ever: every rank then starts itself
+again in place (exec), which closes all connections on any backend, and goes on with the next trial.
 """
 
 from __future__ import annotations
@@ -17,9 +17,16 @@ from dataclasses import dataclass, field
 
 from harness.console import Console, Event
 from harness.errors import HarnessError, LostRankError
+from harness.notice import Notice
 from harness.training.world import Fleet
 
 _INTERVAL_SECONDS = 0.2
+_BEATS_PER_LOOK = 5
+_STUCK_SECONDS = 5.0
+
+
+class Leave(Exception):  # noqa: N818
+    """Stops the wait of a rank whose process is to end; others may have gone already."""
 
 
 @dataclass
@@ -50,14 +57,12 @@ class Pulse:
         fleet: Fleet,
         console: Console | None,
         timeout_seconds: float,
+        notice: Notice,
         on_stall: Callable[[str, str], None],
     ) -> None:
-        self.fleet, self.console, self.timeout_seconds, self.on_stall = (
-            fleet,
-            console,
-            timeout_seconds,
-            on_stall,
-        )
+        self.fleet, self.console, self.notice = fleet, console, notice
+        self.timeout_seconds, self.on_stall = timeout_seconds, on_stall
+        self.stopping: str | None = None
         self.positions: dict[str, Position] = {}
         self._parent = os.getppid()
         self._stopped = threading.Event()
@@ -81,9 +86,14 @@ class Pulse:
         self.fleet.put(f"event/{self.fleet.count('events')}", json.dumps(event))
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Wait until `ready`; raise LostRankError when a rank that it may depend on has fallen silent."""
+        """Wait until `ready`; raise LostRankError when a rank that it may depend on has fallen silent.
+
+        Raise Leave after a signal.
+        """
         self._seen.clear()
         while not ready():
+            if self.notice.signal_name:
+                raise Leave
             silent = [rank for rank in range(self.fleet.world_size) if self._is_silent(rank)]
             if silent:
                 self._give_up(silent)
@@ -93,9 +103,20 @@ class Pulse:
         """Show what is left to show and end the thread."""
         self._stopped.set()
         self._thread.join()
+        self._look_for_notice()
         self._show_events()
         if self.console:
             self.console.close()
+
+    def silent(self) -> list[int]:
+        """Return the ranks that give no sign of life for a second."""
+        before = [self.fleet.look(f"pulse/{rank}") for rank in range(self.fleet.world_size)]
+        time.sleep(5 * _INTERVAL_SECONDS)
+        return [
+            rank
+            for rank, beat in enumerate(before)
+            if rank != self.fleet.rank and beat == self.fleet.look(f"pulse/{rank}")
+        ]
 
     def restart_together(self) -> None:
         """Start this process again in place; all ranks do."""
@@ -121,6 +142,8 @@ class Pulse:
 
     def _beat(self) -> None:
         self._beats += 1
+        if self._beats % _BEATS_PER_LOOK == 0:
+            self._look_for_notice()
         positions = self.positions  # replaced as a whole by the thread that trains
         fractions = {trial: each.fraction for trial, each in positions.items() if each.parts}
         self.fleet.put(f"pulse/{self.fleet.rank}", json.dumps({"beat": self._beats, "fractions": fractions}))
@@ -128,6 +151,11 @@ class Pulse:
             still_for = time.monotonic() - position.moved_at
             if still_for > self.timeout_seconds:
                 self.on_stall(trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
+                if not position.together:  # nothing in this process can end it
+                    self._show_events()
+                    os._exit(1)
+            if self.notice.signal_name and position.together and still_for > _STUCK_SECONDS and self.silent():
+                os._exit(1)  # it waits for a rank that has ended
             if position.together and self.fleet.look(f"failed/{trial}") is not None:
                 self.restart_together()
         self._show_events()
@@ -156,14 +184,15 @@ class Pulse:
         return rank != self.fleet.rank and time.monotonic() - since > self.timeout_seconds
 
     def _answering(self) -> str:
-        before = [self.fleet.look(f"pulse/{rank}") for rank in range(self.fleet.world_size)]
-        time.sleep(5 * _INTERVAL_SECONDS)
-        silent = [
-            str(rank)
-            for rank, beat in enumerate(before)
-            if rank != self.fleet.rank and beat == self.fleet.look(f"pulse/{rank}")
-        ]
-        return f"rank {', '.join(silent)} does not answer" if silent else "all ranks answer"
+        silent = self.silent()
+        return f"rank {', '.join(map(str, silent))} does not answer" if silent else "all ranks answer"
+
+    def _look_for_notice(self) -> None:
+        reason = self.notice.look()
+        if reason and self.fleet.look("stop") is None:
+            self.fleet.put("stop", reason)
+            self.tell({"kind": "note", "text": f"stopping ({reason}): states are saved first"})
+        self.stopping = self.fleet.look("stop")
 
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import data
+from harness import data, provenance
 from harness.data import Dataset
 from harness.errors import UsageError
 from harness.execution import PlacementChoice
 from harness.record import EngineName
-from harness.store import Store
+from harness.store import Found, Store
 from harness.suite import Suite, Trial
 from harness.training.probe import has_unused_parameters
 from harness.training.world import pick_device
@@ -33,6 +33,10 @@ class Request:
     trials_per_device: int | None = None
     calibrate: bool = True
     timeout_seconds: float = 600.0
+    checkpoint_seconds: float = 300.0
+    stale_seconds: float = 60.0
+    wait: bool = True
+    max_restarts: int = 10
     retry_diverged: bool = False
     save_model: bool = False
 
@@ -52,9 +56,12 @@ class Request:
         ]
 
     def remaining(self) -> list[Trial]:
-        """List those of them that are to be trained; an unreadable record may be a done one."""
-        skipped = {"done", "unreadable"} | (set() if self.retry_diverged else {"diverged"})
-        return [trial for trial in self.trials() if self.store.find(trial).state not in skipped]
+        """List those of them that are to be trained."""
+        return [trial for trial in self.trials() if self.wants(self.store.find(trial))]
+
+    def wants(self, found: Found) -> bool:
+        """Tell whether a trial of which this is there is to be trained; an unreadable record may be done."""
+        return found.state in ({"left", "failed"} | ({"diverged"} if self.retry_diverged else set()))
 
 
 def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> None:
@@ -67,12 +74,23 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> 
         raise UsageError("--trials-per-device: under --placement ddp all ranks train one trial; use spread")
     if request.engine == "graph" and pick_device(request.device, 0, 1).type != "cuda":
         raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
+    _check_code(request, env.get("HARNESS_CODE", ""))
     for trial in trials:
         settings = trial.settings
         key = settings.dataset.model_dump_json()
         if key not in datasets:
             datasets[key] = load_data(request, trial, env)
         has_unused_parameters(settings, datasets[key].image_shape, datasets[key].num_classes)
+
+
+def _check_code(request: Request, expected: str) -> None:
+    """Raise UsageError where the code is not that which a job was submitted with."""
+    names = (str(trial.settings.model["name"]) for trial in request.trials())
+    if expected and (found := provenance.code_hash(provenance.user_modules(names))) != expected:
+        raise UsageError(
+            f"the code that trains has changed since the job was submitted: found the hash {found[:8]}…, "
+            f"expected {expected[:8]}…; submit it again, or with --allow-changed-code"
+        )
 
 
 def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import Field
 
+from harness.claim import Holder
 from harness.errors import StoreError
 from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule
 from harness.paces import Circumstances, Paces
@@ -32,6 +34,8 @@ class Schedule:
     request: Request
     ranks: int
     is_open: Callable[[Trial], bool]
+    holder: Callable[[Trial], Holder | None]
+    is_stopping: Callable[[], bool]
     candidates: Sequence[Execution]
     circumstances: Callable[[Trial], Circumstances]
     cache: Paces
@@ -39,9 +43,8 @@ class Schedule:
     paces: dict[str, dict[Execution, float | None]] = field(default_factory=dict)
 
     def next_phase(self) -> Phase:
-        """Return what comes next; no trial is tried twice in a run."""
-        still_open = [trial for trial in self.request.remaining() if self.is_open(trial)]
-        left = self._longest_first(still_open)
+        """Return what comes next, perhaps after waiting for trials that other runs hold."""
+        left = self._longest_first(self._free())
         if not left:
             return Phase(work="end")
         if self._is_measured:
@@ -65,6 +68,28 @@ class Schedule:
             self.cache.save(self.circumstances(trial), paces)
         except StoreError as error:
             self.say(f"what was measured is not kept: {error}")
+
+    def _free(self) -> list[Trial]:
+        """Return the open trials that nobody holds; wait for some while others hold them all.
+
+        A run that is not to wait does so only until it is sure that they are alive.
+        """
+        still_open = [trial for trial in self.request.trials() if self.is_open(trial)]
+        waited = 0.0
+        while still_open and not self.is_stopping():
+            holders = {trial.key: self.holder(trial) for trial in still_open}
+            if not all(holders.values()):
+                return [trial for trial in still_open if not holders[trial.key]]
+            names = ", ".join(sorted(set(map(str, holders.values()))))
+            others = f"{len(holders)} of the trials left are being trained by {names}"
+            if waited == 0:
+                self.say(f"{others}: waiting" if self.request.wait else others)
+            if not self.request.wait and waited > self.request.stale_seconds:
+                break
+            time.sleep(interval := min(1.0, self.request.stale_seconds / 4))
+            waited += interval
+            still_open = [trial for trial in still_open if self.is_open(trial)]
+        return []
 
     @property
     def _is_measured(self) -> bool:

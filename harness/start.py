@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
 
 from harness import bench, report, runner
-from harness.errors import CrashError, UsageError
+from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.launch import local
+from harness.notice import JobFiles, Notice
 from harness.request import Request, check
+from harness.store import Store
 from harness.training import world
 
 Environment = MutableMapping[str, str]
+
+_OVER = "over"
 
 
 def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environment) -> int:
@@ -23,19 +27,18 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     """
     if "TORCHELASTIC_RUN_ID" in env:
         return _work(request, nproc, env)
-    trials = None if request.placement == "ddp" else len(request.remaining())
-    ranks = local.ranks_here(nproc, request.device, trials)
-    with request.store.lock([suite.folder for suite in request.suites]):
-        check(request, request.remaining(), env)
-        for suite in request.suites:
-            request.store.save_suite(suite)
-        crash: CrashError | None = None
-        if request.remaining():
-            try:
-                local.launch(argv, ranks)
-            except CrashError as error:
-                crash = error
-        code = _conclude(request)
+    remaining = request.remaining()
+    ranks = local.ranks_here(nproc, request.device, None if request.placement == "ddp" else len(remaining))
+    check(request, remaining, env)
+    for suite in request.suites:
+        request.store.save_suite(suite)
+    crash: CrashError | None = None
+    if remaining:
+        try:
+            local.launch(argv, ranks, request.max_restarts)
+        except CrashError as error:
+            crash = error
+    code = _conclude(request, env)
     if crash:
         raise crash
     return code
@@ -47,55 +50,93 @@ def measure(
     """Measure every way to execute the suite on this machine's ranks."""
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)
-        fleet = world.join(env, request.device, request.timeout_seconds)
+        fleet = world.meet(env, request.device, request.timeout_seconds)
+        world.connect(fleet, request.timeout_seconds)
         bench.measure(request, fleet, seconds, env)
         world.leave()
     else:
         ranks = local.ranks_here(nproc, request.device, None)
         check(request, request.trials(), env)
-        local.launch(argv, ranks)
+        local.launch(argv, ranks, max_restarts=0)
 
 
 def _work(request: Request, nproc: int | None, env: Environment) -> int:
     """Be one of torchrun's workers."""
     _set_up_worker(env)
-    rank, launched = int(env["RANK"]), "HARNESS_LAUNCHED" in env
+    launched = "HARNESS_LAUNCHED" in env
     if nproc is not None and not launched:
         raise UsageError(
             "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
         )
-    leads = rank == 0 and not launched  # else the launcher holds the results, checks and concludes
-    with contextlib.ExitStack() as held:
-        if leads:
-            held.enter_context(request.store.lock([suite.folder for suite in request.suites]))
-        if not launched:
-            check(request, request.remaining(), env)
-        if leads:
-            for suite in request.suites:
-                request.store.save_suite(suite)
-        fleet = world.join(env, request.device, request.timeout_seconds)
-        runner.work(request, fleet, env)
-        world.leave()
-        code = _conclude(request) if leads else 0
-    restarts = int(env.get("TORCHELASTIC_MAX_RESTARTS", "0"))
-    return 0 if restarts else code  # torchrun would start a finished suite again
+    fleet = world.meet(env, request.device, request.timeout_seconds)
+    can_restart = env.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+    if (over := fleet.run.look(_OVER)) is not None:
+        return _tell_why(over, fleet, env)
+    try:
+        code = _train(request, fleet, env, launched=launched)
+    except (CrashError, LostRankError):
+        raise  # torchrun may start all ranks again
+    except HarnessError as error:
+        if not can_restart:
+            raise
+        if fleet.run.look(_OVER) is None:
+            fleet.run.put(_OVER, f"{error.exit_code} {error}")
+        return 1  # torchrun starts all ranks again, and they see that it would not help
+    return 0 if can_restart else code  # torchrun would start a finished suite again
+
+
+def _tell_why(over: str, fleet: world.Fleet, env: Environment) -> int:
+    """Say, once, why the run cannot go on, and leave so that torchrun does not start it again."""
+    code, _, text = over.partition(" ")
+    if fleet.speaks and fleet.run.count(f"{_OVER}/told") == 1:
+        print(f"error: {text}", file=sys.stderr, flush=True)  # noqa: T201
+        if "HARNESS_LAUNCHED" not in env:
+            JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(int(code), is_finished=True)
+    return 0
+
+
+def _train(request: Request, fleet: world.Fleet, env: Environment, *, launched: bool) -> int:
+    """Train with the other ranks; return the exit code that this one's part calls for."""
+    leads = fleet.speaks and not launched
+    if not launched:
+        check(request, request.remaining(), env)
+    if leads:
+        for suite in request.suites:
+            request.store.save_suite(suite)
+    world.connect(fleet, request.timeout_seconds)
+    if not runner.work(request, fleet, env):
+        return 0  # after a signal; the other ranks may be gone
+    world.leave()
+    return _conclude(request, env) if leads else 0
 
 
 def _set_up_worker(env: Environment) -> None:
     """Set what a worker's libraries read when they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def _conclude(request: Request) -> int:
+def _conclude(request: Request, env: Mapping[str, str]) -> int:
     """Write and print the tables; return the exit code that the records call for."""
+    job = JobFiles(env.get("HARNESS_JOB_FILES"))
+    was_stopped = Notice(job.stop_file).look() is not None
     code = 0
-    written = [report.write(request.store, suite.folder) for suite in request.suites]
-    for path, unreadable in written:
+    for suite in request.suites:
+        path, unreadable = _write_table(request.store, suite.folder)
         print(f"\n{path.read_text(encoding='utf-8')}\n({path})")  # noqa: T201
         for message in unreadable:
             print(f"{message}; remove it to have it trained again", file=sys.stderr)  # noqa: T201
             code = 1
-    if any(request.store.find(trial).state != "done" for trial in request.trials()):
+    states = Counter(request.store.find(trial).state for trial in request.trials())
+    if states["failed"] or states["diverged"] or (states["left"] and request.wait and not was_stopped):
         code = 1
+    job.tell_outcome(code, is_finished=not (was_stopped and states["left"]))
     return code
+
+
+def _write_table(store: Store, folder: str) -> tuple[Path, list[str]]:
+    """Write a table of all records there are, though other runs may leave some meanwhile."""
+    while True:
+        before = store.files(folder)
+        written = report.write(store, folder)
+        if store.files(folder) == before:
+            return written

@@ -1,20 +1,22 @@
-"""Records as files under `results/`: where they are, saved whole, loaded, and what is there."""
+"""Records as files under `results/`: where they are, saved whole, loaded, and what is there.
+
+A done record stands under the trial's name; those of earlier attempts stand beside it until there is one. All
+of them appear once and are never replaced.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
+import itertools
 import json
-import os
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
-from harness.errors import StoreError, UsageError
+from harness.errors import LostClaimError, StoreError, UsageError
+from harness.files import place, sweep, write_whole
 from harness.record import Record
 from harness.suite import Suite, Trial
 
@@ -38,12 +40,21 @@ class Store:
     root: Path
 
     def record_path(self, trial: Trial) -> Path:
-        """Return where the trial's record stands."""
+        """Return where the trial's record stands when it is done."""
         return self.root / trial.folder / trial.experiment / f"seed-{trial.seed}-{trial.digest[:8]}.json"
 
-    def checkpoint_path(self, trial: Trial) -> Path:
-        """Return where the trial's checkpoint stands while it trains."""
-        return self.record_path(trial).with_suffix(".checkpoint")
+    def attempt_path(self, trial: Trial, number: int) -> Path:
+        """Return where the record of so many attempts stands, of which none was done."""
+        return self.record_path(trial).with_suffix(f".attempt-{number}.json")
+
+    def checkpoint_paths(self, trial: Trial) -> tuple[Path, Path]:
+        """Return the two places where the trial's checkpoints stand, in turn, while it trains."""
+        first, second = (self.record_path(trial).with_suffix(f".checkpoint-{slot}") for slot in (1, 2))
+        return first, second
+
+    def claim_path(self, trial: Trial, generation: int) -> Path:
+        """Return where the trial's claim stands."""
+        return self.record_path(trial).with_suffix(f".claim-{generation}")
 
     def weights_path(self, trial: Trial) -> Path:
         """Return where `--save-model` leaves the trial's final weights."""
@@ -51,7 +62,14 @@ class Store:
 
     def find(self, trial: Trial) -> Found:
         """Look the trial up; an unreadable record is a state, not an exception."""
-        path = self.record_path(trial)
+        done = self._read(trial, self.record_path(trial))
+        attempts = list(self._attempts(trial)) if done.state == "left" else []
+        if not attempts:
+            return done
+        last = self._read(trial, attempts[-1])
+        return last if last.state != "left" else self._read(trial, self.record_path(trial))
+
+    def _read(self, trial: Trial, path: Path) -> Found:
         try:
             record = Record.from_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -69,21 +87,37 @@ class Store:
 
     def stale(self, suite: Suite) -> list[Path]:
         """List the record files in the suite's folder that belong to no trial of it any more."""
-        current = {self.record_path(trial) for trial in suite.trials()}
-        return sorted(set((self.root / suite.folder).glob("*/seed-*.json")) - current)
+        current = {self.record_path(trial).with_suffix("") for trial in suite.trials()}
+        files = self.files(suite.folder)
+        return [path for path in files if path.with_name(path.name.partition(".")[0]) not in current]
 
-    def forget_unfinished(self, trial: Trial) -> None:
-        """Remove the trial's checkpoint, and what killed processes had begun to write for it."""
-        path = self.checkpoint_path(trial)
-        for each in [path, *path.parent.glob(f".{path.stem}.*.tmp")]:
-            each.unlink(missing_ok=True)
+    def files(self, folder: str) -> list[Path]:
+        """List all record files of a suite's folder."""
+        return sorted((self.root / folder).glob("*/seed-*.json"))
 
     def save(self, trial: Trial, record: Record) -> None:
-        """Write the record whole; raise StoreError rather than replace a done one."""
-        path = self.record_path(trial)
-        if self.find(trial).state == "done":
-            raise StoreError(f"{path}: already done; a done record is never replaced")
-        write_whole(path, record.to_json().encode())
+        """Let the record appear, whole, and with it what was kept until then go, when it is done.
+
+        Raise LostClaimError where there is one already: no record is ever replaced.
+        """
+        done = record.status == "done"
+        path = self.record_path(trial) if done else self.attempt_path(trial, len(record.attempts))
+        if not place(path, record.to_json().encode()):
+            raise LostClaimError(f"{path}: another run has recorded it already; no record is ever replaced")
+        if done:
+            for attempt in self._attempts(trial):
+                attempt.unlink(missing_ok=True)
+        if record.status != "failed":
+            for checkpoint in self.checkpoint_paths(trial):
+                checkpoint.unlink(missing_ok=True)
+
+    def _attempts(self, trial: Trial) -> Iterator[Path]:
+        paths = (self.attempt_path(trial, number) for number in itertools.count(1))
+        return itertools.takewhile(Path.exists, paths)
+
+    def sweep(self, trial: Trial) -> None:
+        """Remove what killed processes have begun to write for the trial; for who has claimed it only."""
+        sweep(self.record_path(trial))
 
     def save_suite(self, suite: Suite) -> None:
         """Write `suite.json`, from which a report knows what is missing, published and titled."""
@@ -106,58 +140,6 @@ class Store:
     def folders(self) -> list[str]:
         """List the folders that hold a suite's results."""
         return sorted(path.parent.name for path in self.root.glob("*/suite.json"))
-
-    @contextlib.contextmanager
-    def lock(self, folders: Sequence[str]) -> Iterator[None]:
-        """Hold the suites' folders against a second run; raise UsageError where one is under way."""
-        with contextlib.ExitStack() as held:
-            for folder in sorted(set(folders)):
-                path = self.root / folder / ".lock"
-                try:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    file = held.enter_context(path.open("a+", encoding="utf-8"))
-                except OSError as error:
-                    raise StoreError(f"{path}: cannot be written: {error.strerror}") from None
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    file.seek(0)
-                    raise UsageError(
-                        f"{path.parent}: in use by another run ({file.read().strip() or 'unknown'}); "
-                        "wait for it, or choose another folder with --results"
-                    ) from None
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {socket.gethostname()}")
-                file.flush()
-            yield
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write the file so that a reader sees all of it or nothing; raise StoreError where it cannot be."""
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: cannot be written: {error.strerror}; make room or choose --results"
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _why(error: Exception) -> str:

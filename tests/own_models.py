@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import torch
 from torch import Tensor, nn
@@ -99,3 +100,15 @@ class _Raises(_Net):
         if self.calls == 8 and os.environ.get("RANK") == self.rank:
             raise ArithmeticError(f"a made-up failure in rank {self.rank}")
         return super().forward(x)
+
+
+class _Kills(_Net):
+    def forward(self, x: Tensor) -> Tensor:
+        if "TORCHELASTIC_RUN_ID" in os.environ:  # as the kernel does when memory is short
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(x)
+
+
+def kills(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net whose process is killed when it is trained."""
+    return _Kills(image_shape, num_classes)

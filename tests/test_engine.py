@@ -14,12 +14,12 @@ from torch import nn
 from harness.suite import Trial
 from harness.training import loop
 from harness.training.engine import WARM_UP_STEPS, Eager, Graph, Work, engine_for
-from harness.training.loop import Watcher, prepare, train
+from harness.training.loop import Watcher, prepare
 from harness.training.step import Step
 from harness.training.world import World, alone
 from tests.test_training_ranks import CONVNET, MLP, figures, interrupted
 from tests.traced import TracingRecorder
-from tests.trials import MIXER, resident, small_trial
+from tests.trials import MIXER, resident, small_trial, train
 
 ALONE = alone(torch.device("cpu"))
 SGD = {"name": "SGD", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.001}

@@ -12,9 +12,9 @@ import torch
 
 from harness.suite import Trial
 from harness.training.lanes import Course, take_turns
-from harness.training.loop import Outcome, Watcher, step_by_step, train
+from harness.training.loop import Outcome, Watcher, step_by_step
 from harness.training.world import World
-from tests.trials import MIXER, resident, small_trial
+from tests.trials import MIXER, places, resident, small_trial, train
 
 CPU = torch.device("cpu")
 ALONE = World(0, 1, CPU)
@@ -85,11 +85,13 @@ def test_several_trials_at_once_find_exactly_what_each_finds_alone(tmp_path: Pat
         for name, model in (("mixer", MIXER), ("convnet", CONVNET), ("mlp", MLP))
     }
     data = resident(next(iter(trials.values())), ALONE)
-    at_once = {}
+    at_once: dict[str, Outcome] = {}
 
     def one_of_several(name: str, trial: Trial) -> Generator[None, None, None]:
-        path = tmp_path / f"{name}.at-once"
-        at_once[name] = yield from step_by_step(trial, data, ALONE, path, Watcher(), None)
+        where = places(tmp_path / f"{name}.at-once")
+        outcome = yield from step_by_step(trial, data, ALONE, where, Watcher(), None)
+        assert outcome is not None
+        at_once[name] = outcome
 
     take_turns((one_of_several(name, trial) for name, trial in trials.items()), 3, CPU)
     for name, trial in trials.items():

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness import plan
+from harness.files import write_whole
 from harness.record import Record
-from harness.store import Store, write_whole
+from harness.store import Store
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, failed_of, record_of, suite_of
 

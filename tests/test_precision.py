@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from harness.training.layers import Cut, GlobalBatchNorm
-from harness.training.loop import Watcher, prepare, train
+from harness.training.loop import Watcher, prepare
 from harness.training.precision import PRECISIONS
 from harness.training.world import World, alone
 from tests.ranks import run_ranks
-from tests.trials import resident, small_trial
+from tests.trials import resident, small_trial, train
 
 CPU = torch.device("cpu")
 ALONE = alone(CPU)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import report
+from harness.files import write_whole
 from harness.report.cells import percent
-from harness.store import Store, write_whole
+from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.golden_texts import assert_golden
 from tests.records import PUBLISHED, RUNS, SUITE, failed_of, record_of, suite_of

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from harness import suite_file
+from harness import provenance, suite_file
+from harness.files import write_whole
 from harness.record import Record
-from harness.store import Store, write_whole
+from harness.store import Store
 
 ROOT = Path(__file__).parent.parent
 HARNESS = [sys.executable, "-m", "harness"]
@@ -162,23 +163,48 @@ def test_what_cannot_be_measured_is_trained_by_the_rule() -> None:
     assert failed.hardware.world_size == 2
 
 
-def test_a_killed_trial_goes_on_with_another_world_size() -> None:
+@pytest.mark.parametrize("victims", [slice(None), slice(1), slice(1, 2)])
+def test_ranks_that_are_killed_start_again_and_go_on(victims: slice) -> None:
     Path("suite.yaml").write_text(LONG, encoding="utf-8")
     run("suite.yaml", "--results", "whole")
     process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
+    wait_for(process, "epoch 2/60")
+    for pid in workers(process)[victims]:
+        os.kill(pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "it goes on from its last checkpoint (1 of 3)" in output
+    assert "epoch 1/60" not in output
+    assert_equal(figures(), figures("whole"))
+    (record,) = records().values()
+    assert [attempt.status for attempt in record.attempts] == ["killed"]
+    assert files() == ["mixer/seed-1-3880b09d.json", "suite.json", "table.md"]
+
+
+def test_a_killed_run_goes_on_with_another_world_size() -> None:
+    Path("suite.yaml").write_text(LONG, encoding="utf-8")
+    run("suite.yaml", "--results", "whole")
+    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp", "--max-restarts", "0")
     wait_for(process, "epoch 2/60")
     for pid in workers(process):
         os.kill(pid, signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "was ended by SIGKILL; the same command goes on" in output
-    (checkpoint,) = Path("results").glob("small/mixer/*.checkpoint")
+    assert "was ended by SIGKILL" in output
+    assert "the same command goes on from its trial's last checkpoint" in output
     assert not records()
     resumed = run("suite.yaml", "--nproc", "3", "--placement", "ddp")
+    assert "taken over from process" in resumed
     assert "epoch 1/60" not in resumed
     assert_equal(figures(), figures("whole"))
-    assert not checkpoint.exists()
-    assert not list(Path("results").rglob("*.tmp"))
+    assert files() == ["mixer/seed-1-3880b09d.json", "suite.json", "table.md"]
+
+
+def files() -> list[str]:
+    """List all that stands in the results of the small suite."""
+    return sorted(
+        path.relative_to("results/small").as_posix() for path in Path("results").rglob("*") if path.is_file()
+    )
 
 
 def test_killing_the_launcher_leaves_no_worker() -> None:
@@ -199,16 +225,71 @@ def _is_ours(pid: int) -> bool:
         return False
 
 
-def test_an_interrupted_run_leaves_with_130_and_goes_on() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_where_it_is_and_goes_on(number: signal.Signals) -> None:
     Path("suite.yaml").write_text(LONG, encoding="utf-8")
-    process = start("suite.yaml")
+    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
     wait_for(process, "epoch 2/60")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "interrupted by SIGINT: everything finished is saved" in output
+    assert process.returncode == 128 + number
+    assert f"interrupted by {number.name}: everything finished is saved" in output
     assert "Traceback" not in output
-    assert "epoch 1/60" not in run("suite.yaml")
+    assert [name.split(".")[-1] for name in files()[:2]] == ["checkpoint-1", "checkpoint-2"]
+    resumed = run("suite.yaml")
+    assert "epoch 1/60" not in resumed
+    assert "taken over" not in resumed  # the claim was given up
+
+
+def test_a_run_that_is_asked_to_stop_by_its_job_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("suite.yaml").write_text(LONG, encoding="utf-8")
+    run("suite.yaml", "--nproc", "2", "--placement", "ddp", "--results", "whole")
+    monkeypatch.setenv("HARNESS_JOB_FILES", "17.0")
+    Path("17.1.stop").touch()  # that of another start stops nothing
+    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
+    wait_for(process, "epoch 2/60")
+    Path("17.0.stop").touch()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "stopping (asked by 17.0.stop): states are saved first" in output
+    assert Path("17.0.outcome").read_text(encoding="utf-8") == "unfinished\n"
+    Path("17.1.stop").unlink()
+    monkeypatch.setenv("HARNESS_JOB_FILES", "17.1")
+    assert "epoch 1/60" not in run("suite.yaml", "--nproc", "2", "--placement", "ddp")
+    assert Path("17.1.outcome").read_text(encoding="utf-8") == "0\n"
+    assert figures() == figures("whole")
+
+
+def test_two_runs_share_the_trials_of_a_suite() -> None:
+    Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 30"), encoding="utf-8")
+    run("suite.yaml", "--results", "whole")
+    both = [start("suite.yaml", "--nproc", "1", "--no-calibrate") for _ in range(2)]
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    done = [
+        line.partition(": done")[0] for output in outputs for line in output.splitlines() if ": done" in line
+    ]
+    assert len(done) == len(set(done)) == 4
+    assert all(": done" in output for output in outputs)
+    assert_equal(figures(), figures("whole"))
+    table = (Path("results") / "small" / "table.md").read_text(encoding="utf-8")
+    assert all(table in output for output in outputs[-1:])
+    assert "(2)" in table
+    assert not [name for name in files() if "claim" in name]
+
+
+@pytest.mark.parametrize("placement", ["ddp", "spread"])
+def test_a_trial_that_kills_its_workers_is_set_aside(placement: str) -> None:
+    failing_suite("kills")
+    output = run("suite.yaml", "--nproc", "2", "--placement", placement, code=1)
+    assert "small/kills/seed-1: set aside as failed, 3 workers were ended while they trained it" in output
+    found = records()
+    assert {name: record.status for name, record in found.items()} == {
+        "kills 1": "failed",
+        "mixer 1": "done",
+        "mlp 1": "done",
+    }
+    assert [attempt.status for attempt in found["kills 1"].attempts] == ["killed"] * 3 + ["failed"]
 
 
 def failing_suite(*names: str) -> None:
@@ -302,15 +383,6 @@ def test_a_run_that_nobody_listens_to_goes_on() -> None:
     assert (Path("results") / "small" / "table.md").is_file()
 
 
-def test_a_second_run_at_once_is_refused() -> None:
-    with Store(Path("results")).lock(["small"]):
-        output = run("suite.yaml", code=2)
-        assert "in use by another run" in output
-        torchrun = ["--standalone", "--nproc_per_node=2", "-m", "harness", "suite.yaml"]
-        assert "in use by another run" in run(*torchrun, starter=TORCHRUN, code=1)
-    assert not records()
-
-
 def test_under_torchrun_a_mistake_is_told_once() -> None:
     Path("suite.yaml").write_text(SUITE.replace("hidden: [8]", "hidden: []"), encoding="utf-8")
     arguments = ["--standalone", "--nproc_per_node=3", "-m", "harness", "suite.yaml"]
@@ -327,3 +399,17 @@ def test_several_suites_share_a_run(tmp_path: Path) -> None:
     status: dict[str, Any] = dict(line.split(maxsplit=1) for line in run("status").splitlines())
     assert status["small"].split() == ["2", "0", "0", "2", "0", "0"]
     assert status["other"].split() == ["1", "0", "0", "1", "0", "0"]
+
+
+def test_a_job_trains_with_the_code_that_was_submitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CODE", "0" * 64)
+    monkeypatch.setenv("HARNESS_JOB_FILES", "17.0")
+    output = run("suite.yaml", code=2)
+    assert "the code that trains has changed since the job was submitted" in output
+    torchrun = ["--standalone", "--nproc_per_node=2", "--max-restarts=3", "-m", "harness", "suite.yaml"]
+    output = run(*torchrun, starter=TORCHRUN)  # a crash would be started again
+    assert output.count("error: the code that trains has changed") == 1
+    assert Path("17.0.outcome").read_text(encoding="utf-8") == "2\n"
+    assert not records()
+    monkeypatch.setenv("HARNESS_CODE", provenance.code_hash())
+    run("suite.yaml", "--only", "mlp", "--seeds", "1")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.claim import Holder, this_process
 from harness.execution import Execution
 from harness.paces import Circumstances, Paces
 from harness.plan import kind_of
@@ -28,18 +29,25 @@ class Run:
 
     def __init__(self, folder: Path, text: str = SUITE, ranks: int = 2, **asked: Any) -> None:
         self.ended: set[str] = set()
+        self.held: dict[str, Holder] = {}
+        self.stopping = False
         self.said: list[str] = []
         self.request = Request([suite_of(folder, text)], results=folder / "results", **asked)
         self.schedule = Schedule(
             self.request,
             ranks,
-            is_open=lambda trial: trial.key not in self.ended,
+            is_open=self.is_open,
+            holder=lambda trial: self.held.get(trial.key),
+            is_stopping=lambda: self.stopping,
             candidates=[SPREAD, DDP],
             circumstances=self.circumstances,
             cache=Paces(folder / "paces"),
             say=self.said.append,
         )
         self.trials = {trial.key: trial for trial in self.request.trials()}
+
+    def is_open(self, trial: Trial) -> bool:
+        return trial.key not in self.ended and self.request.wants(self.request.store.find(trial))
 
     def circumstances(self, trial: Trial) -> Circumstances:
         return Circumstances(kind=kind_of(trial), devices=["A CPU"], threads=1, versions=[])
@@ -169,3 +177,35 @@ def test_an_engine_that_was_asked_for_is_the_only_one() -> None:
 def test_trials_a_device_that_were_asked_for_are_the_only_ones(is_gpu: bool) -> None:
     found = candidates(Request([], trials_per_device=3), 4, is_gpu=is_gpu)
     assert {each.trials_per_device for each in found if each.placement == "spread"} == {3}
+
+
+JOB = {"SLURM_JOB_ID": "17"}
+OTHER = this_process("another", [0, 0], JOB).model_copy(update={"host": "n1", "process": 5})
+
+
+def test_trials_that_others_hold_are_left_to_them_until_they_are_free(tmp_path: Path) -> None:
+    run = Run(tmp_path, calibrate=False, stale_seconds=0.1)
+    first, *rest = run.trials
+    run.held = dict.fromkeys(rest, OTHER)
+    assert run.next().trials == [first]
+    looks = iter(range(3))
+
+    def holder(trial: Trial) -> Holder | None:
+        return run.held.get(trial.key) if trial.key != rest[0] or next(looks, None) is not None else None
+
+    run.schedule.holder = holder
+    assert run.next().trials == [rest[0]]
+    assert "5 of the trials left are being trained by job 17, process 5 on n1: waiting" in run.said
+
+
+def test_a_run_that_does_not_wait_leaves_others_what_they_hold(tmp_path: Path) -> None:
+    run = Run(tmp_path, calibrate=False, stale_seconds=0.1, wait=False)
+    run.held = dict.fromkeys(run.trials, OTHER)
+    assert run.next() == Phase(work="end")
+    assert run.said == ["6 of the trials left are being trained by job 17, process 5 on n1"]
+
+
+def test_a_run_that_is_to_stop_waits_for_nobody(tmp_path: Path) -> None:
+    run = Run(tmp_path, calibrate=False)
+    run.held, run.stopping = dict.fromkeys(run.trials, OTHER), True
+    assert run.next() == Phase(work="end")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import StoreError, UsageError
+from harness.errors import LostClaimError, StoreError, UsageError
+from harness.files import write_whole
 from harness.record import Record
-from harness.store import Store, write_whole
+from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.records import failed_of, record_of, suite_of
 
@@ -57,16 +58,24 @@ def test_a_record_stands_under_its_suite_experiment_and_digest(store: Store, tri
 
 def test_a_done_record_is_never_replaced(store: Store, trial: Trial) -> None:
     store.save(trial, record_of(trial))
-    with pytest.raises(StoreError, match="never replaced"):
+    with pytest.raises(LostClaimError, match="no record is ever replaced"):
         store.save(trial, record_of(trial, test_accuracy=0.1))
     assert store.find(trial).record == record_of(trial)
 
 
-def test_a_failed_record_is_replaced(store: Store, trial: Trial) -> None:
-    store.save(trial, failed_of(trial))
-    assert store.find(trial).state == "failed"
+def test_earlier_attempts_are_kept_until_the_trial_is_done(store: Store, trial: Trial) -> None:
+    first = failed_of(trial)
+    second = first.model_copy(update={"attempts": [*first.attempts, *first.attempts]})
+    store.save(trial, first)
+    store.save(trial, second)
+    assert store.find(trial).record == second
+    with pytest.raises(LostClaimError, match="another run has recorded it already"):
+        store.save(trial, second)
+    for path in store.checkpoint_paths(trial):
+        write_whole(path, b"")
     store.save(trial, record_of(trial))
     assert store.find(trial).state == "done"
+    assert list(store.root.glob("*/*/*")) == [store.record_path(trial)]
 
 
 @pytest.mark.parametrize(
@@ -124,14 +133,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_killed_processes_left_of_a_trial_goes_with_its_checkpoint(store: Store, suite: Suite) -> None:
+def test_what_killed_processes_left_of_a_trial_is_swept(store: Store, suite: Suite) -> None:
     one, two, *_ = suite.trials()
-    kept = [store.record_path(one), store.checkpoint_path(two)]
-    path = store.checkpoint_path(one)
-    for each in [*kept, path, path.with_name(f".{path.name}.host.17.tmp")]:
+    kept = [store.record_path(one), *store.checkpoint_paths(one), *store.checkpoint_paths(two)]
+    left = [path.with_name(f".{path.name}.host.17.tmp") for path in kept]
+    for each in [*kept, *left]:
         write_whole(each, b"")
-    store.forget_unfinished(one)
-    assert sorted(store.root.rglob("*.*")) == sorted(kept)
+    store.sweep(one)
+    assert set(store.root.glob("*/*/*")) == {*kept, *left[3:]}
 
 
 def test_a_suite_comes_back_from_the_results(store: Store, suite: Suite) -> None:
@@ -144,13 +153,3 @@ def test_results_that_are_not_there_are_named(store: Store, suite: Suite) -> Non
     store.save_suite(suite)
     with pytest.raises(UsageError, match="there are: small"):
         store.load_suite("smal")
-
-
-def test_two_runs_cannot_hold_the_same_folder(store: Store) -> None:
-    with store.lock(["a", "b"]):
-        with pytest.raises(UsageError, match="in use by another run"), store.lock(["b"]):
-            pass
-        with store.lock(["c"]):
-            pass
-    with store.lock(["b"]):
-        pass

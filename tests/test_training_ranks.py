@@ -15,10 +15,10 @@ from harness.record import Epoch
 from harness.suite import Trial
 from harness.training import layers, randomness, step
 from harness.training.batches import Share
-from harness.training.loop import Watcher, train
+from harness.training.loop import Watcher
 from harness.training.world import World
 from tests.ranks import run_ranks
-from tests.trials import MIXER, resident, small_trial
+from tests.trials import MIXER, resident, small_trial, train
 
 CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
 MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}

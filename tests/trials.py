@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.data import Dataset, Split
+from harness.record import EngineName
 from harness.settings import Settings
 from harness.suite import Trial
 from harness.training.batches import ResidentDataset
+from harness.training.loop import Outcome, Places, Watcher, step_by_step
 from harness.training.precision import PRECISIONS
 from harness.training.world import World
 
@@ -52,3 +55,40 @@ def resident(trial: Trial, world: World, **sizes: int) -> ResidentDataset:
     """Put the made-up data where the trial wants it."""
     dtype = PRECISIONS[trial.settings.training.precision].dtype
     return ResidentDataset.of(small_dataset(**sizes), world.device, dtype)
+
+
+def places(path: Path) -> Places:
+    """Put a trial's two checkpoints beside `path`."""
+    return Places((Path(f"{path}-1"), Path(f"{path}-2")))
+
+
+def course(
+    trial: Trial,
+    data: ResidentDataset,
+    world: World,
+    where: Places,
+    watcher: Watcher | None = None,
+    engine: EngineName | None = None,
+) -> Outcome | None:
+    """Train the trial until it is done or left."""
+    steps = step_by_step(trial, data, world, where, watcher or Watcher(), engine)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            outcome: Outcome | None = end.value
+            return outcome
+
+
+def train(
+    trial: Trial,
+    data: ResidentDataset,
+    world: World,
+    path: Path,
+    watcher: Watcher | None = None,
+    engine: EngineName | None = None,
+) -> Outcome:
+    """Train the trial to its end, with its checkpoints beside `path`."""
+    outcome = course(trial, data, world, places(path), watcher, engine)
+    assert outcome is not None
+    return outcome

@@ -18,9 +18,9 @@ from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.data import Dataset
 from harness.errors import UsageError
+from harness.files import write_whole
 from harness.request import Request, load_data
 from harness.settings import PrecisionName
-from harness.store import write_whole
 from harness.suite import Suite
 from harness.training.batches import ResidentDataset
 from harness.training.precision import PRECISIONS

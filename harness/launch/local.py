@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -42,8 +43,10 @@ def worker_environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
     return {**{key: value for key, value in settings.items() if key not in env}, "HARNESS_LAUNCHED": "1"}
 
 
-def launch(arguments: Sequence[str], ranks: int) -> None:
+def launch(arguments: Sequence[str], ranks: int, max_restarts: int) -> None:
     """Run `python -m harness` with the arguments in so many ranks, until all have ended.
+
+    When a rank crashes all are started again, so many times.
 
     Raise InterruptedRunError after a signal and CrashError where a worker crashed.
     """
@@ -56,10 +59,10 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=ranks,
-        run_id=f"harness-{os.getpid()}",
+        run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
-        max_restarts=0,
+        max_restarts=max_restarts,
         monitor_interval=0.1,
     )
     before = dict(os.environ)
@@ -75,7 +78,8 @@ def launch(arguments: Sequence[str], ranks: int) -> None:
         if failure.exitcode < 0:
             name = signal.Signals(-failure.exitcode).name
             raise CrashError(
-                f"rank {rank} was ended by {name}; the same command goes on from its trial's last epoch"
+                f"rank {rank} was ended by {name}, and the ranks were started again {max_restarts} times "
+                "(--max-restarts); the same command goes on from its trial's last checkpoint"
             ) from None
         raise CrashError(
             f"rank {rank} ended with exit code {failure.exitcode}; its message stands above"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.files import write_whole
 from harness.report.cells import Entry
 from harness.report.markdown import table
-from harness.store import Store, write_whole
+from harness.store import Store
 
 __all__ = ["table", "write"]
 

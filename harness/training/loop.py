@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import resource
 import time
@@ -15,25 +16,30 @@ from torch import Tensor, nn
 
 from harness.record import EngineName, Epoch
 from harness.suite import Trial
-from harness.training import checkpoint
 from harness.training.batches import ResidentDataset
+from harness.training.checkpoint import Checkpoints, Progress
 from harness.training.engine import Engine, engine_for
+from harness.training.keeper import Keeper, Wish
 from harness.training.layers import Cut, swap_layers
-from harness.training.optimizer import Scheduler, optimizer_for, scheduler_for
+from harness.training.optimizer import Scheduler, advance, optimizer_for, scheduler_for
 from harness.training.precision import PRECISIONS
 from harness.training.probe import has_unused_parameters, initialised
-from harness.training.step import Step
+from harness.training.step import Step, averages
 from harness.training.world import World
 
 
 @dataclass
 class Watcher:
-    """Is told how far a trial is: after each step or evaluation batch, and after each epoch."""
+    """Is told how far a trial is: after each step or evaluation batch, and after each epoch.
+
+    Its `wish` is asked for about once a second, and told whether a state is going to be saved.
+    """
 
     on_step: Callable[[int, Tensor], None] = lambda step, loss: None
     on_batch: Callable[[], None] = lambda: None
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     on_note: Callable[[str], None] = lambda text: None
+    wish: Callable[[bool], Wish] = lambda saving: Wish.GO_ON
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,14 @@ class Outcome:
     peak_memory_gib: float
     engine: EngineName
     model: nn.Module
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a trial's two checkpoints stand, and how many seconds apart they are saved within an epoch."""
+
+    paths: tuple[Path, Path]
+    every_seconds: float = 300.0
 
 
 @dataclass
@@ -85,49 +99,40 @@ def prepare(
     return Trainee(plain, step, executed, scheduler_for(training, optimizer), replaced)
 
 
-def train(
-    trial: Trial,
-    data: ResidentDataset,
-    world: World,
-    checkpoint_path: Path,
-    watcher: Watcher | None = None,
-    engine: EngineName | None = None,
-) -> Outcome:
-    """Train the trial, going on from its checkpoint where there is one, and leave one after each epoch."""
-    course = step_by_step(trial, data, world, checkpoint_path, watcher or Watcher(), engine)
-    while True:
-        try:
-            next(course)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            return outcome
-
-
 def step_by_step(
     trial: Trial,
     data: ResidentDataset,
     world: World,
-    checkpoint_path: Path,
+    places: Places,
     watcher: Watcher,
     engine: EngineName | None,
-) -> Generator[None, None, Outcome]:
-    """Train as `train` does, and yield after each step and batch, so that several trials can take turns."""
+) -> Generator[None, None, Outcome | None]:
+    """Train the trial, going on from its checkpoints where there are any; return None where it was left.
+
+    Yields after each step and batch, so that several trials can take turns.
+    """
     training = trial.settings.training
     _reset_peak_memory(world.device)
     trainee = prepare(trial, data, world, engine, watcher.on_note)
-    resumable = (trainee.plain, trainee.step.optimizer, trainee.scheduler)
-    history = checkpoint.resume(checkpoint_path, trial.digest, world, *resumable)
-    diverged = any(_not_finite(epoch) for epoch in history)
-    while len(history) < training.epochs and not diverged:
-        epoch = yield from _epoch(trial, data, trainee, len(history) + 1, watcher)
-        history.append(epoch)
+    kept = Checkpoints(places.paths, trial.digest, trainee.plain, trainee.step.optimizer, trainee.scheduler)
+    progress = kept.resume(world, watcher.on_note if world.owns else lambda text: None)
+    keeper = Keeper(world, places.every_seconds, watcher.wish, kept.save)
+    diverged = any(_not_finite(epoch) for epoch in progress.history)
+    while len(progress.history) < training.epochs and not diverged:
+        epoch = yield from _epoch(trial, data, trainee, progress, keeper, watcher)
+        if epoch is None:
+            return None
+        progress = Progress([*progress.history, epoch])
         diverged = _not_finite(epoch)
-        if world.owns:
-            checkpoint.save(checkpoint_path, trial.digest, history, *resumable)
-        watcher.on_epoch(epoch)
+        is_last = diverged or len(progress.history) == training.epochs
+        leaves = keeper.leaves_after(progress)
+        if not keeper.is_dropped:
+            watcher.on_epoch(epoch)
+        if leaves and (keeper.is_dropped or not is_last):
+            return None
     return Outcome(
         status="diverged" if diverged else "done",
-        epochs=history,
+        epochs=progress.history,
         parameters=trainee.parameters,
         replaced_layers=trainee.replaced_layers,
         peak_memory_gib=_peak_memory_gib(world.device),
@@ -137,29 +142,47 @@ def step_by_step(
 
 
 def _epoch(
-    trial: Trial, data: ResidentDataset, trainee: Trainee, number: int, watcher: Watcher
-) -> Generator[None, None, Epoch]:
+    trial: Trial,
+    data: ResidentDataset,
+    trainee: Trainee,
+    progress: Progress,
+    keeper: Keeper,
+    watcher: Watcher,
+) -> Generator[None, None, Epoch | None]:
+    """Train and evaluate what is left of an epoch; return None where the ranks leave before its end."""
     step, engine, batch_size = trainee.step, trainee.engine, trial.settings.training.batch_size
-    world = step.cut.world
+    world, number, history = step.cut.world, len(progress.history) + 1, progress.history
     lr = float(step.optimizer.param_groups[0]["lr"])
-    first_step = (number - 1) * math.ceil(len(data.train) / batch_size)
-    started = _now(world.device)
+    first_step, steps = (number - 1) * math.ceil(len(data.train) / batch_size), progress.steps
+    started = _now(world) - progress.seconds
+
+    def here() -> Progress:
+        return Progress(history, steps, step.totals.of_ranks(world), _now(world) - started)
+
     step.model.train()
-    step.cut.step.fill_(first_step)
+    step.cut.step.fill_(first_step + steps)
+    step.totals.start(progress.sums_of(world))
     shares = data.train.train_shares(trial.seed, number, batch_size, world)
-    for count, share in enumerate(shares, first_step):
-        watcher.on_step(count, engine.train(share))
+    for share in itertools.islice(shares, steps, None):
+        watcher.on_step(first_step + steps, engine.train(share))
+        steps += 1
+        if keeper.leaves(here):
+            return None
         yield
-    train_loss, train_accuracy = step.totals.averages(world)
-    trained = _now(world.device)
-    if trainee.scheduler is not None:
-        trainee.scheduler.step()
+    trained = here()
+    step.totals.start()
     step.model.eval()
     for share in data.test.eval_shares(world):
         engine.evaluate(share)
         watcher.on_batch()
+        if keeper.leaves(lambda: trained):
+            return None
         yield
-    test_loss, test_accuracy = step.totals.averages(world)
+    tested = here()
+    if trainee.scheduler is not None:
+        advance(trainee.scheduler)
+    train_loss, train_accuracy = averages(trained.sums)
+    test_loss, test_accuracy = averages(tested.sums)
     return Epoch(
         epoch=number,
         lr=lr,
@@ -167,8 +190,8 @@ def _epoch(
         train_accuracy=train_accuracy,
         test_loss=test_loss,
         test_accuracy=test_accuracy,
-        train_seconds=trained - started,
-        eval_seconds=_now(world.device) - trained,
+        train_seconds=trained.seconds,
+        eval_seconds=tested.seconds - trained.seconds,
     )
 
 
@@ -176,10 +199,9 @@ def _not_finite(epoch: Epoch) -> bool:
     return not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.test_loss))
 
 
-def _now(device: torch.device) -> float:
-    """Return the time when the trial's own work is done; other trials on the device may go on."""
-    if device.type == "cuda":
-        torch.cuda.current_stream(device).synchronize()
+def _now(world: World) -> float:
+    """Return the time when the trial's own work is done."""
+    world.wait_for_stream()
     return time.perf_counter()
 
 

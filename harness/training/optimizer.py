@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,3 +49,10 @@ def scheduler_for(training: Training, optimizer: torch.optim.Optimizer) -> Sched
     settings: dict[str, Any] = training.scheduler.model_dump()
     scheduler: Scheduler = getattr(torch.optim.lr_scheduler, settings.pop("name"))(optimizer, **settings)
     return scheduler
+
+
+def advance(scheduler: Scheduler) -> None:
+    """Have the scheduler set the next epoch's rate."""
+    with warnings.catch_warnings():  # the epoch's steps may have been taken by an earlier process
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+        scheduler.step()

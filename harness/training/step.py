@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -26,11 +27,20 @@ class Totals:
         count = loss.new_full((), len(labels), dtype=torch.float64)
         self.sums += torch.stack([loss.detach().double(), right.double(), count])
 
-    def averages(self, world: World) -> tuple[float, float]:
-        """Return loss and accuracy over the samples of all ranks, and start again from nothing."""
-        loss, right, count = world.sum_(self.sums.clone()).tolist()
-        self.sums.zero_()
-        return loss / count, right / count
+    def of_ranks(self, world: World) -> list[list[float]]:
+        """Return every rank's sums, in the order of ranks."""
+        rows: list[list[float]] = world.gather(self.sums.clone()).tolist()
+        return rows
+
+    def start(self, sums: list[float] | None = None) -> None:
+        """Start from nothing, or from what was summed up before."""
+        self.sums.zero_() if sums is None else self.sums.copy_(torch.tensor(sums, dtype=torch.float64))
+
+
+def averages(sums: list[list[float]]) -> tuple[float, float]:
+    """Return loss and accuracy over the samples of all ranks."""
+    loss, right, count = (math.fsum(column) for column in zip(*sums, strict=True))
+    return loss / count, right / count
 
 
 @dataclass

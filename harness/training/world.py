@@ -48,6 +48,20 @@ class World:
         dist.all_gather(out, tensor, group=self.group)
         return torch.stack(out)
 
+    def agree(self, values: list[int]) -> list[int]:
+        """Return the owner's values on every rank."""
+        if self.world_size == 1:
+            return values
+        tensor = torch.tensor(values, device=self.device)
+        dist.broadcast(tensor, 0, group=self.group)
+        found: list[int] = tensor.tolist()
+        return found
+
+    def wait_for_stream(self) -> None:
+        """Wait until this trial's own work is done; other trials on the device may go on."""
+        if self.device.type == "cuda":
+            torch.cuda.current_stream(self.device).synchronize()
+
     def wait_for_device(self) -> None:
         """Wait until the device has done all that it was given."""
         if self.device.type == "cuda":
@@ -87,17 +101,43 @@ def _store_errors() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Fleet:
-    """All the ranks of a run, and the key-value store they share; nothing here waits in a collective.
+class Board:
+    """What ranks tell each other through a key-value store; nothing here waits.
 
-    Exchanges raise LostRankError once the store, and with it torchrun, is gone.
+    Raises LostRankError once the store, and with it torchrun, is gone.
+    """
+
+    store: dist.Store  # type: ignore[name-defined]
+
+    def put(self, key: str, text: str) -> None:
+        """Set a key for all to see."""
+        with _store_errors():
+            self.store.set(key, text)
+
+    def look(self, key: str) -> str | None:
+        """Return a key's text, or None where nobody has set it; never waits."""
+        with _store_errors():
+            return self.store.get(key).decode() if self.store.check([key]) else None
+
+    def count(self, key: str, amount: int = 1) -> int:
+        """Add to a counter and return what it is now."""
+        with _store_errors():
+            return int(self.store.add(key, amount))
+
+
+@dataclass(frozen=True)
+class Fleet(Board):
+    """All the ranks of a run; its own keys live until torchrun starts them again, those of `run` longer.
+
+    `start` counts the starts by torchrun, and those of the ranks by themselves since.
     """
 
     rank: int
     local_rank: int
     world_size: int
     device: torch.device
-    store: dist.Store  # type: ignore[name-defined]
+    run: Board
+    start: list[int]
 
     @property
     def speaks(self) -> bool:
@@ -117,21 +157,6 @@ class Fleet:
         group = dist.new_group(list(range(count)))
         return World(self.rank, count, self.device, group) if isinstance(group, dist.ProcessGroup) else None
 
-    def put(self, key: str, text: str) -> None:
-        """Set a key for all to see."""
-        with _store_errors():
-            self.store.set(key, text)
-
-    def look(self, key: str) -> str | None:
-        """Return a key's text, or None where nobody has set it; never waits."""
-        with _store_errors():
-            return self.store.get(key).decode() if self.store.check([key]) else None
-
-    def count(self, key: str, amount: int = 1) -> int:
-        """Add to a counter and return what it is now."""
-        with _store_errors():
-            return int(self.store.add(key, amount))
-
 
 def pick_device(requested: str | None, local_rank: int, local_world_size: int) -> torch.device:
     """Return this rank's device; raise UsageError where there are more ranks than GPUs."""
@@ -148,40 +173,62 @@ def pick_device(requested: str | None, local_rank: int, local_world_size: int) -
     return torch.device("cuda", local_rank)
 
 
-def join(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> Fleet:
-    """Meet the other ranks that torchrun started, as its environment variables say."""
+def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> Fleet:
+    """Find the other ranks that torchrun started, as its environment variables say; wait for none yet."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     device = pick_device(requested, local_rank, int(env["LOCAL_WORLD_SIZE"]))
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        _compute_exactly()
+    restarts, generation = (
+        int(env.get("TORCHELASTIC_RESTART_COUNT", "0")),
+        int(env.get("HARNESS_GENERATION", "0")),
+    )
+    with _store_errors():
+        store = dist.TCPStore(  # type: ignore[attr-defined]
+            env["MASTER_ADDR"],
+            int(env["MASTER_PORT"]),
+            world_size,
+            is_master=rank == 0 and env.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
+            timeout=datetime.timedelta(seconds=timeout_seconds),
+        )
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
-    start = f"{env.get('TORCHELASTIC_RUN_ID', '')}/{env.get('TORCHELASTIC_RESTART_COUNT', '0')}"
-    patience = datetime.timedelta(seconds=timeout_seconds)
-    store = dist.TCPStore(  # type: ignore[attr-defined]
-        env["MASTER_ADDR"],
-        int(env["MASTER_PORT"]),
-        world_size,
-        is_master=rank == 0 and env.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
-        timeout=patience,
+    own, run = (
+        dist.PrefixStore(f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}/{part}", store)  # type: ignore[attr-defined]
+        for part in (str(restarts), "run")
     )
-    own = dist.PrefixStore(f"harness/{start}", store)  # type: ignore[attr-defined]
-    generation = dist.PrefixStore(  # type: ignore[attr-defined]
-        f"generation/{env.get('HARNESS_GENERATION', '0')}", own
-    )
+    return Fleet(own, rank, local_rank, world_size, device, Board(run), [restarts, generation])
+
+
+def connect(fleet: Fleet, timeout_seconds: float) -> None:
+    """Let the ranks compute together; raise LostRankError where not all come."""
+    if fleet.device.type == "cuda":
+        torch.cuda.set_device(fleet.device)
+        _compute_exactly()
+    generation = dist.PrefixStore(f"generation/{fleet.start[1]}", fleet.store)  # type: ignore[attr-defined]
     try:
         dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
+            "nccl" if fleet.device.type == "cuda" else "gloo",
             store=generation,
-            rank=rank,
-            world_size=world_size,
-            timeout=patience * 2,  # the pulse gives up first, and says more
+            rank=fleet.rank,
+            world_size=fleet.world_size,
+            timeout=datetime.timedelta(
+                seconds=2 * timeout_seconds
+            ),  # the pulse gives up first, and says more
         )
     except dist.DistStoreError as error:
         raise LostRankError(
-            f"not all {world_size} ranks came within {timeout_seconds:.0f} s: {error}"
+            f"not all {fleet.world_size} ranks came within {timeout_seconds:.0f} s: {error}"
         ) from None
-    return Fleet(rank, local_rank, world_size, device, own)
+
+
+def still_works(device: torch.device) -> bool:
+    """Tell whether the device can be used; after some errors a process cannot use its GPU any more."""
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+        return torch.ones(1, device=device).item() == 1
+    except RuntimeError:
+        return False
 
 
 def _compute_exactly() -> None:

@@ -1,0 +1,70 @@
+"""Files that a reader sees whole or not at all: replaced, or placed where none was."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import StoreError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write the file, over an older one where there is one; raise StoreError where it cannot be."""
+    with _whole(path, content) as temporary:
+        temporary.replace(path)
+
+
+def place(path: Path, content: bytes) -> bool:
+    """Write the file unless it is there already; tell whether it was written.
+
+    Of several writers exactly one succeeds, on a shared file system without locks too: it appears by link.
+    Raise StoreError where it cannot be written.
+    """
+    with _whole(path, content) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return temporary.stat().st_nlink > 1  # a network file system may have asked twice
+        except FileNotFoundError:
+            if not path.exists():
+                raise
+            return False  # who placed it has swept up
+    return True
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers have left of the file and of those that share its stem."""
+    for each in path.parent.glob(f".{path.stem}.*.tmp"):
+        each.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _whole(path: Path, content: bytes) -> Iterator[Path]:
+    """Yield a temporary file beside `path`, whole and on the disk, and see that the change of name is too."""
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written: {error.strerror}; make room or choose --results"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,60 @@
+"""The wish that this run stops: a signal that this process got, or a file that a job's script made."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from harness.files import write_whole
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+
+@dataclass(frozen=True)
+class JobFiles:
+    """What a job's script and the run within it tell each other, by files of one start of the job."""
+
+    prefix: str | None
+
+    @property
+    def stop_file(self) -> Path | None:
+        """Return the file that asks the run to stop."""
+        return Path(f"{self.prefix}.stop") if self.prefix else None
+
+    def tell_outcome(self, code: int, *, is_finished: bool) -> None:
+        """Leave the exit code for the script, or that it should have the job go on later."""
+        if self.prefix:
+            text = str(code) if is_finished else "unfinished"
+            write_whole(Path(f"{self.prefix}.outcome"), f"{text}\n".encode())
+
+
+@dataclass
+class Notice:
+    """Knows why to stop, if this process was told to."""
+
+    file: Path | None = None
+    signal_name: str | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Note signals instead of dying of them."""
+
+        def note(number: int, _: FrameType | None) -> None:
+            self.signal_name = signal.Signals(number).name
+
+        before = {number: signal.signal(number, note) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def look(self) -> str | None:
+        """Return why to stop, or None."""
+        if self.signal_name:
+            return self.signal_name
+        return f"asked by {self.file}" if self.file and self.file.exists() else None

@@ -1,0 +1,86 @@
+"""The trials that a run may still take: not tried by it yet, recorded by nobody, held by nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.claim import Claim, Claims, Holder
+from harness.execution import Execution
+from harness.ledger import Ledger
+from harness.record import Record
+from harness.request import Request
+from harness.suite import Trial
+from harness.training.world import Fleet
+
+DEATHS = 3
+
+
+@dataclass
+class Pool:
+    """Hands trials out; `tries` are those before this run, by trial, where there were any."""
+
+    request: Request
+    fleet: Fleet
+    claims: Claims
+    ledger: Ledger
+    say: Callable[[str], None]
+    tries: dict[str, int]
+
+    def is_open(self, trial: Trial) -> bool:
+        """Tell whether the trial is to be trained, by this run or another; no run tries one twice."""
+        if any(self.fleet.look(f"{how}/{trial.key}") is not None for how in ("ended", "failed")):
+            return False
+        found = self.request.store.find(trial)
+        known = self.tries.get(trial.key, 0)
+        return self.request.wants(found) and (found.record is None or _tries(found.record) == known)
+
+    def holder(self, trial: Trial) -> Holder | None:
+        """Return who has the trial now, if anybody has."""
+        return self.claims.holder(trial)
+
+    def take(self, trial: Trial, execution: Execution) -> Claim | None:
+        """Claim the trial; None where another has it or has ended it, or where it killed too many workers."""
+        claim = self.claims.take(trial)
+        if claim is None:
+            return None
+        if not self.is_open(trial):  # recorded between the look and the claim
+            self.claims.release(trial, claim)
+            return None
+        before, me = claim.before, self.claims.me
+        if before is None:
+            return claim
+        if before.run != me.run:
+            self.say(f"{trial.key}: taken over from {before}, which gives no sign of life")
+        elif before.start[0] < me.start[0]:
+            return self._after_death(trial, claim, execution, before)
+        return claim
+
+    def _after_death(self, trial: Trial, claim: Claim, execution: Execution, before: Holder) -> Claim | None:
+        """Record that a worker of this run was ended in the midst of the trial."""
+        self.claims.check(trial, claim)
+        error = f"a worker that trained it was ended by the system (it was claimed by {before})"
+        deaths = self.ledger.enter_death(trial, error, execution)
+        if deaths < DEATHS:
+            self.say(f"{trial.key}: {error}; it goes on from its last checkpoint ({deaths} of {DEATHS})")
+            return claim
+        self.ledger.enter_failure(
+            trial, f"set aside: {DEATHS} workers were ended while they trained it", execution
+        )
+        self.say(f"{trial.key}: set aside as failed, {DEATHS} workers were ended while they trained it")
+        self.fleet.put(f"failed/{trial.key}", error)
+        self.claims.release(trial, claim)
+        return None
+
+
+def tries_before(request: Request) -> str:
+    """Return, as JSON, how often each trial that has a record and is not done was tried."""
+    found = (request.store.find(trial) for trial in request.trials())
+    records = [(each.trial.key, each.record) for each in found if each.record and each.state != "done"]
+    return json.dumps({key: _tries(record) for key, record in records})
+
+
+def _tries(record: Record) -> int:
+    """Count the attempts that ended by themselves."""
+    return sum(attempt.status != "killed" for attempt in record.attempts)

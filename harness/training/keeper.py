@@ -1,0 +1,69 @@
+"""Where a trial may pause: all its ranks decide together, at the same step, about once a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from harness.training.checkpoint import Progress
+from harness.training.world import World
+
+_SECONDS = 1.0
+
+
+class Wish(IntEnum):
+    """What a trial's owner wants at a boundary: go on, save, stop with a state saved, or stop without."""
+
+    GO_ON = 0
+    SAVE = 1
+    STOP = 2
+    DROP = 3
+
+
+@dataclass
+class Keeper:
+    """Saves a trial's state when it is time, and says when to leave it.
+
+    `wish` and `save` are the owner's; `wish` is told whether a state is going to be saved.
+    """
+
+    world: World
+    every_seconds: float
+    wish: Callable[[bool], Wish]
+    save: Callable[[Progress], None]
+    is_dropped: bool = False
+    _left: int = 1
+    _chunk: int = 1
+    _decided_at: float = field(default_factory=time.monotonic)
+    _saved_at: float = field(default_factory=time.monotonic)
+
+    def leaves(self, progress: Callable[[], Progress]) -> bool:
+        """Count a step or batch; at a boundary do what the owner wants. Tell whether to leave."""
+        self._left -= 1
+        if self._left:
+            return False
+        self.world.wait_for_stream()
+        now = time.monotonic()
+        pace = self._chunk * _SECONDS / max(now - self._decided_at, 1e-6)
+        self._decided_at = now
+        due = now - self._saved_at >= self.every_seconds
+        wish = max(self.wish(due), Wish.SAVE if due else Wish.GO_ON)
+        agreed, self._chunk = self.world.agree([wish, max(1, min(int(pace), 2 * self._chunk))])
+        self._left = self._chunk
+        return self._follow(agreed, progress)
+
+    def leaves_after(self, progress: Progress) -> bool:
+        """Save the state after an epoch, if it is not to be dropped. Tell whether to leave."""
+        (wish,) = self.world.agree([max(Wish.SAVE, self.wish(True))])
+        return self._follow(wish, lambda: progress)
+
+    def _follow(self, wish: int, progress: Callable[[], Progress]) -> bool:
+        if wish in (Wish.SAVE, Wish.STOP):
+            state = progress()
+            if self.world.owns:
+                self.save(state)
+            self._saved_at = time.monotonic()
+        self.is_dropped = wish == Wish.DROP
+        return wish in (Wish.STOP, Wish.DROP)

@@ -1,0 +1,223 @@
+"""Claims: one taker wins, the dead are found out, and a holder that was thought dead saves nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.claim import Claims, Holder, this_process
+from harness.errors import LostClaimError, StoreError
+from harness.files import write_whole
+from harness.store import Store
+from harness.suite import Trial
+from tests.records import record_of, suite_of
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return next(suite_of(tmp_path).trials())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def runs(store: Store, clock: Clock) -> Iterator[Any]:
+    """Make the claims of a run, by its name; its heart beats only when the test says so."""
+    with ExitStack() as ended:
+
+        def make(run: str, start: tuple[int, int] = (0, 0), **changes: Any) -> Claims:
+            me = this_process(run, list(start), {}).model_copy(update=changes)
+            claims = Claims(store, me, stale_seconds=60.0, now=clock)
+            ended.callback(claims.stop)
+            return claims
+
+        yield make
+
+
+def test_one_has_a_trial_until_it_gives_it_up(runs: Any, trial: Trial, store: Store) -> None:
+    one, two = runs("one"), runs("two")
+    claim = one.take(trial)
+    assert claim is not None
+    assert one.take(trial) is None
+    assert two.take(trial) is None
+    assert two.holder(trial).process == os.getpid()
+    one.check(trial, claim)
+    one.release(trial, claim)
+    assert two.holder(trial) is None
+    assert two.take(trial) is not None
+    assert [path.suffix for path in store.root.glob("*/*/*")] == [".claim-1"]
+
+
+def _race(root: str, trial: Trial, barrier: Any, winners: Any) -> None:
+    claims = Claims(Store(Path(root)), this_process(str(os.getpid()), [0, 0], {}), 60.0)
+    barrier.wait()
+    if claims.take(trial):
+        winners.append(os.getpid())
+    barrier.wait()  # a winner that has ended would be dead
+    claims.stop()
+
+
+def test_of_several_that_take_at_the_same_instant_one_wins(store: Store, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    with multiprocessing.Manager() as manager:
+        for trial in suite_of(tmp_path).trials():
+            winners, barrier = manager.list(), context.Barrier(4)
+            arguments = str(store.root), trial, barrier, winners
+            processes = [context.Process(target=_race, args=arguments) for _ in range(4)]
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.join(60)
+                process.kill()
+            assert len(winners) == 1
+
+
+def test_a_claim_whose_count_stands_still_is_taken_over_once(runs: Any, trial: Trial, clock: Clock) -> None:
+    elsewhere = {"machine": "another", "host": "n1"}
+    dead, two, three = runs("dead", **elsewhere), runs("two"), runs("three")
+    lost = dead.take(trial)
+    assert two.take(trial) is three.take(trial) is None  # both have seen it now
+    clock.seconds = 59.0
+    assert two.take(trial) is None
+    clock.seconds = 61.0
+    claim = two.take(trial)
+    assert claim is not None
+    assert claim.generation == 2
+    assert claim.before is not None
+    assert claim.before.host == "n1"
+    assert three.take(trial) is None
+    with pytest.raises(
+        LostClaimError, match=r"taken over by process \d+ on .*, to which this run seemed dead"
+    ):
+        dead.check(trial, lost)
+    dead.release(trial, lost)
+    two.check(trial, claim)  # it has not been given up for it
+    two.release(trial, claim)
+    assert not list(two.store.root.glob("*/*/*.claim-*"))
+
+
+def test_a_claim_whose_count_moves_is_never_taken_over(
+    runs: Any, trial: Trial, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, two = runs("one", machine="another"), runs("two")
+    claim = elsewhere.take(trial)
+    path = two.store.claim_path(trial, 1)
+    head = path.read_bytes().partition(b"\n")[0]
+    for beats in range(5):
+        clock.seconds += 50.0
+        path.write_bytes(head + b"\n%020d\n" % beats)
+        assert two.take(trial) is None
+    elsewhere.check(trial, claim)
+
+
+def test_a_thread_keeps_the_count_moving(store: Store, trial: Trial) -> None:
+    claims = Claims(store, this_process("one", [0, 0], {}), stale_seconds=0.05)
+    claim = claims.take(trial)
+    assert claim is not None
+    path = store.claim_path(trial, 1)
+    seen = {path.read_bytes()}
+    while len(seen) < 3:
+        seen.add(path.read_bytes())
+    assert len({content.partition(b"\n")[0] for content in seen}) == 1
+    claims.stop()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "is_outlived"),
+    [
+        ({"run": "a", "start": [0, 3]}, {"run": "a", "start": [1, 0]}, True),  # torchrun started it again
+        ({"run": "a", "start": [1, 0]}, {"run": "a", "start": [1, 0]}, False),  # another rank of it
+        ({"job": "7", "job_restart": 0}, {"job": "7", "job_restart": 1}, True),  # the job was requeued
+        ({"job": "7", "job_restart": 0}, {"job": "8", "job_restart": 1}, False),
+        ({"process": 2**22 + 1}, {}, True),  # no such process on this machine
+        ({"started": "1"}, {}, True),  # another process has its number now
+        ({}, {}, False),
+        ({"process": 2**22 + 1, "machine": "another"}, {}, False),  # nothing is known of it
+        ({"process": 2**22 + 1, "machine": ""}, {"machine": ""}, False),
+    ],
+)
+def test_who_is_known_to_be_dead_is_not_waited_for(
+    earlier: dict[str, Any], later: dict[str, Any], is_outlived: bool
+) -> None:
+    holder = this_process("one", [0, 0], {}).model_copy(update=earlier)
+    other = this_process("two", [0, 0], {}).model_copy(update=later)
+    assert holder.is_outlived_by(other) == is_outlived
+
+
+def test_a_killed_process_is_known_to_be_dead(store: Store, trial: Trial, runs: Any, tmp_path: Path) -> None:
+    code = """
+import os, sys, signal
+from pathlib import Path
+from harness.claim import Claims, this_process
+from harness.store import Store
+from tests.records import suite_of
+claims = Claims(Store(Path(sys.argv[1])), this_process("dead", [0, 0], {}), 60.0)
+claims.take(next(suite_of(Path(sys.argv[2])).trials()))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    root = Path(__file__).parent.parent
+    subprocess.run([sys.executable, "-c", code, store.root, tmp_path], cwd=root, check=False)
+    claim = runs("two").take(trial)
+    assert claim is not None
+    assert claim.before.run == "dead"
+
+
+def test_what_is_no_claim_is_taken_over_when_it_stands_still(
+    runs: Any, trial: Trial, store: Store, clock: Clock
+) -> None:
+    write_whole(store.claim_path(trial, 1), b"cut")
+    one = runs("one")
+    assert one.take(trial) is None
+    clock.seconds = 61.0
+    assert one.take(trial) is not None
+
+
+def test_a_claim_that_is_gone_is_told(runs: Any, trial: Trial, store: Store) -> None:
+    one = runs("one")
+    claim = one.take(trial)
+    store.claim_path(trial, 1).unlink()
+    with pytest.raises(StoreError, match="claim is gone; was the folder removed meanwhile"):
+        one.check(trial, claim)
+    store.save(trial, record_of(trial))  # another has recorded it, and tidied up
+    with pytest.raises(LostClaimError, match="another run"):
+        one.check(trial, claim)
+
+
+def test_any_rank_of_a_run_knows_its_claims(runs: Any, trial: Trial) -> None:
+    claim = runs("one").take(trial)
+    assert runs("one").ours(trial) == claim
+    assert runs("one", (1, 0)).ours(trial) is None
+    assert runs("two").ours(trial) is None
+
+
+def test_the_holder_says_who_it_is(trial: Trial) -> None:
+    env = {"SLURM_JOB_ID": "17", "SLURM_CLUSTER_NAME": "local", "SLURM_RESTART_COUNT": "2"}
+    holder: Holder = this_process("one", [1, 2], env).model_copy(update={"host": "n1", "process": 5})
+    assert str(holder) == "job local:17, process 5 on n1"
+    assert holder.job_restart == 2
