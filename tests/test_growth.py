@@ -62,9 +62,9 @@ def test_the_table_shows_every_run_and_what_was_before() -> None:
     lines = table(now, before).splitlines()
     assert len(lines) == 5
     assert lines[2] == (
-        "| status | 100 | 0.20 (0.10–0.30) | 0.10 | 50 |  | 0.80 (0.40–1.20) | 0.40 | 50 | 4.0 |"
+        "| status | 100 | 0.20 (0.10–0.30) | 0.10 | 50 |  | 0.80 (0.40–1.20) | 0.40 | 50 |  | 4.0 |"
     )
-    assert "| n^1.00 |" in lines[4]
+    assert lines[4].count("| n^1.00 |") == 2
 
 
 def test_every_command_is_measured_as_a_process() -> None:

@@ -159,16 +159,20 @@ def exponent(series: Sequence[Series]) -> float:
 def table(now: Sequence[Series], before: Sequence[Series]) -> str:
     """Write a row for each command and number of records, beside those of an older harness where it ran."""
     head = ["Command", "Records", "Seconds", "CPU seconds", "Peak, MiB", "Growth"]
-    head += ["Before: seconds", "CPU seconds", "Peak, MiB", "Times as fast"] if before else []
+    head += ["Before: seconds", "CPU seconds", "Peak, MiB", "Growth", "Times as fast"] if before else []
     rows = [head, ["---"] * len(head)]
     for index, each in enumerate(now):
-        alike = [other for other in now if other.command == each.command]
-        growth = f"n^{exponent(alike):.2f}" if each is alike[-1] and len(alike) > 2 else ""
-        row = [each.command, f"{each.records:,}", *each.cells(), growth]
+        row = [each.command, f"{each.records:,}", *each.cells(), _growth(each, now)]
         if before:
-            row += [*before[index].cells(), f"{before[index].seconds / each.seconds:.1f}"]
+            then = before[index]
+            row += [*then.cells(), _growth(then, before), f"{then.seconds / each.seconds:.1f}"]
         rows.append(row)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _growth(each: Series, all_: Sequence[Series]) -> str:
+    alike = [other for other in all_ if other.command == each.command]
+    return f"n^{exponent(alike):.2f}" if each is alike[-1] and len(alike) > 2 else ""
 
 
 def page(text: str, rounds: int, older: str | None) -> str:
