@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -173,11 +173,10 @@ def submit(
     left = time_limit.left(Store(results), loaded, trials, os.environ, retry_diverged=retry_diverged)
     options = slurm_options.options(given | {"nproc": nproc}, os.environ)
     options, note = time_limit.with_time(options, left, array or 1)
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     submission = slurm.Submission(
         name=f"harness:{'+'.join(suite.folder for suite in loaded)}",
-        training=["run", *written(commands["run"].params, given)],
-        report=["report", *written(commands["report"].params, given)],
+        training=["run", *written(_parameters("run"), given)],
+        report=["report", *written(_parameters("report"), given)],
         options=options,
         results=results.absolute(),
         code="" if allow_changed_code else slurm.code_of(trials),
@@ -222,6 +221,46 @@ def bench(
         timeout_seconds=timeout,
     )
     start.measure(request, nproc, seconds, sys.argv[1:], os.environ)
+
+
+@app.command()
+def drill(
+    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file.", show_default=False)],
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="EXPERIMENT", help="Drill this one. Default: the first.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", help="How long the trial is.", min=1)] = 3,
+    changes: Changes = None,
+    data_dir: DataDir = None,
+    device: DeviceOption = None,
+    nproc: Annotated[int, typer.Option("--nproc", help="Ranks to start.", min=1)] = 2,
+) -> None:
+    """Break a short trial of a suite off in several ways; say whether its records are always the same.
+
+    It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
+    """
+    from tempfile import TemporaryDirectory
+
+    from harness.drill import Drill
+
+    settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
+    loaded = load(suite, settings)
+    names = known_experiments([only] if only else [], [loaded])
+    trial = chosen([loaded], names, [])[0]
+    given = {"only": [trial.experiment], "seeds": str(trial.seed), "changes": settings} | {
+        "suites": [suite],
+        "data_dir": data_dir,
+        "device": device,
+        "checkpoint_every": "1s",
+    }
+    arguments = written(_parameters("run"), given)
+    print(f"{trial.key}, {epochs} epochs in float64, {nproc} ranks")  # noqa: T201
+    with TemporaryDirectory(prefix="harness-drill-") as folder:
+        is_equal = True
+        for outcome in Drill(trial, arguments, nproc, Path(folder), os.environ).outcomes():
+            print(outcome, flush=True)  # noqa: T201
+            is_equal &= outcome.is_equal
+    raise typer.Exit(0 if is_equal else 1)
 
 
 @app.command()
@@ -280,6 +319,12 @@ def fetch_data(name: Annotated[str, typer.Argument(help="A dataset.")], data_dir
     found = data.load(name, None, data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
     train, test = len(found.train.labels), len(found.test.labels)
     print(f"{name}: {train:,} + {test:,} images of {found.image_shape}, digest {found.digest[:16]}")  # noqa: T201
+
+
+def _parameters(command: str) -> list[Any]:
+    """Return the parameters of a command, from which its arguments can be written."""
+    parameters: list[Any] = typer.main.get_command(app).commands[command].params  # type: ignore[attr-defined]
+    return parameters
 
 
 def _leave(error: HarnessError) -> NoReturn:

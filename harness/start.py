@@ -121,6 +121,7 @@ def _conclude(request: Request, env: Mapping[str, str]) -> int:
     was_stopped = Notice(job.stop_file).look() is not None
     code = 0
     for suite in request.suites:
+        request.store.tidy(suite.folder)
         path, unreadable = _write_table(request.store, suite.folder)
         print(f"\n{path.read_text(encoding='utf-8')}\n({path})")  # noqa: T201
         for message in unreadable:

@@ -119,6 +119,14 @@ class Store:
         """Remove what killed processes have begun to write for the trial; for who has claimed it only."""
         sweep(self.record_path(trial))
 
+    def tidy(self, folder: str) -> None:
+        """Remove what killed runs have left beside records that are done."""
+        for path in (self.root / folder).glob("*/*seed-*.*"):
+            stem = path.name.removeprefix(".").partition(".")[0]
+            is_kept = path.name in (f"{stem}.json", f"{stem}.weights.pt")
+            if not is_kept and path.with_name(f"{stem}.json").exists():
+                path.unlink(missing_ok=True)
+
     def save_suite(self, suite: Suite) -> None:
         """Write `suite.json`, from which a report knows what is missing, published and titled."""
         text = json.dumps(suite.model_dump(), indent=1, allow_nan=False) + "\n"

@@ -24,7 +24,7 @@ LAYERS = [
     {"execution"},
     {"pulse", "plan", "report", "request", "ledger", "paces"},
     {"schedule", "calibration", "pool"},
-    {"launch", "runner", "arguments", "submit_arguments", "bench"},
+    {"launch", "runner", "arguments", "submit_arguments", "bench", "drill"},
     {"start"},
     {"cli"},
     {"__main__"},

@@ -143,6 +143,22 @@ def test_what_killed_processes_left_of_a_trial_is_swept(store: Store, suite: Sui
     assert set(store.root.glob("*/*/*")) == {*kept, *left[3:]}
 
 
+def test_what_killed_runs_left_beside_done_records_goes(store: Store, suite: Suite) -> None:
+    one, two, *_ = suite.trials()
+    store.save(one, record_of(one))
+    kept = [
+        store.record_path(one),
+        store.weights_path(one),
+        store.claim_path(two, 1),
+        *store.checkpoint_paths(two),
+    ]
+    gone = [store.claim_path(one, 1), *store.checkpoint_paths(one), store.attempt_path(one, 1)]
+    for path in [*kept[1:], *gone, gone[0].with_name(f".{gone[0].name}.host.17.tmp")]:
+        write_whole(path, b"")
+    store.tidy("small")
+    assert set(store.root.glob("*/*/*")) == set(kept)
+
+
 def test_a_suite_comes_back_from_the_results(store: Store, suite: Suite) -> None:
     store.save_suite(suite)
     assert store.load_suite("small") == suite

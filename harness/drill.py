@@ -1,0 +1,173 @@
+"""A drill: one short trial broken off in several ways, and whether it always leaves the same record."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import CrashError
+from harness.record import Epoch
+from harness.store import Store
+from harness.suite import Trial
+
+_POLL_SECONDS = 0.01
+_CLOSE = 1e-9
+
+Break = Callable[["Running"], None]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run under way, the folder of its results, and the file that asks it to stop."""
+
+    process: subprocess.Popen[str]
+    results: Path
+    stop_file: Path
+
+    @property
+    def ranks(self) -> list[int]:
+        """List the processes of its ranks."""
+        stats = [(path, _stat(path)) for path in Path("/proc").glob("[0-9]*/stat")]
+        return [int(path.parent.name) for path, parent in stats if parent == self.process.pid]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to break a run off, and the ranks that the trial begins and goes on with."""
+
+    name: str
+    ranks: int
+    then: int
+    breaks: Break
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a broken trial's figures differ from the uninterrupted one's: relatively, the most of all."""
+
+    name: str
+    ranks: str
+    difference: float | None
+    is_equal: bool
+
+    def __str__(self) -> str:
+        if self.difference is None:
+            found = "was done before it could be broken off; more --epochs help"
+        elif self.difference == 0:
+            found = "equal, bit for bit"
+        else:
+            found = f"{'equal' if self.is_equal else 'DIFFERS'}, by {self.difference:.1e} at most"
+        return f"{self.name:32} {self.ranks:12} {found}"
+
+
+@dataclass(frozen=True)
+class Drill:
+    """The trial, the harness's arguments that train it alone in `folder`, and with how many ranks."""
+
+    trial: Trial
+    arguments: Sequence[str]
+    ranks: int
+    folder: Path
+    env: Mapping[str, str]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Train it uninterrupted, then once in every way; raise CrashError where a run does not end well."""
+        number = itertools.count()
+        whole = self._start(self.folder / "whole", self.ranks, 0)
+        self._finish(whole)
+        expected = self._figures(whole.results)
+        for way in ways(self.ranks):
+            yield self._broken(way, self.folder / str(next(number)), expected)
+
+    def _broken(self, way: Way, results: Path, expected: Sequence[float]) -> Outcome:
+        running = self._start(results, way.ranks, 0)
+        try:
+            is_broken = self._wait_for_checkpoint(running)
+            if is_broken:
+                way.breaks(running)
+            running.process.communicate()
+        finally:
+            running.process.kill()
+        self._finish(self._start(results, way.then, 1))
+        ranks = f"{way.ranks} rank{'s' * (way.ranks > 1)}" + (
+            f", then {way.then}" if way.then != way.ranks else ""
+        )
+        pairs = zip(self._figures(results), expected, strict=True)
+        difference = max(abs(found - value) / max(abs(value), 1e-300) for found, value in pairs)
+        is_equal = difference == 0 if way.then == way.ranks else difference <= _CLOSE
+        return Outcome(way.name, ranks, difference if is_broken else None, is_equal)
+
+    def _start(self, results: Path, ranks: int, restart: int) -> Running:
+        job = results.with_name(f"{results.name}.{restart}")
+        command = [sys.executable, "-m", "harness", "run", *self.arguments]
+        command += ["--results", str(results), "--nproc", str(ranks), "--placement", "ddp"]
+        env = {**self.env, "HARNESS_JOB_FILES": str(job)}
+        process = subprocess.Popen(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        return Running(process, results, Path(f"{job}.stop"))
+
+    def _finish(self, running: Running) -> None:
+        try:
+            output, _ = running.process.communicate()
+        finally:
+            running.process.kill()
+        if running.process.returncode != 0:
+            raise CrashError(
+                f"a run of the drill ended with exit code {running.process.returncode}:\n{output}"
+            )
+
+    def _wait_for_checkpoint(self, running: Running) -> bool:
+        """Wait until the trial can go on from somewhere; tell whether its run is still under way then."""
+        paths = Store(running.results).checkpoint_paths(self.trial)
+        while running.process.poll() is None:
+            if any(path.exists() for path in paths):
+                return True
+            time.sleep(_POLL_SECONDS)
+        return False
+
+    def _figures(self, results: Path) -> list[float]:
+        found = Store(results).find(self.trial)
+        if found.record is None or found.state != "done":
+            raise CrashError(f"a run of the drill left the trial {found.state}, expected it done")
+        return [figure for epoch in found.record.epochs for figure in _of_epoch(epoch)]
+
+
+def ways(ranks: int) -> list[Way]:
+    """List the ways to break a run of so many ranks off."""
+    other = 1 if ranks > 1 else 2
+    return [
+        Way("SIGKILL of one rank", ranks, ranks, lambda run: os.kill(run.ranks[-1], signal.SIGKILL)),
+        Way("SIGKILL of all ranks", ranks, ranks, _kill_all),
+        Way("SIGKILL of the launcher", ranks, ranks, lambda run: run.process.kill()),
+        Way("SIGTERM", ranks, ranks, lambda run: run.process.terminate()),
+        Way("Ctrl-C", ranks, ranks, lambda run: run.process.send_signal(signal.SIGINT)),
+        Way("STOP file", ranks, ranks, lambda run: run.stop_file.touch()),
+        Way("SIGTERM, another world size", ranks, other, lambda run: run.process.terminate()),
+    ]
+
+
+def _kill_all(running: Running) -> None:
+    for rank in running.ranks:
+        os.kill(rank, signal.SIGKILL)
+
+
+def _of_epoch(epoch: Epoch) -> list[float]:
+    figures = epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy
+    return [figure if math.isfinite(figure) else 0.0 for figure in figures]
+
+
+def _stat(path: Path) -> int | None:
+    """Return the parent of a process, None where it has ended."""
+    try:
+        return int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+    except OSError:
+        return None
