@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,3 +71,11 @@ def written(parameters: Iterable[Any], given: Mapping[str, Any]) -> list[str]:
             elif text != str(each.default):
                 options.append(f"{each.opts[0]}={text}")
     return [*options, *operands]
+
+
+def parameters_of(command: Callable[..., None]) -> list[Any]:
+    """Return the parameters that typer gives a command, from which its arguments can be written."""
+    program = typer.Typer()
+    program.command()(command)
+    parameters: list[Any] = typer.main.get_command(program).params
+    return parameters

@@ -26,6 +26,7 @@ LAYERS = [
     {"schedule", "calibration", "pool"},
     {"launch", "runner", "arguments", "submit_arguments", "bench", "drill"},
     {"start"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]

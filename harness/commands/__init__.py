@@ -1,0 +1,1 @@
+"""The commands' functions: with cli.py alone in knowing argv, environment variables and exit codes."""

@@ -1,0 +1,125 @@
+"""The command that has a cluster train."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from harness.arguments import (
+    Calibrate,
+    Changes,
+    CheckpointEvery,
+    DataDir,
+    DeviceOption,
+    Engine,
+    EngineChoice,
+    Only,
+    PlacementChoice,
+    PlacementOption,
+    Results,
+    RetryDiverged,
+    SaveModel,
+    SeedList,
+    StaleAfter,
+    Suites,
+    Timeout,
+    TrialsPerDevice,
+    Wait,
+    chosen_seeds,
+    known_experiments,
+    load,
+    seconds_of,
+)
+from harness.commands import results as results_commands
+from harness.commands import train
+from harness.store import Store
+from harness.submit_arguments import (
+    Account,
+    AllowChangedCode,
+    Array,
+    Constraint,
+    CpusPerTask,
+    DryRun,
+    GpusPerNode,
+    MailUser,
+    Memory,
+    Nodes,
+    Partition,
+    Qos,
+    RanksPerNode,
+    SbatchArguments,
+    Setup,
+    TimeLimit,
+    parameters_of,
+    written,
+)
+from harness.suite import chosen
+
+
+def submit(
+    suites: Suites,
+    nodes: Nodes = None,
+    gpus_per_node: GpusPerNode = None,
+    cpus_per_task: CpusPerTask = None,
+    nproc: RanksPerNode = None,
+    mem: Memory = None,
+    time: TimeLimit = None,
+    partition: Partition = None,
+    account: Account = None,
+    qos: Qos = None,
+    constraint: Constraint = None,
+    mail_user: MailUser = None,
+    setup: Setup = None,
+    sbatch_arg: SbatchArguments = None,
+    array: Array = None,
+    allow_changed_code: AllowChangedCode = False,
+    dry_run: DryRun = False,
+    only: Only = None,
+    seeds: SeedList = None,
+    changes: Changes = None,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    device: DeviceOption = None,
+    placement: PlacementOption = PlacementChoice.auto,
+    engine: Engine = EngineChoice.auto,
+    trials_per_device: TrialsPerDevice = None,
+    calibrate: Calibrate = True,
+    timeout: Timeout = 600.0,
+    checkpoint_every: CheckpointEvery = "5m",
+    stale_after: StaleAfter = "60s",
+    wait: Wait = True,
+    retry_diverged: RetryDiverged = False,
+    save_model: SaveModel = False,
+) -> None:
+    """Submit a SLURM job that trains what the suites lack, and one that writes their tables after it.
+
+    What is not asked for is taken from harness/slurm.yaml in the user's folder of configurations.
+    """
+    given = locals() | {"nproc": None, "wait": wait and array is None}
+    from harness.launch import slurm, slurm_options, time_limit
+
+    for option, text in (("--checkpoint-every", checkpoint_every), ("--stale-after", stale_after)):
+        seconds_of(option, text)  # a mistake is found before a job is
+    loaded = [load(path, changes) for path in suites]
+    trials = chosen(loaded, known_experiments(only or [], loaded), chosen_seeds(seeds, loaded))
+    left = time_limit.left(Store(results), loaded, trials, os.environ, retry_diverged=retry_diverged)
+    options = slurm_options.options(given | {"nproc": nproc}, os.environ)
+    options, note = time_limit.with_time(options, left, array or 1)
+    submission = slurm.Submission(
+        name=f"harness:{'+'.join(suite.folder for suite in loaded)}",
+        training=["run", *written(parameters_of(train.run), given)],
+        report=["report", *written(parameters_of(results_commands.report), given)],
+        options=options,
+        results=results.absolute(),
+        code="" if allow_changed_code else slurm.code_of(trials),
+        array=array,
+    )
+    if not left:
+        print("nothing is left to train; `harness report` writes the tables", file=sys.stderr)  # noqa: T201
+    elif note:
+        print(note, file=sys.stderr)  # noqa: T201
+    if dry_run:
+        print(submission.shown())  # noqa: T201
+    elif left:
+        print(submission.submit(os.environ))  # noqa: T201

@@ -1,0 +1,74 @@
+"""The commands that only look, or write from records: plan, status, report, schema, data."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.arguments import (
+    Changes,
+    DataDir,
+    Results,
+    SuiteNames,
+    Suites,
+    load,
+    resolved,
+)
+from harness.store import Store
+
+
+def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
+    """Show every trial with its state, digest and likely time; train nothing."""
+    from harness import plan as plans
+    from harness.data import cache_folder
+    from harness.paces import Paces
+
+    store, paces = Store(results), Paces(cache_folder(os.environ) / "paces").latest()
+    for path in suites:
+        suite = load(path, changes)
+        print(plans.plan_text(suite, plans.plan(store, suite, paces)))  # noqa: T201
+
+
+def status(suites: SuiteNames = None, changes: Changes = None, results: Results = Path("results")) -> None:
+    """Count the trials that are done, failed, diverged, left and stale, from disk."""
+    from harness import plan as plans
+
+    store = Store(results)
+    states = [plans.status(store, suite) for suite in resolved(store, suites, changes)]
+    print(plans.status_text(states))  # noqa: T201
+    raise typer.Exit(int(any(state.is_troubled for state in states)))
+
+
+def report(suites: SuiteNames = None, changes: Changes = None, results: Results = Path("results")) -> None:
+    """Write the tables again, from the records alone."""
+    from harness import report as reports
+
+    store = Store(results)
+    unreadable: list[str] = []
+    for suite in resolved(store, suites, changes):
+        path, messages = reports.write(store, suite.folder)
+        unreadable += messages
+        print(path)  # noqa: T201
+    for message in unreadable:
+        print(message, file=sys.stderr)  # noqa: T201
+    raise typer.Exit(int(bool(unreadable)))
+
+
+def schema() -> None:
+    """Print the JSON Schema of a suite."""
+    from harness.schema import suite_schema_text
+
+    print(suite_schema_text(), end="")  # noqa: T201
+
+
+def fetch_data(name: Annotated[str, typer.Argument(help="A dataset.")], data_dir: DataDir = None) -> None:
+    """Find or download a dataset and check its files."""
+    from harness import data
+
+    found = data.load(name, None, data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
+    train, test = len(found.train.labels), len(found.test.labels)
+    print(f"{name}: {train:,} + {test:,} images of {found.image_shape}, digest {found.digest[:16]}")  # noqa: T201

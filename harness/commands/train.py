@@ -1,0 +1,159 @@
+"""The commands that train: run, bench, drill."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from harness.arguments import (
+    Calibrate,
+    Changes,
+    CheckpointEvery,
+    DataDir,
+    DeviceOption,
+    Engine,
+    EngineChoice,
+    MaxRestarts,
+    Only,
+    PlacementChoice,
+    PlacementOption,
+    Ranks,
+    Results,
+    RetryDiverged,
+    SaveModel,
+    SeedList,
+    StaleAfter,
+    Suites,
+    Timeout,
+    TrialsPerDevice,
+    Wait,
+    chosen_seeds,
+    known_experiments,
+    load,
+    seconds_of,
+)
+from harness.submit_arguments import (
+    parameters_of,
+    written,
+)
+from harness.suite import chosen
+
+
+def run(
+    suites: Suites,
+    only: Only = None,
+    seeds: SeedList = None,
+    changes: Changes = None,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    device: DeviceOption = None,
+    nproc: Ranks = None,
+    placement: PlacementOption = PlacementChoice.auto,
+    engine: Engine = EngineChoice.auto,
+    trials_per_device: TrialsPerDevice = None,
+    calibrate: Calibrate = True,
+    timeout: Timeout = 600.0,
+    checkpoint_every: CheckpointEvery = "5m",
+    stale_after: StaleAfter = "60s",
+    wait: Wait = True,
+    max_restarts: MaxRestarts = 10,
+    retry_diverged: RetryDiverged = False,
+    save_model: SaveModel = False,
+) -> None:
+    """Train what the suites lack, then write and print their tables."""
+    from harness import start
+    from harness.request import Request
+
+    loaded = [load(path, changes) for path in suites]
+    request = Request(
+        suites=loaded,
+        only=known_experiments(only or [], loaded),
+        seeds=chosen_seeds(seeds, loaded),
+        results=results,
+        data_dir=data_dir,
+        device=device.value if device else None,
+        placement=placement.value,
+        engine=engine.name_or_none,
+        trials_per_device=trials_per_device,
+        calibrate=calibrate,
+        timeout_seconds=timeout,
+        checkpoint_seconds=seconds_of("--checkpoint-every", checkpoint_every),
+        stale_seconds=seconds_of("--stale-after", stale_after),
+        wait=wait,
+        max_restarts=max_restarts,
+        retry_diverged=retry_diverged,
+        save_model=save_model,
+    )
+    raise typer.Exit(start.run(request, nproc, sys.argv[1:], os.environ))
+
+
+def bench(
+    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file.", show_default=False)],
+    only: Only = None,
+    changes: Changes = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="How long to measure, about.", min=1)] = 120.0,
+    results: Results = Path("results"),
+    data_dir: DataDir = None,
+    device: DeviceOption = None,
+    nproc: Ranks = None,
+    timeout: Timeout = 600.0,
+) -> None:
+    """Measure how fast a suite's trials train here, in every precision and every way to execute them.
+
+    Writes results/bench/<device>/<suite>.md and .json.
+    """
+    from harness import start
+    from harness.request import Request
+
+    loaded = load(suite, changes)
+    request = Request(
+        suites=[loaded],
+        only=known_experiments(only or [], [loaded]),
+        results=results,
+        data_dir=data_dir,
+        device=device.value if device else None,
+        timeout_seconds=timeout,
+    )
+    start.measure(request, nproc, seconds, sys.argv[1:], os.environ)
+
+
+def drill(
+    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file.", show_default=False)],
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="EXPERIMENT", help="Drill this one. Default: the first.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", help="How long the trial is.", min=1)] = 3,
+    changes: Changes = None,
+    data_dir: DataDir = None,
+    device: DeviceOption = None,
+    nproc: Annotated[int, typer.Option("--nproc", help="Ranks to start.", min=1)] = 2,
+) -> None:
+    """Break a short trial of a suite off in several ways; say whether its records are always the same.
+
+    It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
+    """
+    from harness.drill import Drill
+
+    settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
+    loaded = load(suite, settings)
+    names = known_experiments([only] if only else [], [loaded])
+    trial = chosen([loaded], names, [])[0]
+    given = {"only": [trial.experiment], "seeds": str(trial.seed), "changes": settings} | {
+        "suites": [suite],
+        "data_dir": data_dir,
+        "device": device,
+        "checkpoint_every": "1s",
+    }
+    arguments = written(parameters_of(run), given)
+    print(f"{trial.key}, {epochs} epochs in float64, {nproc} ranks")  # noqa: T201
+    with TemporaryDirectory(prefix="harness-drill-") as folder:
+        is_equal = True
+        for outcome in Drill(trial, arguments, nproc, Path(folder), os.environ).outcomes():
+            print(outcome, flush=True)  # noqa: T201
+            is_equal &= outcome.is_equal
+    raise typer.Exit(0 if is_equal else 1)
