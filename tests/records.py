@@ -101,3 +101,9 @@ def failed_of(trial: Trial, error: str = "Traceback ...\nOSError: broken") -> Re
     """Return a record of a trial that failed."""
     attempt = Attempt(started_at=WHEN, ended_at=WHEN, status="failed", error=error)
     return record_of(trial, status="failed", epochs=[], parameters=None, attempts=[attempt])
+
+
+def diverged_of(trial: Trial) -> Record:
+    """Return a record of a trial that diverged."""
+    attempt = Attempt(started_at=WHEN, ended_at=WHEN, status="diverged", error="NaN or infinity in epoch 2")
+    return record_of(trial, status="diverged", attempts=[attempt])

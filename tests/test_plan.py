@@ -11,7 +11,7 @@ from harness.files import write_whole
 from harness.record import Record
 from harness.store import Store
 from tests.golden_texts import assert_golden
-from tests.records import SUITE, failed_of, record_of, suite_of
+from tests.records import SUITE, diverged_of, failed_of, record_of, suite_of
 
 
 def test_plan_and_status_texts(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_plan_and_status_texts(tmp_path: Path) -> None:
     one, two, three, four, *_ = suite.trials()
     store.save(one, record_of(one))
     store.save(two, failed_of(two))
-    store.save(three, record_of(three, status="diverged"))
+    store.save(three, diverged_of(three))
     write_whole(store.record_path(four), b"{")
     write_whole(store.record_path(one).with_name("seed-1-00000000.json"), b"{}")
     text = plan.plan_text(suite, plan.plan(store, suite))

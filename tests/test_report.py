@@ -15,7 +15,7 @@ from harness.report.cells import percent
 from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.golden_texts import assert_golden
-from tests.records import PUBLISHED, RUNS, SUITE, failed_of, record_of, suite_of
+from tests.records import PUBLISHED, RUNS, SUITE, diverged_of, failed_of, record_of, suite_of
 
 ONE = SUITE.partition("  two:")[0]
 ACCURACIES = {("one", 1): 0.8, ("one", 2): 0.81, ("one", 3): 0.83, ("two", 1): 0.7, ("two", 2): 0.9}
@@ -35,7 +35,7 @@ def troubled(store: Store, suite: Suite) -> None:
     one, failing, diverging, unreadable, missing, last = suite.trials()
     store.save(one, record_of(one, 0.8))
     store.save(failing, failed_of(failing))
-    store.save(diverging, record_of(diverging, status="diverged"))
+    store.save(diverging, diverged_of(diverging))
     write_whole(store.record_path(unreadable), b'{"cut')
     assert store.find(missing).state == "left"
     store.save(last, record_of(last, 0.9))
