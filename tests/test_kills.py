@@ -1,0 +1,58 @@
+"""Kills in the midst of what a run writes; tests/benchmarks/kills.py has hundreds of them."""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.kill_case import cases
+from tests.benchmarks.kill_checks import Tally
+from tests.benchmarks.kill_round import Round
+from tests.fault_hook.drill import Hit, Order
+
+ORDERS = [
+    Order(1, "claim", "middle", "a rank"),
+    Order(2, "evaluate", "after", "another rank"),
+    Order(3, "any", "before", "launcher"),
+    Order(4, "checkpoint", "middle", "all ranks"),
+    Order(5, "attempt", "named", "a rank"),
+    Order(6, "checkpoint", "whole", "launcher"),
+    Order(7, "record", "whole", "launcher and ranks"),
+    Order(8, "record", "named", "a rank"),
+]
+
+
+@dataclass
+class Script:
+    """Gives orders one after another, each until it was carried out."""
+
+    orders: list[Order]
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
+    hits: list[Hit] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        return len(self.hits) == len(self.orders)
+
+    def next_order(self, *, after_death: bool) -> Order:
+        return self.orders[len(self.hits)]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+def test_nothing_is_lost_wherever_a_run_is_killed(tmp_path: Path) -> None:
+    (case,) = (case for case in cases() if case.name == "ddp, fp32")
+    expected = case.figures(tmp_path / "undisturbed")
+    plan, tally = Script(ORDERS), Tally()
+    for number in range(len(ORDERS)):
+        if plan.is_over:
+            break
+        Round(case, expected, tmp_path / f"round-{number}", plan, tally).run()
+    assert [hit.order for hit in plan.hits] == ORDERS
+    assert not tally.faults
+    assert tally.starts["went on after an epoch"]
+    assert not tally.leftovers
