@@ -136,7 +136,9 @@ class Cluster:
 
     def lose_node(self, node: str) -> None:
         """Kill a node's slurmd, its slurmstepds and what they started, as if the machine had gone."""
-        kill(self.daemons.pop(node).pid)
+        daemon = self.daemons.pop(node)
+        daemon.kill()
+        daemon.wait()
         tasks = [pid for pid in processes() if f"SLURMD_NODENAME={node}" in environment(pid)]
         for pid in {parent for each in tasks for parent in ancestors(each) if is_step(parent)}:
             kill(pid)
@@ -152,6 +154,10 @@ class Cluster:
         """Return what scontrol tells of a job."""
         words = self.ask("scontrol", "show", "job", "--oneliner", number).split()
         return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def is_settled(self) -> bool:
+        """Tell whether the controller has told the nodes all it had to, such as to end an earlier start."""
+        return ["Agent", "count:", "0"] in [line.split() for line in self.ask("sdiag").splitlines()]
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failing test to show."""
@@ -171,6 +177,7 @@ class Cluster:
                 daemon.wait(20)
             except subprocess.TimeoutExpired:
                 daemon.kill()
+                daemon.wait()
         for pid in processes():  # such as an srun that waits for a node that was lost
             if f"SLURM_CONF={self.env['SLURM_CONF']}" in environment(pid):
                 kill(pid)

@@ -28,6 +28,7 @@ common:
 experiments:
   mlp: {model: {name: mlp, hidden: [16], dropout: 0.2}}
 """
+LONG = SUITE.replace("epochs: 2", "epochs: 60").replace("seeds: 2", "seeds: 1")
 HOSTILE = 'it\'s "one" $(touch pwned); `touch pwned` %j\n& two'
 FINISHED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
@@ -83,6 +84,10 @@ class User:
         path = self.folder / "results" / ".jobs" / f"{job}.log"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
+    def epoch(self, number: int, job: str) -> bool:
+        """Tell whether a job has trained so many epochs."""
+        return f": epoch {number}/" in self.log(job)
+
     def ends(self, job: str, state: str = "COMPLETED", seconds: float = 90.0) -> None:
         """Wait until a job has ended, and assert how."""
         found = eventually(lambda: self._end(job), seconds, lambda: f"{self.log(job)}\n{self.cluster.logs()}")
@@ -91,6 +96,19 @@ class User:
     def _end(self, job: str) -> str | None:
         state = self.cluster.job(job).get("JobState")
         return state if state in FINISHED else None
+
+    def starts_again(self, job: str, report: str) -> None:
+        """Wait until a job is queued again, and let it start at once; its report waits on."""
+        eventually(lambda: self.cluster.job(job).get("Restarts") == "1", 60, lambda: self.log(job))
+        eventually(lambda: self.cluster.job(job).get("JobState") == "PENDING", 60, self.cluster.logs)
+        waiting = self.cluster.job(report)
+        assert (waiting["JobState"], waiting["Reason"]) == ("PENDING", "Dependency")
+        eventually(self.cluster.is_settled, 30, self.cluster.logs)
+        eventually(lambda: self._release(job), 30, self.cluster.logs)
+
+    def _release(self, job: str) -> bool:
+        self.cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+        return self.cluster.job(job).get("JobState") in ("RUNNING", *FINISHED)
 
     def records(self, folder: str = "results") -> dict[str, Record]:
         """Return the records in a folder of results."""
@@ -118,6 +136,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def user(cluster: Cluster, cache: None, tmp_path: Path) -> User:
     """Return a user whose folder is empty but for a suite."""
     return User(cluster, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(cluster: Cluster, cache: None, tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Train the long suite here, in one go."""
+    user = User(cluster, tmp_path_factory.mktemp("whole"))
+    user.write(LONG)
+    user.harness("suite.yaml", "--nproc", "1")
+    return user
 
 
 def test_two_nodes_train_together_and_a_report_follows(user: User) -> None:
@@ -164,3 +191,83 @@ def test_the_script_works_by_hand(user: User) -> None:
     job = user.call(*command, HARNESS_PYTHON=sys.executable).strip()
     user.ends(job)
     assert list(user.records()) == ["2"]
+
+
+def test_the_jobs_of_an_array_share_the_trials(user: User) -> None:
+    user.write(SUITE.replace("seeds: 2", "seeds: 6"))
+    training, report = user.submit("suite.yaml", "--array", "3", "--no-calibrate")
+    for task in range(3):
+        user.ends(f"{training}_{task}")
+    user.ends(report)
+    assert {record.status for record in user.records().values()} == {"done"}
+    assert list(user.records()) == ["1", "2", "3", "4", "5", "6"]
+    logs = "".join(user.log(f"{training}_{task}") for task in range(3))
+    for seed in range(1, 7):
+        assert logs.count(f"small/mlp/seed-{seed}: epoch 1/2") == 1
+        assert logs.count(f"small/mlp/seed-{seed}: done") == 1
+
+
+def test_a_preempted_job_goes_on_where_it_was(user: User, uninterrupted: User) -> None:
+    user.write(LONG)
+    training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
+    eventually(lambda: user.epoch(3, training), 60, lambda: user.log(training))
+    urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true"]
+    user.call("sbatch", "--parsable", *urgent)
+    user.starts_again(training, report)
+    user.ends(training)
+    user.ends(report)
+    log = user.log(training)
+    assert log.count(": epoch 1/60") == 1
+    assert "stopped with trials left; queued again" in log
+    assert f"job {training}, start 1: nodes 2" in log
+    assert user.figures()["1"] == pytest.approx(uninterrupted.figures()["1"], rel=1e-9, abs=0)
+    assert not [path for path in (user.folder / "results" / ".jobs").iterdir() if path.suffix == ".stop"]
+
+
+def test_only_the_job_of_an_array_that_was_stopped_is_queued_again(user: User) -> None:
+    user.write(LONG.replace("seeds: 1", "seeds: 2"))
+    training, report = user.submit("suite.yaml", "--array", "2", "--no-calibrate")
+    jobs = [f"{training}_0", f"{training}_1"]  # the last one has the number of the whole array
+    eventually(lambda: all(user.epoch(3, job) for job in jobs), 60, lambda: user.log(jobs[1]))
+    user.call("scancel", "--signal=USR2", "--batch", jobs[1])
+    user.starts_again(jobs[1], report)
+    for job in jobs:
+        user.ends(job)
+    user.ends(report)
+    assert "start 1: " not in user.log(jobs[0])
+    assert [record.status for record in user.records().values()] == ["done", "done"]
+
+
+def test_a_job_that_loses_a_node_is_finished_after(user: User, uninterrupted: User) -> None:
+    user.write(LONG)
+    training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
+    eventually(lambda: user.epoch(3, training), 60, lambda: user.log(training))
+    user.cluster.lose_node("n2")
+    eventually(lambda: user.cluster.job(training).get("Restarts") == "1", 60, user.cluster.logs)
+    user.cluster.start_node("n2")
+    user.starts_again(training, report)
+    user.ends(training)
+    user.ends(report)
+    assert user.log(training).count(": epoch 1/60") == 1
+    assert user.figures()["1"] == pytest.approx(uninterrupted.figures()["1"], rel=1e-9, abs=0)
+
+
+def test_changed_code_ends_the_job_unless_it_is_allowed(user: User) -> None:
+    user.write(SUITE.replace("{name: mlp, hidden: [16], dropout: 0.2}", "{name: 'own_model:build'}"))
+    own = (
+        "import math\nfrom torch import nn\n\n\ndef build(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), classes))\n"
+    )
+    (user.folder / "own_model.py").write_text(own, encoding="utf-8")
+    held = ["suite.yaml", "--seeds", "1", "--sbatch-arg=--hold"]
+    checked, report = user.submit(*held)
+    allowed, _ = user.submit(*held, "--allow-changed-code")
+    (user.folder / "own_model.py").write_text(own + "\n", encoding="utf-8")
+    user.call("scontrol", "release", checked)
+    user.ends(checked, "FAILED")
+    assert user.cluster.job(checked)["ExitCode"] == "2:0"
+    assert "--allow-changed-code" in user.log(checked)
+    assert "Traceback" not in user.log(checked)
+    user.ends(report, "FAILED")  # there is nothing to report yet
+    user.call("scontrol", "release", allowed)
+    user.ends(allowed)

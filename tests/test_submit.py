@@ -158,6 +158,7 @@ def test_the_jobs_of_an_array_share_the_trials(harness: Callable[..., str], tmp_
     assert_golden("submit/array.txt", output.replace(str(tmp_path), "/home/me"))
     (first, _), (second, _) = calls()
     assert "--array=0-2" in first
+    assert "--no-wait" in first
     assert f"--output={tmp_path}/r/.jobs/%A_%a.log" in first
     assert "--dependency=afterany:101" in second
 
