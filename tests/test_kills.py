@@ -1,4 +1,5 @@
-"""Kills in the midst of what a run writes; tests/benchmarks/kills.py has hundreds of them."""
+"""Kills in the midst of what a run writes, and starts at the same instant: a few of what is drilled by
+hundreds in tests/benchmarks/kills.py and starts.py."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ import pytest
 from tests.benchmarks.kill_case import cases
 from tests.benchmarks.kill_checks import Tally
 from tests.benchmarks.kill_round import Round
+from tests.benchmarks.starts import Pairs
 from tests.fault_hook.drill import Hit, Order
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+]
 
 ORDERS = [
     Order(1, "claim", "middle", "a rank"),
@@ -42,8 +49,6 @@ class Script:
         return self.orders[len(self.hits)]
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_nothing_is_lost_wherever_a_run_is_killed(tmp_path: Path) -> None:
     (case,) = (case for case in cases() if case.name == "ddp, fp32")
     expected = case.figures(tmp_path / "undisturbed")
@@ -56,3 +61,12 @@ def test_nothing_is_lost_wherever_a_run_is_killed(tmp_path: Path) -> None:
     assert not tally.faults
     assert tally.starts["went on after an epoch"]
     assert not tally.leftovers
+
+
+def test_two_runs_that_start_at_once_share_the_trials(tmp_path: Path) -> None:
+    pairs = Pairs(tmp_path)
+    for meet in (False, True, True):
+        pairs.start(meet=meet)
+    assert not pairs.tally.faults
+    assert not pairs.tally.leftovers
+    assert (pairs.met, pairs.tally.exact) == (2, 12)

@@ -73,19 +73,27 @@ class Case:
         return {trial_name(path): figures_of(record) for path, record in zip(paths, records, strict=True)}
 
 
+def small_suite(precision: str, *, seeds: int = 1, epochs: int = 16, batch_size: int = 600) -> str:
+    """Write a suite of two small networks."""
+    return _SUITE.format(precision=precision, seeds=seeds, epochs=epochs, batch_size=batch_size)
+
+
 def cases() -> Sequence[Case]:
     """List all ways to train."""
 
-    def text(precision: str, *, seeds: int = 1, epochs: int = 16, batch_size: int = 600) -> str:
-        return _SUITE.format(precision=precision, seeds=seeds, epochs=epochs, batch_size=batch_size)
-
     within = ("--placement", "ddp", "--checkpoint-every", "1s")
     return (
-        Case("ddp, fp64", text("fp64"), ("--placement", "ddp"), (2, 1, 3), is_exact=False),
-        Case("ddp, fp32", text("fp32"), ("--placement", "ddp"), (2,), is_exact=True),
-        Case("spread, fp64", text("fp64", seeds=2), ("--placement", "spread"), (2, 1), is_exact=False),
-        Case("one rank, fp32", text("fp32"), ("--placement", "spread"), (1,), is_exact=True),
-        Case("ddp, fp32, long epochs", text("fp32", epochs=3, batch_size=24), within, (2,), is_exact=True),
+        Case("ddp, fp64", small_suite("fp64"), ("--placement", "ddp"), (2, 1, 3), is_exact=False),
+        Case("ddp, fp32", small_suite("fp32"), ("--placement", "ddp"), (2,), is_exact=True),
+        Case("spread, fp64", small_suite("fp64", seeds=2), ("--placement", "spread"), (2, 1), is_exact=False),
+        Case("one rank, fp32", small_suite("fp32"), ("--placement", "spread"), (1,), is_exact=True),
+        Case(
+            "ddp, fp32, long epochs",
+            small_suite("fp32", epochs=3, batch_size=24),
+            within,
+            (2,),
+            is_exact=True,
+        ),
     )
 
 

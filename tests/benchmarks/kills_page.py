@@ -90,6 +90,7 @@ def how_it_was_made(plan: Plan, seconds: float, machine: str, seed: int) -> str:
 - After every kill all records are read: whole, and those that stood before unchanged, byte by byte. After
   every round figures are compared with those of an undisturbed run, epochs and ends that were told are
   counted, and where every start of a trial went on is compared with what had been saved before.
-- Seed {seed}; moments depend on the machine. {seconds / len(plan.hits):.1f} s a kill, {seconds / 60:.0f} min in
-  all, beside other work, on {machine}.
+- Seed {seed}; moments depend on the machine. It took {seconds / len(plan.hits):.1f} s a kill and
+  {seconds / 60:.0f} min in all, beside other work.
+- {machine}.
 - Made with `python -m tests.benchmarks.kills`."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 ENV = "HARNESS_DRILL"
+MEETING_SECONDS = 60.0
 
 Place = Literal["record", "attempt", "checkpoint", "claim", "evaluate", "any"]
 Moment = Literal["before", "middle", "whole", "named", "after"]
@@ -102,6 +104,23 @@ class Drill:
             if path.exists()
             else []
         )
+
+    def have_claims_meet(self) -> None:
+        """Have two processes wait for each other before they write their first claims."""
+        (self.root / "meeting").mkdir()
+
+    def has_met(self) -> bool:
+        """Tell whether two processes have met."""
+        return len(list((self.root / "meeting").glob("*"))) == 2
+
+    def meet(self) -> None:
+        """Wait for the other process, if they are to meet and did not yet."""
+        if not (self.root / "meeting").exists() or self.has_met():
+            return
+        (self.root / "meeting" / str(os.getpid())).touch()
+        until = time.monotonic() + MEETING_SECONDS
+        while not self.has_met() and time.monotonic() < until:
+            time.sleep(0.0005)
 
     def processes(self) -> list[int]:
         """List the living processes of the drill: launchers and ranks."""

@@ -52,6 +52,8 @@ class Hook:
 
         @contextlib.contextmanager
         def whole(path: Path, content: bytes) -> Iterator[Path]:
+            if re.fullmatch(_FILES["claim"], path.name):
+                self.drill.meet()
             order = self._order_for(path)
             moment = order.moment if order else None
             self._strike(order, moment == "before", path.name)
