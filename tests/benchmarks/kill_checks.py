@@ -104,6 +104,8 @@ def check_starts(tally: Tally, events: Sequence[dict[str, Any]]) -> None:
         if event["kind"] == "saved":
             saved[trial] = max(place, saved.get(trial, place))
             continue
+        if event["others"]:
+            tally.faults.append(f"{trial}: went on while processes {event['others']} trained it")
         how = _how(place, saved.get(trial, [0, 0]), event["files"], is_first=trial not in known)
         tally.starts[how] += 1
         if "although" in how:

@@ -55,16 +55,15 @@ class Round:
         """Run, kill and start again until all trials are done; then check what is there."""
         try:
             self._until_done()
+            check_figures(self.tally, self.case, self.records, self.expected)
+            check_leftovers(self.tally, self.results)
         except Stalled as error:
             self.tally.faults.append(f"{self.case.name}: {error}")
         finally:
             self.drill.kill(self.drill.processes())
-        self.records.look("at the end")
-        check_figures(self.tally, self.case, self.records, self.expected)
         check_starts(self.tally, self.drill.events())
         logs = [path.read_text(encoding="utf-8", errors="replace") for path in self.folder.glob("run-*.log")]
         check_output(self.tally, logs)
-        check_leftovers(self.tally, self.results)
 
     def _until_done(self) -> None:
         self._start()
@@ -80,6 +79,7 @@ class Round:
             self._wait(self._has_ended, "the end of the run")
             self._check_exit()
             if self.process.returncode == 0:
+                self._wait(lambda: not self.drill.processes(), "the end of all processes")
                 return
             self._start()
 
@@ -152,6 +152,6 @@ class Round:
 
     def _show_stacks(self) -> None:
         """Have all processes write into their log where they are."""
-        for pid in self.drill.ranks(self.process.pid):
+        for pid in self.drill.processes():
             os.kill(pid, signal.SIGUSR1)
         time.sleep(2)

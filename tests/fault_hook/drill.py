@@ -132,6 +132,12 @@ class Drill:
             pid for pid in self.processes() if _parent(pid) == launcher and b"LOCAL_RANK" in _environment(pid)
         ]
 
+    def still_training(self, trial: str) -> list[int]:
+        """List the living processes of other launchers that have gone on with the trial."""
+        events = (each for each in self.events() if each["kind"] == "resumed" and each["trial"] == trial)
+        pids = {int(event["process"]) for event in events}
+        return [pid for pid in pids if self.has(pid) and _parent(pid) != os.getppid()]
+
     def has(self, pid: int) -> bool:
         """Tell whether the process lives and belongs to the drill."""
         return _environment(pid).get(ENV.encode()) == str(self.root).encode() and not _has_ended(pid)

@@ -84,10 +84,11 @@ class Hook:
         resume, save = module.Checkpoints.resume, module.Checkpoints.save
 
         def resumed(kept: Any, world: Any, tell: Callable[[str], None]) -> Any:
-            files = sum(path.exists() for path in kept.paths)
+            files, trial = sum(path.exists() for path in kept.paths), _trial(kept.paths)
             progress = resume(kept, world, tell)
             if world.owns:
-                self.drill.log(kind="resumed", trial=_trial(kept.paths), files=files, place=progress.place)
+                others = self.drill.still_training(trial)
+                self.drill.log(kind="resumed", trial=trial, files=files, place=progress.place, others=others)
             return progress
 
         def saved(kept: Any, progress: Any) -> None:
