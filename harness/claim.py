@@ -8,78 +8,21 @@ and has the trial then; the old holder, should it live after all, finds that out
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import LostClaimError, StoreError
-from harness.files import place
+from harness.files import place, write_whole
+from harness.holder import NOBODY, Holder
 from harness.settings import Strict
 from harness.store import Store
 from harness.suite import Trial
 
 _BEATS_BEFORE_STALE = 10
-
-
-class Holder(Strict):
-    """Say who holds a claim: a process of a start of a run, perhaps within a job; `started` names no time."""
-
-    host: str
-    machine: str
-    process: int
-    started: str
-    job: str
-    job_restart: int
-    run: str
-    start: list[int]
-    token: str
-
-    def __str__(self) -> str:
-        job = f"job {self.job}, " if self.job else ""
-        return f"{job}process {self.process} on {self.host}"
-
-    def is_outlived_by(self, other: Holder) -> bool:
-        """Tell whether the holder is known to be dead, without any waiting."""
-        if self.run == other.run:
-            return self.start < other.start  # torchrun ends all workers before it starts them again
-        if self.job and self.job == other.job:
-            return self.job_restart < other.job_restart
-        same_machine = bool(self.machine) and self.machine == other.machine
-        return same_machine and _process_start(self.process) != self.started
-
-
-_NOBODY = Holder(
-    host="an unknown host",
-    machine="",
-    process=0,
-    started="",
-    job="",
-    job_restart=0,
-    run="",
-    start=[0, 0],
-    token="",
-)
-
-
-def this_process(run: str, start: list[int], env: Mapping[str, str]) -> Holder:
-    """Describe this process as the holder of claims, in the given start of a run."""
-    cluster, job = env.get("SLURM_CLUSTER_NAME", ""), env.get("SLURM_JOB_ID", "")
-    return Holder(
-        host=socket.gethostname(),
-        machine=_machine(),
-        process=os.getpid(),
-        started=_process_start(os.getpid()),
-        job=f"{cluster}:{job}" if job and cluster else job,
-        job_restart=int(env.get("SLURM_RESTART_COUNT") or 0),
-        run=run,
-        start=start,
-        token=uuid.uuid4().hex,
-    )
 
 
 class Claim(Strict):
@@ -97,10 +40,10 @@ class Claims:
 
     store: Store
     me: Holder
-    stale_seconds: float
     now: Callable[[], float] = time.monotonic
     _held: dict[Path, bytes] = field(default_factory=dict)
     _observed: dict[Path, tuple[bytes, float]] = field(default_factory=dict)
+    _changing: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -118,20 +61,33 @@ class Claims:
         holder = self._maker(trial, generation)
         return holder if holder and self._may_live(trial, generation, holder) else None
 
-    def take(self, trial: Trial) -> Claim | None:
-        """Claim the trial, if it is free; raise StoreError where nothing can be written."""
+    def dead(self, trial: Trial) -> str:
+        """Return the token of a free trial's last claim, whose holder is dead; empty where there is none."""
+        holder = self._maker(trial, self._generation(trial))
+        return holder.token if holder else ""
+
+    def take(self, trial: Trial, dead: str = "") -> Claim | None:
+        """Claim the trial, if it is free; raise StoreError where nothing can be written.
+
+        The holder whose token is `dead` has been found to be so by another process.
+        """
         generation = self._generation(trial)
         before = self._maker(trial, generation)
         if before is None and generation > 0:  # given up this moment
             return None
-        if before and self._may_live(trial, generation, before):
+        is_dead = bool(dead) and before is not None and before.token == dead
+        if before and not is_dead and self._may_live(trial, generation, before):
             return None
         holder = self.me.model_copy(update={"token": uuid.uuid4().hex})
         head, path = holder.model_dump_json().encode(), self.store.claim_path(trial, generation + 1)
         if not place(path, _content(head, 0)):
             return None
-        self._held = {**self._held, path: head}
-        self.store.sweep(trial)
+        with self._changing:
+            self._held = {**self._held, path: head}
+        if before:
+            for lower in range(1, generation + 1):  # when it is given up, downwards, none may seem free
+                write_whole(self.store.claim_path(trial, lower), _content(head, 0))
+            self.store.sweep(trial)
         return Claim(trial=trial.key, generation=generation + 1, token=holder.token, before=before)
 
     def ours(self, trial: Trial) -> Claim | None:
@@ -145,8 +101,8 @@ class Claims:
     def check(self, trial: Trial, claim: Claim) -> None:
         """Raise LostClaimError where another run has the trial now, StoreError where the claim is gone."""
         later = self._maker(trial, self._generation(trial, claim.generation))
-        if later is None and self.store.find(trial).state != "done":
-            path = self.store.claim_path(trial, claim.generation)
+        path = self.store.claim_path(trial, claim.generation)
+        if later is None and not path.parent.is_dir():
             raise StoreError(f"{path}: this run's claim is gone; was the folder removed meanwhile?")
         if later is None or later.token != claim.token:
             raise LostClaimError(
@@ -157,7 +113,8 @@ class Claims:
     def release(self, trial: Trial, claim: Claim) -> None:
         """Give the trial up, unless another has taken it over."""
         own = self.store.claim_path(trial, claim.generation)
-        self._held = {path: head for path, head in self._held.items() if path != own}
+        with self._changing:
+            self._held = {path: head for path, head in self._held.items() if path != own}
         with contextlib.suppress(LostClaimError, StoreError):
             self.check(trial, claim)
             for generation in range(claim.generation, 0, -1):  # downwards: no gap may seem free
@@ -165,8 +122,11 @@ class Claims:
 
     def _generation(self, trial: Trial, known: int = 0) -> int:
         """Return the latest generation of the trial's claims, 0 where there is none."""
-        while self.store.claim_path(trial, known + 1).exists():
-            known += 1
+        try:
+            while self.store.claim_path(trial, known + 1).exists():
+                known += 1
+        except OSError as error:
+            raise StoreError(f"{error.filename}: cannot be looked for: {error.strerror}") from None
         return known
 
     def _maker(self, trial: Trial, generation: int) -> Holder | None:
@@ -183,41 +143,28 @@ class Claims:
         try:
             return Holder.model_validate_json(content.partition(b"\n")[0])
         except ValueError:
-            return _NOBODY
+            return NOBODY
 
     def _may_live(self, trial: Trial, generation: int, holder: Holder) -> bool:
         _, since = self._observed[self.store.claim_path(trial, generation)]
-        return self.now() - since <= self.stale_seconds and not holder.is_outlived_by(self.me)
+        stale_seconds = max(
+            self.me.stale_seconds, holder.stale_seconds
+        )  # it beats as often as its own asks for
+        return self.now() - since <= stale_seconds and not holder.is_outlived_by(self.me)
 
     def _beat_until_stopped(self) -> None:
         beats = 0
-        while not self._stopped.wait(self.stale_seconds / _BEATS_BEFORE_STALE):
+        while not self._stopped.wait(self.me.stale_seconds / _BEATS_BEFORE_STALE):
             beats += 1
             for path, head in self._held.items():
                 with (
                     contextlib.suppress(OSError),
                     path.open("r+b") as file,
                 ):  # gone: it is found before a save
-                    file.write(_content(head, beats))
+                    if file.read(len(head)) == head:  # else it is another's by now
+                        file.seek(0)
+                        file.write(_content(head, beats))
 
 
 def _content(head: bytes, beats: int) -> bytes:
     return head + b"\n%020d\n" % beats
-
-
-def _process_start(process: int) -> str:
-    """Return what tells a process from a later one of its number; empty where it does not run."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
-
-
-def _machine() -> str:
-    """Return what tells in which numbering of processes this one is; empty where that cannot be known."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""

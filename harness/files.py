@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,13 @@ def place(path: Path, content: bytes) -> bool:
             if not path.exists():
                 raise
             return False  # who placed it has swept up
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                raise StoreError(
+                    f"{path.parent}: found a file system without hard links, by which records appear; "
+                    "choose --results on another"
+                ) from None
+            raise
     return True
 
 
@@ -44,7 +53,9 @@ def sweep(path: Path) -> None:
 @contextlib.contextmanager
 def _whole(path: Path, content: bytes) -> Iterator[Path]:
     """Yield a temporary file beside `path`, whole and on the disk, and see that the change of name is too."""
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
+    temporary = path.with_name(
+        f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

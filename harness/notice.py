@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from harness.files import write_whole
 
+ASKED = "asked by"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -39,7 +40,7 @@ class Notice:
     file: Path | None = None
     signal_name: str | None = None
 
-    @contextmanager
+    @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Note signals instead of dying of them."""
 
@@ -57,4 +58,6 @@ class Notice:
         """Return why to stop, or None."""
         if self.signal_name:
             return self.signal_name
-        return f"asked by {self.file}" if self.file and self.file.exists() else None
+        with contextlib.suppress(OSError):
+            return f"{ASKED} {self.file}" if self.file and self.file.exists() else None
+        return None

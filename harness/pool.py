@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.claim import Claim, Claims, Holder
+from harness.claim import Claim, Claims
+from harness.errors import LostClaimError
 from harness.execution import Execution
+from harness.holder import Holder
 from harness.ledger import Ledger
 from harness.record import Record
 from harness.request import Request
@@ -36,13 +38,12 @@ class Pool:
         known = self.tries.get(trial.key, 0)
         return self.request.wants(found) and (found.record is None or _tries(found.record) == known)
 
-    def holder(self, trial: Trial) -> Holder | None:
-        """Return who has the trial now, if anybody has."""
-        return self.claims.holder(trial)
+    def take(self, trial: Trial, execution: Execution, dead: str = "") -> Claim | None:
+        """Claim the trial; None where another has it or has ended it, or where it killed too many workers.
 
-    def take(self, trial: Trial, execution: Execution) -> Claim | None:
-        """Claim the trial; None where another has it or has ended it, or where it killed too many workers."""
-        claim = self.claims.take(trial)
+        `dead` is the token of a holder that another rank has found to be so.
+        """
+        claim = self.claims.take(trial, dead)
         if claim is None:
             return None
         if not self.is_open(trial):  # recorded between the look and the claim
@@ -53,9 +54,17 @@ class Pool:
             return claim
         if before.run != me.run:
             self.say(f"{trial.key}: taken over from {before}, which gives no sign of life")
-        elif before.start[0] < me.start[0]:
-            return self._after_death(trial, claim, execution, before)
+        elif before.start[0] < me.start[0] and not self._is_spared(trial, before):
+            try:
+                return self._after_death(trial, claim, execution, before)
+            except LostClaimError as lost:
+                self.say(str(lost))
+                return None
         return claim
+
+    def _is_spared(self, trial: Trial, before: Holder) -> bool:
+        """Tell whether its process ended for a reason that lay elsewhere."""
+        return self.fleet.run.look(f"spared/{before.start[0]}/{trial.key}") is not None
 
     def _after_death(self, trial: Trial, claim: Claim, execution: Execution, before: Holder) -> Claim | None:
         """Record that a worker of this run was ended in the midst of the trial."""

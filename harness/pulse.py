@@ -1,23 +1,25 @@
 """A thread beside the training: this rank's sign of life, the others' news, and the way out.
 
-It ends the process when its launcher is gone, and spreads the wish to stop. When a trial that all ranks train
+It spreads the wish to stop. When a trial that all ranks train
 together failed on one of them, the others may sit in a collective for ever: every rank then starts itself
 again in place (exec), which closes all connections on any backend, and goes on with the next trial.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.console import Console, Event
 from harness.errors import HarnessError, LostRankError
-from harness.notice import Notice
+from harness.notice import ASKED, Notice
 from harness.training.world import Fleet
 
 _INTERVAL_SECONDS = 0.2
@@ -35,6 +37,7 @@ class Position:
 
     parts: int
     together: bool
+    is_saving: bool = False
     done_parts: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
@@ -42,6 +45,15 @@ class Position:
     def fraction(self) -> float:
         """Return how much is done, from 0 to 1."""
         return min(1.0, self.done_parts / self.parts)
+
+    @contextlib.contextmanager
+    def saving(self) -> Iterator[None]:
+        """Note that a file is being written meanwhile, for which no other rank is needed."""
+        self.is_saving = True
+        try:
+            yield
+        finally:
+            self.is_saving = False
 
     def move(self) -> None:
         """Note one more step or batch."""
@@ -64,9 +76,9 @@ class Pulse:
         self.timeout_seconds, self.on_stall = timeout_seconds, on_stall
         self.stopping: str | None = None
         self.positions: dict[str, Position] = {}
-        self._parent = os.getppid()
         self._stopped = threading.Event()
         self._beats = 0
+        self._missed = 0
         self._seen: dict[int, tuple[str, float]] = {}
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._thread.start()
@@ -85,6 +97,20 @@ class Pulse:
         """Have the event shown, by the rank that speaks."""
         self.fleet.put(f"event/{self.fleet.count('events')}", json.dumps(event))
 
+    def note(self, text: str) -> None:
+        """Have a line shown."""
+        self.tell({"kind": "note", "text": text})
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether this rank knows that the run is to stop."""
+        return bool(self.stopping or self.notice.signal_name)
+
+    def meet(self, name: str) -> None:
+        """Wait until all ranks have come to this point."""
+        self.fleet.count(f"{name}/met")
+        self.wait(lambda: self.fleet.count(f"{name}/met", 0) == self.fleet.world_size)
+
     def wait(self, ready: Callable[[], bool]) -> None:
         """Wait until `ready`; raise LostRankError when a rank that it may depend on has fallen silent.
 
@@ -92,7 +118,7 @@ class Pulse:
         """
         self._seen.clear()
         while not ready():
-            if self.notice.signal_name:
+            if self.notice.signal_name or (self.stopping and not self.stopping.startswith(ASKED)):
                 raise Leave
             silent = [rank for rank in range(self.fleet.world_size) if self._is_silent(rank)]
             if silent:
@@ -111,7 +137,9 @@ class Pulse:
     def silent(self) -> list[int]:
         """Return the ranks that give no sign of life for a second."""
         before = [self.fleet.look(f"pulse/{rank}") for rank in range(self.fleet.world_size)]
-        time.sleep(5 * _INTERVAL_SECONDS)
+        for _ in range(5):
+            time.sleep(_INTERVAL_SECONDS)
+            self._tell_sign_of_life()
         return [
             rank
             for rank, beat in enumerate(before)
@@ -127,45 +155,62 @@ class Pulse:
         sys.stderr.flush()
         generation = int(os.environ.get("HARNESS_GENERATION", "0")) + 1
         os.environ["HARNESS_GENERATION"] = str(generation)
+        os.environ["HARNESS_START"] = str(self.fleet.start[0])
         os.closerange(3, 65536)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
     def _run(self) -> None:
         while not self._stopped.wait(_INTERVAL_SECONDS):
-            if os.getppid() != self._parent:
-                os._exit(1)
             try:
                 self._beat()
-            except HarnessError:  # torchrun is gone, or a failure cannot be recorded
+            except (
+                Exception
+            ) as error:  # torchrun is gone, or a failure cannot be recorded, or a mistake of ours
+                if not isinstance(error, HarnessError):
+                    traceback.print_exc()
                 if not self._stopped.is_set():
                     os._exit(1)
 
     def _beat(self) -> None:
-        self._beats += 1
+        self._tell_sign_of_life()
         if self._beats % _BEATS_PER_LOOK == 0:
             self._look_for_notice()
-        positions = self.positions  # replaced as a whole by the thread that trains
-        fractions = {trial: each.fraction for trial, each in positions.items() if each.parts}
-        self.fleet.put(f"pulse/{self.fleet.rank}", json.dumps({"beat": self._beats, "fractions": fractions}))
-        for trial, position in positions.items():
-            still_for = time.monotonic() - position.moved_at
-            if still_for > self.timeout_seconds:
-                self.on_stall(trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
-                if not position.together:  # nothing in this process can end it
-                    self._show_events()
-                    os._exit(1)
-            if self.notice.signal_name and position.together and still_for > _STUCK_SECONDS and self.silent():
-                os._exit(1)  # it waits for a rank that has ended
-            if position.together and self.fleet.look(f"failed/{trial}") is not None:
-                self.restart_together()
+        for trial, position in self.positions.items():  # replaced as a whole by the thread that trains
+            self._care_for(trial, position)
         self._show_events()
+
+    def _tell_sign_of_life(self) -> None:
+        self._beats += 1
+        fractions = {trial: each.fraction for trial, each in self.positions.items() if each.parts}
+        self.fleet.put(f"pulse/{self.fleet.rank}", json.dumps({"beat": self._beats, "fractions": fractions}))
+
+    def _care_for(self, trial: str, position: Position) -> None:
+        """See to a trial that does not move any more, or that has failed on another rank."""
+        still_for = time.monotonic() - position.moved_at
+        if still_for > self.timeout_seconds:
+            self.on_stall(trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
+            if not position.together:  # nothing in this process can end it
+                self.spare_others(trial)
+                self._show_events()
+                os._exit(1)
+        is_waiting = position.together and not position.is_saving and still_for > _STUCK_SECONDS
+        if is_waiting and self.notice.signal_name and self.silent():
+            os._exit(1)  # for a rank that has ended
+        if position.together and self.fleet.look(f"failed/{trial}") is not None:
+            self.restart_together()
 
     def _show_events(self) -> None:
         if self.console is None:
             return
-        while (event := self.fleet.look(f"event/{self.fleet.count('shown', 0) + 1}")) is not None:
+        while (shown := self.fleet.count("shown", 0)) < self.fleet.count("events", 0):
+            event = self.fleet.look(f"event/{shown + 1}")
+            if event is None and self._missed < _BEATS_PER_LOOK:  # it may still come, or its rank has ended
+                self._missed += 1
+                break
+            self._missed = 0
             self.fleet.count("shown")
-            self.console.show(json.loads(event))
+            if event is not None:
+                self.console.show(json.loads(event))
         for rank in range(self.fleet.world_size):
             for trial, fraction in self._fractions(rank).items():
                 if self.fleet.look(f"failed/{trial}") is None:
@@ -191,8 +236,17 @@ class Pulse:
         reason = self.notice.look()
         if reason and self.fleet.look("stop") is None:
             self.fleet.put("stop", reason)
-            self.tell({"kind": "note", "text": f"stopping ({reason}): states are saved first"})
+            verb = "stopping" if reason.startswith(ASKED) else "told to end"
+            self.note(f"{verb} ({reason}): states are saved first")
+        if self.notice.signal_name:
+            self.spare_others()
         self.stopping = self.fleet.look("stop")
+
+    def spare_others(self, guilty: str = "") -> None:
+        """Note that this process is about to end for a reason that is not in its own trials."""
+        for trial, position in self.positions.items():
+            if trial != guilty and not position.together:
+                self.fleet.run.put(f"spared/{self.fleet.start[0]}/{trial}", "yes")
 
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"

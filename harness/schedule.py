@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field
 
-from harness.claim import Holder
 from harness.errors import StoreError
 from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule
+from harness.holder import Holder
 from harness.paces import Circumstances, Paces
 from harness.plan import kind_of, longest_first
 from harness.request import Request
@@ -20,11 +20,25 @@ from harness.suite import Trial
 
 
 class Phase(Strict):
-    """Hold what to do next: `train` these trials, or `measure` them under each execution, or `end`."""
+    """Hold what to do next: `train` these trials, or `measure` them under each execution, or `end`.
+
+    `dead` are, by trial, the tokens of claims whose holders have been found to be dead.
+    """
 
     work: Literal["train", "measure", "end"]
     trials: list[str] = Field(default_factory=list)
     executions: list[Execution] = Field(default_factory=list)
+    dead: dict[str, str] = Field(default_factory=dict)
+
+
+class Claimed(Protocol):
+    """Knows who has a trial, and of a free one whose it was."""
+
+    def holder(self, trial: Trial) -> Holder | None:
+        """Return who holds the trial and may be alive; None where it is free."""
+
+    def dead(self, trial: Trial) -> str:
+        """Return the token of a free trial's last claim; empty where there is none."""
 
 
 @dataclass
@@ -34,7 +48,7 @@ class Schedule:
     request: Request
     ranks: int
     is_open: Callable[[Trial], bool]
-    holder: Callable[[Trial], Holder | None]
+    claims: Claimed
     is_stopping: Callable[[], bool]
     candidates: Sequence[Execution]
     circumstances: Callable[[Trial], Circumstances]
@@ -59,7 +73,9 @@ class Schedule:
         choice = self._choice(left)
         self.say(choice.reason)
         chosen = left[: choice.trials]
-        return Phase(work="train", trials=[each.key for each in chosen], executions=[choice.execution])
+        dead = {each.key: token for each in chosen if (token := self.claims.dead(each))}
+        keys = [each.key for each in chosen]
+        return Phase(work="train", trials=keys, executions=[choice.execution], dead=dead)
 
     def learn(self, trial: Trial, paces: Mapping[Execution, float | None]) -> None:
         """Take in what was measured of a trial's kind; None where it could not be."""
@@ -77,7 +93,7 @@ class Schedule:
         still_open = [trial for trial in self.request.trials() if self.is_open(trial)]
         waited = 0.0
         while still_open and not self.is_stopping():
-            holders = {trial.key: self.holder(trial) for trial in still_open}
+            holders = {trial.key: self.claims.holder(trial) for trial in still_open}
             if not all(holders.values()):
                 return [trial for trial in still_open if not holders[trial.key]]
             names = ", ".join(sorted(set(map(str, holders.values()))))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -18,6 +22,7 @@ from harness.training import world
 Environment = MutableMapping[str, str]
 
 _OVER = "over"
+_POLL_SECONDS = 0.2
 
 
 def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environment) -> int:
@@ -38,7 +43,8 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
             local.launch(argv, ranks, request.max_restarts)
         except CrashError as error:
             crash = error
-    code = _conclude(request, env)
+    was_stopped = Notice(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file).look() is not None
+    code = _conclude(request, env, was_stopped=was_stopped)
     if crash:
         raise crash
     return code
@@ -106,19 +112,27 @@ def _train(request: Request, fleet: world.Fleet, env: Environment, *, launched: 
     world.connect(fleet, request.timeout_seconds)
     if not runner.work(request, fleet, env):
         return 0  # after a signal; the other ranks may be gone
+    was_stopped = fleet.look("stop") is not None
     world.leave()
-    return _conclude(request, env) if leads else 0
+    return _conclude(request, env, was_stopped=was_stopped) if leads else 0
 
 
 def _set_up_worker(env: Environment) -> None:
-    """Set what a worker's libraries read when they start."""
+    """Set what a worker's libraries read when they start, and see that it ends with what started it."""
+    parent = int(env.get("HARNESS_LAUNCHED") or os.getppid())
+    threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def _conclude(request: Request, env: Mapping[str, str]) -> int:
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    os._exit(1)
+
+
+def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) -> int:
     """Write and print the tables; return the exit code that the records call for."""
-    job = JobFiles(env.get("HARNESS_JOB_FILES"))
-    was_stopped = Notice(job.stop_file).look() is not None
     code = 0
     for suite in request.suites:
         request.store.tidy(suite.folder)
@@ -130,7 +144,9 @@ def _conclude(request: Request, env: Mapping[str, str]) -> int:
     states = Counter(request.store.find(trial).state for trial in request.trials())
     if states["failed"] or states["diverged"] or (states["left"] and request.wait and not was_stopped):
         code = 1
-    job.tell_outcome(code, is_finished=not (was_stopped and states["left"]))
+    JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(
+        code, is_finished=not (was_stopped and states["left"])
+    )
     return code
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from harness.claim import Claims, Holder, this_process
+from harness.claim import Claims
 from harness.errors import LostClaimError, StoreError
 from harness.files import write_whole
+from harness.holder import Holder, this_process
 from harness.store import Store
 from harness.suite import Trial
-from tests.records import record_of, suite_of
+from tests.records import suite_of
 
 
 class Clock:
@@ -53,7 +55,7 @@ def runs(store: Store, clock: Clock) -> Iterator[Any]:
 
         def make(run: str, start: tuple[int, int] = (0, 0), **changes: Any) -> Claims:
             me = this_process(run, list(start), {}).model_copy(update=changes)
-            claims = Claims(store, me, stale_seconds=60.0, now=clock)
+            claims = Claims(store, me, now=clock)
             ended.callback(claims.stop)
             return claims
 
@@ -75,7 +77,7 @@ def test_one_has_a_trial_until_it_gives_it_up(runs: Any, trial: Trial, store: St
 
 
 def _race(root: str, trial: Trial, barrier: Any, winners: Any) -> None:
-    claims = Claims(Store(Path(root)), this_process(str(os.getpid()), [0, 0], {}), 60.0)
+    claims = Claims(Store(Path(root)), this_process(str(os.getpid()), [0, 0], {}))
     barrier.wait()
     if claims.take(trial):
         winners.append(os.getpid())
@@ -137,7 +139,7 @@ def test_a_claim_whose_count_moves_is_never_taken_over(
 
 
 def test_a_thread_keeps_the_count_moving(store: Store, trial: Trial) -> None:
-    claims = Claims(store, this_process("one", [0, 0], {}), stale_seconds=0.05)
+    claims = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
     claim = claims.take(trial)
     assert claim is not None
     path = store.claim_path(trial, 1)
@@ -155,6 +157,7 @@ def test_a_thread_keeps_the_count_moving(store: Store, trial: Trial) -> None:
         ({"run": "a", "start": [1, 0]}, {"run": "a", "start": [1, 0]}, False),  # another rank of it
         ({"job": "7", "job_restart": 0}, {"job": "7", "job_restart": 1}, True),  # the job was requeued
         ({"job": "7", "job_restart": 0}, {"job": "8", "job_restart": 1}, False),
+        ({"job": "7", "process": 2**22 + 1}, {"job": "7"}, True),  # two commands in one job
         ({"process": 2**22 + 1}, {}, True),  # no such process on this machine
         ({"started": "1"}, {}, True),  # another process has its number now
         ({}, {}, False),
@@ -174,10 +177,11 @@ def test_a_killed_process_is_known_to_be_dead(store: Store, trial: Trial, runs: 
     code = """
 import os, sys, signal
 from pathlib import Path
-from harness.claim import Claims, this_process
+from harness.claim import Claims
+from harness.holder import this_process
 from harness.store import Store
 from tests.records import suite_of
-claims = Claims(Store(Path(sys.argv[1])), this_process("dead", [0, 0], {}), 60.0)
+claims = Claims(Store(Path(sys.argv[1])), this_process("dead", [0, 0], {}))
 claims.take(next(suite_of(Path(sys.argv[2])).trials()))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -198,15 +202,61 @@ def test_what_is_no_claim_is_taken_over_when_it_stands_still(
     assert one.take(trial) is not None
 
 
-def test_a_claim_that_is_gone_is_told(runs: Any, trial: Trial, store: Store) -> None:
+def test_a_claim_that_is_gone_is_lost(runs: Any, trial: Trial, store: Store) -> None:
     one = runs("one")
     claim = one.take(trial)
-    store.claim_path(trial, 1).unlink()
+    store.claim_path(trial, 1).unlink()  # another run has taken it over and given it up since
+    with pytest.raises(LostClaimError, match="taken over by another run"):
+        one.check(trial, claim)
+    store.claim_path(trial, 1).parent.rmdir()
     with pytest.raises(StoreError, match="claim is gone; was the folder removed meanwhile"):
         one.check(trial, claim)
-    store.save(trial, record_of(trial))  # another has recorded it, and tidied up
-    with pytest.raises(LostClaimError, match="another run"):
-        one.check(trial, claim)
+
+
+def test_giving_up_what_was_taken_over_twice_never_seems_free(runs: Any, trial: Trial, store: Store) -> None:
+    dead = [runs(name, started=name).take(trial) for name in ("one", "two")]
+    claims = [*dead, runs("three").take(trial)]  # each has found the one before dead
+    assert [claim.generation for claim in claims] == [1, 2, 3]
+    store.claim_path(trial, 3).unlink()  # in the midst of giving up
+    assert runs("four").take(trial) is None
+    store.claim_path(trial, 2).unlink()
+    assert runs("five").take(trial) is None
+    store.claim_path(trial, 1).unlink()
+    assert runs("six").take(trial).generation == 1
+
+
+def test_a_heart_never_beats_in_anothers_claim(store: Store, trial: Trial) -> None:
+    one = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.02))
+    one.take(trial)
+    path, beats = store.claim_path(trial, 1), set()
+    theirs = this_process("two", [0, 0], {}).model_dump_json().encode() + b"\n%020d\n" % 0
+    path.unlink()
+    path.write_bytes(theirs)
+    deadline = time.monotonic() + 0.2
+    while time.monotonic() < deadline:
+        beats.add(path.read_bytes())
+    one.stop()
+    assert beats == {theirs}
+
+
+def test_a_rank_takes_what_another_has_found_dead(runs: Any, trial: Trial, clock: Clock) -> None:
+    lost, speaker, rank = runs("dead", machine="another"), runs("run"), runs("run")
+    lost.take(trial)
+    assert speaker.holder(trial) is not None
+    clock.seconds = 61.0
+    assert speaker.holder(trial) is None
+    assert rank.take(trial) is None  # it has only just seen it
+    assert rank.take(trial, speaker.dead(trial)) is not None
+
+
+def test_the_slower_heart_counts(runs: Any, trial: Trial, clock: Clock) -> None:
+    slow, quick = runs("slow", machine="another", stale_seconds=600.0), runs("quick")
+    slow.take(trial)
+    assert quick.take(trial) is None
+    clock.seconds = 599.0
+    assert quick.take(trial) is None
+    clock.seconds = 601.0
+    assert quick.take(trial) is not None
 
 
 def test_any_rank_of_a_run_knows_its_claims(runs: Any, trial: Trial) -> None:

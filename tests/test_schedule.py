@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.claim import Holder, this_process
 from harness.execution import Execution
+from harness.holder import Holder, this_process
 from harness.paces import Circumstances, Paces
 from harness.plan import kind_of
 from harness.request import Request
@@ -30,6 +30,7 @@ class Run:
     def __init__(self, folder: Path, text: str = SUITE, ranks: int = 2, **asked: Any) -> None:
         self.ended: set[str] = set()
         self.held: dict[str, Holder] = {}
+        self.deaths: dict[str, str] = {}
         self.stopping = False
         self.said: list[str] = []
         self.request = Request([suite_of(folder, text)], results=folder / "results", **asked)
@@ -37,7 +38,7 @@ class Run:
             self.request,
             ranks,
             is_open=self.is_open,
-            holder=lambda trial: self.held.get(trial.key),
+            claims=self,
             is_stopping=lambda: self.stopping,
             candidates=[SPREAD, DDP],
             circumstances=self.circumstances,
@@ -45,6 +46,12 @@ class Run:
             say=self.said.append,
         )
         self.trials = {trial.key: trial for trial in self.request.trials()}
+
+    def holder(self, trial: Trial) -> Holder | None:
+        return self.held.get(trial.key)
+
+    def dead(self, trial: Trial) -> str:
+        return self.deaths.get(trial.key, "")
 
     def is_open(self, trial: Trial) -> bool:
         return trial.key not in self.ended and self.request.wants(self.request.store.find(trial))
@@ -193,8 +200,10 @@ def test_trials_that_others_hold_are_left_to_them_until_they_are_free(tmp_path: 
     def holder(trial: Trial) -> Holder | None:
         return run.held.get(trial.key) if trial.key != rest[0] or next(looks, None) is not None else None
 
-    run.schedule.holder = holder
-    assert run.next().trials == [rest[0]]
+    run.holder = holder  # type: ignore[method-assign]
+    run.deaths = {rest[0]: "token"}
+    phase = run.next()
+    assert (phase.trials, phase.dead) == ([rest[0]], {rest[0]: "token"})
     assert "5 of the trials left are being trained by job 17, process 5 on n1: waiting" in run.said
 
 

@@ -40,7 +40,10 @@ def worker_environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
     }
-    return {**{key: value for key, value in settings.items() if key not in env}, "HARNESS_LAUNCHED": "1"}
+    return {
+        **{key: value for key, value in settings.items() if key not in env},
+        "HARNESS_LAUNCHED": str(os.getpid()),
+    }
 
 
 def launch(arguments: Sequence[str], ranks: int, max_restarts: int) -> None:

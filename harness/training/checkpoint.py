@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from harness.files import write_whole
 from harness.record import Epoch
@@ -71,26 +71,45 @@ class Checkpoints:
         self._next = 1 - self._next
 
     def resume(self, world: World, tell: Callable[[str], None]) -> Progress:
-        """Load the newest state and return how far it is; where there is none, from the start.
+        """Load the newest state, as the owner sees it, and return how far it is; or else the start.
 
-        `tell` is told of a file that cannot be used. Raise RuntimeError where ranks see other files.
+        `tell` is told of a file that cannot be used.
         """
-        loaded = [_load(path, self.digest, tell) for path in self.paths]
-        states = {slot: (each, _progress(each)) for slot, each in enumerate(loaded) if each is not None}
-        newest = max(states, key=lambda slot: states[slot][1].place, default=None)
-        state, progress = states[newest] if newest is not None else (None, Progress())
-        seen = world.gather(torch.tensor(progress.place, device=world.device)).tolist()
-        if any(place != seen[0] for place in seen):
-            raise RuntimeError(
-                f"{self.paths[0]}: the ranks see {seen} (epochs, steps), expected one folder that all share"
-            )
-        if state is not None and newest is not None:
-            self.model.load_state_dict(state["model"])
-            load_state(self.optimizer, state["optimizer"])
-            if self.scheduler is not None:
-                self.scheduler.load_state_dict(state["scheduler"])
-            self._next = 1 - newest
-        return progress
+        newest, content = self._newest(tell) if world.owns else (0, b"")
+        content = world.share_bytes(content)
+        if not content:
+            return Progress()
+        state = _loaded(content)
+        self.model.load_state_dict(state["model"])
+        load_state(self.optimizer, state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self._next = 1 - newest
+        return _progress(state)
+
+    def _newest(self, tell: Callable[[str], None]) -> tuple[int, bytes]:
+        """Return the slot and the content of the file that is furthest; nothing where none can be used."""
+        found: list[tuple[list[int], int, bytes]] = []
+        for slot, path in enumerate(self.paths):
+            try:
+                content = path.read_bytes()
+                found.append((self._checked(content).place, slot, content))
+            except FileNotFoundError:
+                continue
+            except pickle.UnpicklingError as error:
+                tell(f"{path}: refused, it holds more than numbers: {str(error).partition(chr(10))[0]}")
+            except Exception as error:  # damaged in any way: an earlier state gives the same numbers
+                tell(f"{path}: not used: {str(error) or type(error).__name__}")
+        return max(found)[1:] if found else (0, b"")
+
+    def _checked(self, content: bytes) -> Progress:
+        """Return how far a state is; raise whatever it takes where it is not whole or not this trial's."""
+        state = _loaded(content)
+        if state["digest"] != self.digest:
+            raise ValueError("it is of another trial or of other code")
+        if _shapes(state["model"]) != _shapes(self.model.state_dict()):
+            raise ValueError("it is of another model")
+        return _progress(state)
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -98,27 +117,19 @@ def save_weights(path: Path, model: nn.Module) -> None:
     write_whole(path, _bytes({key: value.cpu() for key, value in model.state_dict().items()}))
 
 
-def _load(path: Path, digest: str, tell: Callable[[str], None]) -> dict[str, Any] | None:
-    """Return the state in the file, if it is whole and the trial's own; no pickled code is ever run."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["digest"] == digest:
-            _progress(state)
-            return dict(state)
-    except FileNotFoundError:
-        return None
-    except pickle.UnpicklingError as error:
-        tell(f"{path}: refused, it holds more than numbers: {str(error).partition(chr(10))[0]}")
-    except Exception as error:  # damaged in any way: an earlier state gives the same numbers
-        tell(f"{path}: damaged, not used: {type(error).__name__}")
-    else:
-        tell(f"{path}: of another trial, not used")
-    return None
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: each.shape for key, each in weights.items()}
+
+
+def _loaded(content: bytes) -> dict[str, Any]:
+    """Return a state; no pickled code is ever run."""
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return state
 
 
 def _progress(state: dict[str, Any]) -> Progress:
     history = [Epoch(**epoch) for epoch in state["history"]]
-    return Progress(history, state["steps"], state["sums"], state["seconds"])
+    return Progress(history, int(state["steps"]), state["sums"], float(state["seconds"]))
 
 
 def _bytes(state: dict[str, Any]) -> bytes:

@@ -26,7 +26,8 @@ class Wish(IntEnum):
 class Keeper:
     """Saves a trial's state when it is time, and says when to leave it.
 
-    `wish` and `save` are the owner's; `wish` is told whether a state is going to be saved.
+    `wish` and `save` are the owner's; `wish` is told whether a state is going to be saved. `seconds` are what
+    saving took.
     """
 
     world: World
@@ -34,6 +35,7 @@ class Keeper:
     wish: Callable[[bool], Wish]
     save: Callable[[Progress], None]
     is_dropped: bool = False
+    seconds: float = 0.0
     _left: int = 1
     _chunk: int = 1
     _decided_at: float = field(default_factory=time.monotonic)
@@ -62,8 +64,10 @@ class Keeper:
     def _follow(self, wish: int, progress: Callable[[], Progress]) -> bool:
         if wish in (Wish.SAVE, Wish.STOP):
             state = progress()
+            before = time.monotonic()
             if self.world.owns:
                 self.save(state)
             self._saved_at = time.monotonic()
+            self.seconds += self._saved_at - before
         self.is_dropped = wish == Wish.DROP
         return wish in (Wish.STOP, Wish.DROP)

@@ -7,6 +7,7 @@ import math
 import resource
 import time
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -32,7 +33,8 @@ from harness.training.world import World
 class Watcher:
     """Is told how far a trial is: after each step or evaluation batch, and after each epoch.
 
-    Its `wish` is asked for about once a second, and told whether a state is going to be saved.
+    Its `wish` is asked for about once a second, and told whether a state is going to be saved; one is saved
+    within `saving`.
     """
 
     on_step: Callable[[int, Tensor], None] = lambda step, loss: None
@@ -40,6 +42,7 @@ class Watcher:
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     on_note: Callable[[str], None] = lambda text: None
     wish: Callable[[bool], Wish] = lambda saving: Wish.GO_ON
+    saving: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a trial's two checkpoints stand, and how many seconds apart they are saved within an epoch."""
+    """Where a trial's two checkpoints stand, and how many seconds apart they are saved within an epoch.
+
+    Those of other code (its hash) are not gone on from.
+    """
 
     paths: tuple[Path, Path]
+    code: str = ""
     every_seconds: float = 300.0
 
 
@@ -95,6 +102,8 @@ def prepare(
     optimizer = optimizer_for(training, plain.parameters())
     wrapped = world.wrap(plain, find_unused_parameters=unused)
     step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, cut)
+    if world.world_size > 1:
+        step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     executed = engine_for(step, engine, tell, has_unused=unused)
     return Trainee(plain, step, executed, scheduler_for(training, optimizer), replaced)
 
@@ -114,9 +123,20 @@ def step_by_step(
     training = trial.settings.training
     _reset_peak_memory(world.device)
     trainee = prepare(trial, data, world, engine, watcher.on_note)
-    kept = Checkpoints(places.paths, trial.digest, trainee.plain, trainee.step.optimizer, trainee.scheduler)
-    progress = kept.resume(world, watcher.on_note if world.owns else lambda text: None)
-    keeper = Keeper(world, places.every_seconds, watcher.wish, kept.save)
+    kept = Checkpoints(
+        places.paths,
+        f"{trial.digest} {places.code}",
+        trainee.plain,
+        trainee.step.optimizer,
+        trainee.scheduler,
+    )
+    progress = kept.resume(world, watcher.on_note)
+
+    def save(progress: Progress) -> None:
+        with watcher.saving():
+            kept.save(progress)
+
+    keeper = Keeper(world, places.every_seconds, watcher.wish, save)
     diverged = any(_not_finite(epoch) for epoch in progress.history)
     while len(progress.history) < training.epochs and not diverged:
         epoch = yield from _epoch(trial, data, trainee, progress, keeper, watcher)
@@ -154,10 +174,10 @@ def _epoch(
     world, number, history = step.cut.world, len(progress.history) + 1, progress.history
     lr = float(step.optimizer.param_groups[0]["lr"])
     first_step, steps = (number - 1) * math.ceil(len(data.train) / batch_size), progress.steps
-    started = _now(world) - progress.seconds
+    started = _now(world) - progress.seconds - keeper.seconds
 
     def here() -> Progress:
-        return Progress(history, steps, step.totals.of_ranks(world), _now(world) - started)
+        return Progress(history, steps, step.totals.of_ranks(world), _now(world) - keeper.seconds - started)
 
     step.model.train()
     step.cut.step.fill_(first_step + steps)

@@ -71,6 +71,23 @@ class Step:
         self.totals.add(loss, logits, labels)
         return loss.detach()
 
+    def rehearse(self, share: Share) -> None:
+        """Go through two steps that change nothing.
+
+        DDP lays gradients out anew after the first ones of a process, and the layout decides the order of
+        sums: a trial that goes on in another process must not take a step in the first layout once more.
+        """
+        kept = [buffer.clone() for buffer in self.model.buffers()]
+        self.model.train()
+        for _ in range(2):
+            images, labels = self.data.train.gather(share.chosen)
+            self.optimizer.zero_grad(set_to_none=True)
+            self._forward(images, labels, share)[1].backward()  # type: ignore[no-untyped-call]
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, value in zip(self.model.buffers(), kept, strict=True):
+                buffer.copy_(value)
+
     @torch.no_grad()
     def evaluate(self, share: Share) -> Tensor:
         """Add up loss and right answers on the test set; return this rank's summed loss."""

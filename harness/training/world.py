@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import inspect
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from harness.errors import LostRankError, UsageError
+
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,16 @@ class World:
         dist.broadcast(tensor, 0, group=self.group)
         found: list[int] = tensor.tolist()
         return found
+
+    def share_bytes(self, content: bytes) -> bytes:
+        """Return the owner's bytes on every rank."""
+        (size,) = self.agree([len(content)])
+        if self.world_size == 1 or size == 0:
+            return content if self.world_size == 1 else b""
+        own = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.owns else None
+        tensor = (torch.empty(size, dtype=torch.uint8) if own is None else own).to(self.device)
+        dist.broadcast(tensor, 0, group=self.group)
+        return tensor.cpu().numpy().tobytes()
 
     def wait_for_stream(self) -> None:
         """Wait until this trial's own work is done; other trials on the device may go on."""
@@ -129,7 +143,7 @@ class Board:
 class Fleet(Board):
     """All the ranks of a run; its own keys live until torchrun starts them again, those of `run` longer.
 
-    `start` counts the starts by torchrun, and those of the ranks by themselves since.
+    `start` counts the starts by torchrun, from 1, and those of the ranks by themselves since.
     """
 
     rank: int
@@ -177,10 +191,6 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     """Find the other ranks that torchrun started, as its environment variables say; wait for none yet."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     device = pick_device(requested, local_rank, int(env["LOCAL_WORLD_SIZE"]))
-    restarts, generation = (
-        int(env.get("TORCHELASTIC_RESTART_COUNT", "0")),
-        int(env.get("HARNESS_GENERATION", "0")),
-    )
     with _store_errors():
         store = dist.TCPStore(  # type: ignore[attr-defined]
             env["MASTER_ADDR"],
@@ -189,12 +199,36 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
             is_master=rank == 0 and env.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
             timeout=datetime.timedelta(seconds=timeout_seconds),
         )
+    prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}"
+    run = Board(dist.PrefixStore(f"{prefix}/run", store))  # type: ignore[attr-defined]
+    number = env.get("HARNESS_START") or _start_number(run, rank, world_size, timeout_seconds)
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
-    own, run = (
-        dist.PrefixStore(f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}/{part}", store)  # type: ignore[attr-defined]
-        for part in (str(restarts), "run")
-    )
-    return Fleet(own, rank, local_rank, world_size, device, Board(run), [restarts, generation])
+    own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
+    start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
+    return Fleet(own, rank, local_rank, world_size, device, run, start)
+
+
+def _start_number(run: Board, rank: int, world_size: int, timeout_seconds: float) -> str:
+    """Return the number of this start, which rank 0 gives when all ranks have answered its call.
+
+    torchrun's own count is of each node apart. Starts do not overlap: all workers end before it starts any.
+    """
+    last = run.look("call") or ""
+    earlier = last if run.look(f"start/{last}") is not None else ""
+    call = uuid.uuid4().hex
+    if rank == 0:
+        run.put("call", call)
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        current = run.look("call") or ""
+        if current and current != earlier:
+            run.put(f"answer/{rank}", current)
+            if number := run.look(f"start/{current}"):
+                return number
+            if rank == 0 and all(run.look(f"answer/{each}") == call for each in range(world_size)):
+                run.put(f"start/{call}", str(run.count("starts")))
+        time.sleep(_POLL_SECONDS)
+    raise LostRankError(f"not all {world_size} ranks came within {timeout_seconds:.0f} s")
 
 
 def connect(fleet: Fleet, timeout_seconds: float) -> None:

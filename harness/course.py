@@ -1,0 +1,178 @@
+"""The course of a trial on the ranks that train it: trained, watched, and recorded however it ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import traceback
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+
+from harness import provenance
+from harness.claim import Claim
+from harness.errors import CrashError, HarnessError, LostClaimError, LostRankError, StoreError
+from harness.execution import Execution
+from harness.pool import Pool
+from harness.pulse import Position, Pulse
+from harness.record import Epoch
+from harness.request import Request, load_data
+from harness.suite import Trial
+from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
+from harness.training.keeper import Wish
+from harness.training.loop import Outcome, Places, Watcher, step_by_step
+from harness.training.precision import PRECISIONS
+from harness.training.world import Fleet, World, still_works
+
+ONE_AT_A_TIME = "one at a time"
+
+
+@dataclass
+class Courses:
+    """Takes trials through their courses on this rank's device."""
+
+    request: Request
+    fleet: Fleet
+    env: Mapping[str, str]
+    pulse: Pulse
+    pool: Pool
+    residents: dict[str, tuple[ResidentDataset, str]] = field(default_factory=dict)
+    running: dict[str, tuple[Execution, str]] = field(default_factory=dict)
+
+    def course(
+        self, trial: Trial, claim: Claim, ranks: World, execution: Execution
+    ) -> Generator[None, None, None]:
+        """Train the claimed trial, step by step, and record how it ended."""
+        self.running[trial.key] = execution, provenance.now()
+        try:
+            yield from self._train(trial, claim, ranks)
+        except LostClaimError as error:
+            self.pulse.note(str(error))
+        except StoreError as error:
+            self._after_store_error(trial, claim, ranks, error)
+        except HarnessError:
+            raise
+        except Exception:
+            self._after_error(trial, ranks, traceback.format_exc())
+        if ranks.owns:
+            self.pool.claims.release(trial, claim)
+        if ranks.world_size > 1:
+            self.pulse.meet(f"course/{claim.token}")  # until now another rank may fail
+        self.pulse.end(trial.key)
+        del self.running[trial.key]
+
+    def resident(self, trial: Trial) -> tuple[ResidentDataset, str]:
+        """Return the trial's dataset on this rank's device, and its digest."""
+        settings = trial.settings
+        dtype = PRECISIONS[settings.training.precision].dtype
+        key = json.dumps([settings.dataset.model_dump(), str(dtype)])
+        if key not in self.residents:
+            dataset = load_data(self.request, trial, self.env)
+            self.residents[key] = ResidentDataset.of(dataset, self.fleet.device, dtype), dataset.digest
+        return self.residents[key]
+
+    def failed(self, trial: Trial, error: str) -> None:
+        """Record a failure, once however many ranks report it, and let all ranks know."""
+        if self.fleet.count(f"failed/{trial.key}/reports") > 1:
+            return
+        if claim := self.pool.claims.ours(trial):
+            unknown = Execution(placement="spread"), provenance.now()
+            try:
+                self.pool.ledger.enter_failure(trial, error, *self.running.get(trial.key, unknown))
+            except LostClaimError as lost:
+                self.pulse.note(str(lost))
+            self.pool.claims.release(trial, claim)
+        self._tell_end(trial, f"failed, {error.strip().splitlines()[-1]}")
+        self.fleet.put(f"failed/{trial.key}", error)
+
+    def _train(self, trial: Trial, claim: Claim, ranks: World) -> Generator[None, None, None]:
+        resident, data_digest = self.resident(trial)
+        position = self.pulse.begin(trial.key, _parts(trial, resident), together=ranks.world_size > 1)
+        places = Places(
+            self.request.store.checkpoint_paths(trial),
+            self.pool.ledger.versions.code,
+            self.request.checkpoint_seconds,
+        )
+        watcher = self._watcher(trial, claim, position, len(resident.train), ranks)
+        execution, _ = self.running[trial.key]
+        outcome = yield from step_by_step(trial, resident, ranks, places, watcher, execution.engine)
+        if outcome and ranks.owns:
+            with position.saving():
+                self._record(trial, claim, outcome, len(resident.train), data_digest)
+
+    def _record(self, trial: Trial, claim: Claim, outcome: Outcome, size: int, data_digest: str) -> None:
+        self.pool.claims.check(trial, claim)
+        self.pool.ledger.enter(trial, outcome, *self.running[trial.key], size, data_digest)
+        accuracy = f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %"
+        self._tell_end(trial, f"{outcome.status}, {accuracy}")
+        self.fleet.put(f"ended/{trial.key}", outcome.status)
+
+    def _watcher(
+        self, trial: Trial, claim: Claim, position: Position, train_size: int, ranks: World
+    ) -> Watcher:
+        def on_epoch(epoch: Epoch) -> None:
+            if ranks.owns:
+                figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})
+                speed = train_size / epoch.train_seconds
+                epochs = trial.settings.training.epochs
+                self.pulse.tell(
+                    {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
+                    | {key: math.nan if value is None else value for key, value in figures.items()}
+                )
+
+        def on_note(text: str) -> None:
+            if ranks.owns:
+                self.pulse.note(f"{trial.key}: {text}")
+
+        def wish(saving: bool) -> Wish:
+            is_stopping = self.pulse.is_stopping
+            if ranks.owns and (saving or is_stopping):
+                try:
+                    self.pool.claims.check(trial, claim)
+                except LostClaimError as error:
+                    self.pulse.note(str(error))
+                    return Wish.DROP
+            return Wish.STOP if is_stopping else Wish.GO_ON
+
+        return Watcher(
+            lambda step, loss: position.move(), position.move, on_epoch, on_note, wish, position.saving
+        )
+
+    def _after_store_error(self, trial: Trial, claim: Claim, ranks: World, error: StoreError) -> None:
+        """End the run, as no trial can leave its record, unless another run has swept up after this one."""
+        try:
+            self.pool.claims.check(trial, claim)
+        except LostClaimError as lost:
+            if ranks.world_size > 1:
+                raise CrashError(str(lost)) from None  # the other ranks wait for this one
+            self.pulse.note(str(lost))
+        else:
+            raise error
+
+    def _after_error(self, trial: Trial, ranks: World, error: str) -> None:
+        """Record the failure, unless another's caused it; leave where this process is of no more use."""
+        if ranks.world_size > 1 and (silent := self.pulse.silent()):
+            raise LostRankError(f"rank {', '.join(map(str, silent))} ended while {trial.key} was trained")
+        works = ranks.world_size > 1 or still_works(self.fleet.device)
+        if not works and len(self.running) > 1:
+            self.fleet.run.put(ONE_AT_A_TIME, "yes")
+            self.pulse.spare_others()
+            raise CrashError(
+                f"an error in one of {', '.join(self.running)} left the GPU of rank {self.fleet.rank} "
+                f"unusable; they go on one at a time\n{error}"
+            )
+        self.failed(trial, error)
+        if ranks.world_size > 1:
+            threading.Event().wait()  # the pulse starts all ranks again
+        if not works:
+            raise CrashError(f"{trial.key}: its error left the GPU of rank {self.fleet.rank} unusable")
+
+    def _tell_end(self, trial: Trial, text: str) -> None:
+        self.pulse.tell({"kind": "end", "trial": trial.key, "text": f"{trial.key}: {text}"})
+
+
+def _parts(trial: Trial, resident: ResidentDataset) -> int:
+    """Count the steps and evaluation batches of a whole trial."""
+    training = trial.settings.training
+    steps = math.ceil(len(resident.train) / training.batch_size)
+    return training.epochs * (steps + math.ceil(len(resident.test) / EVAL_BATCH_SIZE))

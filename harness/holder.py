@@ -1,0 +1,91 @@
+"""Who holds a claim, and whether it is known to be dead."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.settings import Strict
+
+
+class Holder(Strict):
+    """Say who holds a claim: a process of a start of a run, perhaps within a job; `started` names no time."""
+
+    host: str
+    machine: str
+    process: int
+    started: str
+    job: str
+    job_restart: int
+    run: str
+    start: list[int]
+    token: str
+    stale_seconds: float
+
+    def __str__(self) -> str:
+        job = f"job {self.job}, " if self.job else ""
+        return f"{job}process {self.process} on {self.host}"
+
+    def is_outlived_by(self, other: Holder) -> bool:
+        """Tell whether the holder is known to be dead, without any waiting."""
+        if self.run == other.run:
+            return self.start < other.start  # torchrun ends all workers before it starts them again
+        if self.job and self.job == other.job and self.job_restart < other.job_restart:
+            return True
+        same_machine = bool(self.machine) and self.machine == other.machine
+        return same_machine and _process_start(self.process) != self.started
+
+
+NOBODY = Holder(
+    host="an unknown host",
+    machine="",
+    process=0,
+    started="",
+    job="",
+    job_restart=0,
+    run="",
+    start=[0, 0],
+    token="",
+    stale_seconds=0.0,
+)
+
+
+def this_process(run: str, start: list[int], env: Mapping[str, str], stale_seconds: float = 60.0) -> Holder:
+    """Describe this process as the holder of claims, in the given start of a run.
+
+    A claim of its own may be taken over when it gave no sign of life for so many seconds.
+    """
+    cluster, job = env.get("SLURM_CLUSTER_NAME", ""), env.get("SLURM_JOB_ID", "")
+    return Holder(
+        host=socket.gethostname(),
+        machine=_machine(),
+        process=os.getpid(),
+        started=_process_start(os.getpid()),
+        job=f"{cluster}:{job}" if job and cluster else job,
+        job_restart=int(env.get("SLURM_RESTART_COUNT") or 0),
+        run=run,
+        start=start,
+        token=uuid.uuid4().hex,
+        stale_seconds=stale_seconds,
+    )
+
+
+def _process_start(process: int) -> str:
+    """Return what tells a process from a later one of its number; empty where it does not run."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _machine() -> str:
+    """Return what tells in which numbering of processes this one is; empty where that cannot be known."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
