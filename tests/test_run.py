@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -62,10 +65,10 @@ def run(*arguments: str, starter: Sequence[str] = HARNESS, code: int = 0) -> str
     return done.stdout
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, starter: Sequence[str] = HARNESS) -> subprocess.Popen[str]:
     """Start a run."""
     return subprocess.Popen(
-        [*HARNESS, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        [*starter, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
     )
 
 
@@ -359,6 +362,29 @@ def test_chosen_trials_are_trained_alone_and_leave_their_weights() -> None:
     assert list(records()) == ["mlp 2"]
     assert len(list(Path("results").glob("small/mlp/seed-2-*.weights.pt"))) == 1
     assert "missing: seeds 1, 2" in output  # the table is that of the whole suite
+
+
+def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced() -> None:
+    Path("suite.yaml").write_text(LONG, encoding="utf-8")
+    run("suite.yaml", "--results", "whole")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    node = ["--nnodes=2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=17"]
+    node += [f"--rdzv-endpoint=localhost:{port}", "-m", "harness", "suite.yaml", "--placement", "ddp"]
+    nodes = [start(*node, starter=TORCHRUN) for _ in range(2)]
+    folder, deadline = Path("results/small/mixer"), time.monotonic() + 120
+    while not list(folder.glob("*.checkpoint-2")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (claim,) = folder.glob("*.claim-1")
+    owner = json.loads(claim.read_text(encoding="utf-8").partition("\n")[0])["process"]
+    (victim,) = {pid for process in nodes for pid in workers(process)} - {owner}
+    os.kill(victim, signal.SIGKILL)
+    outputs = [process.communicate(timeout=200)[0] for process in nodes]
+    assert [process.returncode for process in nodes] == [0, 0], outputs
+    assert "it goes on from its last checkpoint (1 of 3)" in "".join(outputs)
+    assert_equal(figures(), figures("whole"))
 
 
 def test_an_unreadable_record_is_named_and_never_replaced() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,12 @@ from torch import Tensor, nn
 
 from harness.record import Epoch
 from harness.suite import Trial
-from harness.training import layers, randomness, step
+from harness.training import keeper, layers, randomness, step
 from harness.training.batches import Share
 from harness.training.loop import Watcher
 from harness.training.world import World
 from tests.ranks import run_ranks
-from tests.trials import MIXER, resident, small_trial, train
+from tests.trials import MIXER, course, places, resident, small_trial, train
 
 CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
 MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
@@ -166,6 +167,26 @@ def test_an_interrupted_trial_goes_on_with_another_world_size(tmp_path: Path) ->
     run_ranks(1, interrupted, trial, str(tmp_path / "parts"), 2)
     for found in run_ranks(2, interrupted, trial, str(tmp_path / "parts"), 0):
         assert agree(found, whole, 1e-9)
+
+
+def paused(world: World, trial: Trial, path: str, pauses: bool) -> list[float]:
+    """Train a trial; if it `pauses`, leave it at every second step or batch and go on with new objects."""
+    torch.set_num_threads(1)
+    keeper._SECONDS = 0.0  # a boundary after every step and batch
+    wishes = itertools.cycle([keeper.Wish.GO_ON, keeper.Wish.STOP if pauses else keeper.Wish.GO_ON])
+    data, where = resident(trial, world), places(Path(path))
+    outcome = None
+    while outcome is None:
+        outcome = course(trial, data, world, where, Watcher(wish=lambda _: next(wishes)))
+    return figures(outcome.epochs)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp64"])
+def test_ranks_that_pause_within_epochs_find_the_same_bit_for_bit(precision: str, tmp_path: Path) -> None:
+    trial = small_trial(CONVNET, precision=precision)
+    whole = run_ranks(3, paused, trial, str(tmp_path / "whole"), False)
+    parts = run_ranks(3, paused, trial, str(tmp_path / "parts"), True)
+    assert parts == whole
 
 
 def weights(world: World, trial: Trial, path: str) -> dict[str, Tensor]:
