@@ -159,13 +159,13 @@ def exponent(series: Sequence[Series]) -> float:
 def table(now: Sequence[Series], before: Sequence[Series]) -> str:
     """Write a row for each command and number of records, beside those of an older harness where it ran."""
     head = ["Command", "Records", "Seconds", "CPU seconds", "Peak, MiB", "Growth"]
-    head += ["Before: seconds", "CPU seconds", "Peak, MiB", "Growth", "Times as fast"] if before else []
+    head += ["Before: seconds", "CPU seconds", "Peak, MiB", "Growth", "Before / now, CPU"] if before else []
     rows = [head, ["---"] * len(head)]
     for index, each in enumerate(now):
         row = [each.command, f"{each.records:,}", *each.cells(), _growth(each, now)]
         if before:
             then = before[index]
-            row += [*then.cells(), _growth(then, before), f"{then.seconds / each.seconds:.1f}"]
+            row += [*then.cells(), _growth(then, before), f"{then.cpu_seconds / each.cpu_seconds:.1f}"]
         rows.append(row)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -183,6 +183,8 @@ def page(text: str, rounds: int, older: str | None) -> str:
         f"Seconds: median (min–max) of {rounds} runs, in turn, after one that does not count. CPU seconds: "
         "median, the system's included. Peak: resident memory, the most of all runs.",
         "Growth: of the CPU seconds with the number of records n, the start apart.",
+        f"Load average over the last 5 minutes, with this: {os.getloadavg()[1]:.1f}. What other processes take of "
+        "the cores lengthens the seconds, hardly the CPU seconds.",
         *([f"Before: commit {older}."] if older else []),
         f"On {device_name(torch.device('cpu'))}, {cores()} cores; Python {sys.version.split()[0]}; "
         f"harness {harness.__version__} ({commit() or 'no commit'}); {datetime.now(UTC).date().isoformat()}.",
