@@ -163,9 +163,8 @@ class Pulse:
         while not self._stopped.wait(_INTERVAL_SECONDS):
             try:
                 self._beat()
-            except (
-                Exception
-            ) as error:  # torchrun is gone, or a failure cannot be recorded, or a mistake of ours
+            except Exception as error:
+                # torchrun is gone, or a failure cannot be recorded, or it is a mistake of ours
                 if not isinstance(error, HarnessError):
                     traceback.print_exc()
                 if not self._stopped.is_set():
