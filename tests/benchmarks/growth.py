@@ -183,7 +183,7 @@ def page(text: str, rounds: int, older: str | None) -> str:
         f"Seconds: median (min–max) of {rounds} runs, in turn, after one that does not count. CPU seconds: "
         "median, the system's included. Peak: resident memory, the most of all runs.",
         "Growth: of the CPU seconds with the number of records n, the start apart.",
-        f"Load average over the last 5 minutes, with this: {os.getloadavg()[1]:.1f}. What other processes take of "
+        f"Load average over the last 5 minutes, with this: {os.getloadavg()[1]:.1f}. What others take of "
         "the cores lengthens the seconds, hardly the CPU seconds.",
         *([f"Before: commit {older}."] if older else []),
         f"On {device_name(torch.device('cpu'))}, {cores()} cores; Python {sys.version.split()[0]}; "
