@@ -135,11 +135,11 @@ class Store:
     def load_suite(self, folder: str) -> Suite:
         """Read the `suite.json` of one folder; raise StoreError where it is missing or unreadable."""
         path = self.root / folder / "suite.json"
+        if folder not in self.folders():  # nor anything outside the results
+            known = ", ".join(self.folders()) or "none yet"
+            raise UsageError(f"{path}: no such results; there are: {known}")
         try:
             return Suite.model_validate_json(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            known = ", ".join(self.folders()) or "none yet"
-            raise UsageError(f"{path}: no such results; there are: {known}") from None
         except (OSError, ValueError) as error:
             raise StoreError(
                 f"{path}: unreadable: {_why(error)}; run the suite again to rewrite it"
