@@ -103,9 +103,11 @@ class Round:
         return Hit(order, 0, "", targets)
 
     def _killed_there(self, order: Order) -> Hit | None:
-        self._wait_for(self._has_ended, self.plan.chance.uniform(0, 1))
+        comes_once = order.place == "attempt"
+        self._wait_for(self._has_ended, 0 if comes_once else self.plan.chance.uniform(0, 1))
         self.drill.arm(order)
-        self._wait_for(lambda: self.drill.hit(order) or self._has_ended(), PATIENCE_SECONDS)
+        patience = STALLED_SECONDS if comes_once else PATIENCE_SECONDS
+        self._wait_for(lambda: self.drill.hit(order) or self._has_ended(), patience)
         if self.drill.hit(order) is None and self.drill.disarm(order):
             return None
         self._wait(lambda: self.drill.hit(order) is not None, "a kill under way")
