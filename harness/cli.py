@@ -11,6 +11,7 @@ import typer
 
 from harness import __version__
 from harness.commands import cluster, results, train
+from harness.console import say
 from harness.errors import HarnessError
 from harness.notice import JobFiles
 
@@ -38,7 +39,7 @@ app.command()(results.schema)
 def _leave(error: HarnessError) -> NoReturn:
     is_first_here = os.environ.get("LOCAL_RANK", "0") == "0"
     if is_first_here or error.exit_code != 2:
-        print(f"error: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        say(f"error: {error}", sys.stderr)
     else:  # all ranks of a machine find the same mistake: torchrun must not end the one that tells it
         threading.Event().wait(60)
     if error.exit_code == 2 and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":

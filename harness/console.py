@@ -34,6 +34,15 @@ def epoch_line(event: Event) -> str:
     )
 
 
+def say(text: str, out: TextIO) -> None:
+    """Write a line; where nobody can read any more the run goes on without."""
+    try:
+        out.write(text + "\n")
+        out.flush()
+    except OSError:  # a closed pipe or terminal, a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
 @dataclass
 class Lines:
     """Writes one plain line for each event."""
@@ -42,12 +51,7 @@ class Lines:
 
     def show(self, event: Event) -> None:
         """Write the event's line."""
-        text = epoch_line(event) if event["kind"] == "epoch" else str(event["text"])
-        try:
-            self.out.write(text + "\n")
-            self.out.flush()
-        except BrokenPipeError:  # nobody reads any more, and the run goes on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.out.fileno())
+        say(epoch_line(event) if event["kind"] == "epoch" else str(event["text"]), self.out)
 
     def moving(self, trial: str, fraction: float) -> None:
         """Write nothing: a line an epoch is enough."""

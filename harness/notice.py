@@ -15,6 +15,11 @@ ASKED = "asked by"
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
+def heeded() -> list[signal.Signals]:
+    """List the signals that end a run: not those that are ignored, as under nohup."""
+    return [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+
+
 @dataclass(frozen=True)
 class JobFiles:
     """What a job's script and the run within it tell each other, by files of one start of the job."""
@@ -47,7 +52,7 @@ class Notice:
         def note(number: int, _: FrameType | None) -> None:
             self.signal_name = signal.Signals(number).name
 
-        before = {number: signal.signal(number, note) for number in SIGNALS}
+        before = {number: signal.signal(number, note) for number in heeded()}
         try:
             yield
         finally:

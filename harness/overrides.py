@@ -73,4 +73,6 @@ def expand(origin: str, matrix: Mapping[str, list[Any]]) -> Iterator[tuple[str, 
 
 
 def _slug(value: Any) -> str:
+    if isinstance(value, int | float):
+        return str(value)  # a minus sign counts
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", str(value)).strip("-")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import data, provenance
+from harness.console import say
 from harness.data import Dataset
 from harness.errors import UsageError
 from harness.execution import PlacementChoice
@@ -96,4 +97,4 @@ def _check_code(request: Request, expected: str) -> None:
 def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:
     """Load the trial's dataset, fetched and resized where that was not done before."""
     name, resize = trial.settings.dataset.name, trial.settings.dataset.resize
-    return data.load(name, resize, request.data_dir, env, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
+    return data.load(name, resize, request.data_dir, env, say=lambda text: say(text, sys.stderr))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from harness import bench, report, runner
+from harness.console import say
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.launch import local
 from harness.notice import JobFiles, Notice
@@ -81,6 +82,8 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
     try:
         code = _train(request, fleet, env, launched=launched)
     except (CrashError, LostRankError):
+        if can_restart and fleet.run.look(_OVER) is not None:
+            return 1  # another rank's error, which is told instead
         raise  # torchrun may start all ranks again
     except HarnessError as error:
         if not can_restart:
@@ -95,7 +98,7 @@ def _tell_why(over: str, fleet: world.Fleet, env: Environment) -> int:
     """Say, once, why the run cannot go on, and leave so that torchrun does not start it again."""
     code, _, text = over.partition(" ")
     if fleet.speaks and fleet.run.count(f"{_OVER}/told") == 1:
-        print(f"error: {text}", file=sys.stderr, flush=True)  # noqa: T201
+        say(f"error: {text}", sys.stderr)
         if "HARNESS_LAUNCHED" not in env:
             JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(int(code), is_finished=True)
     return 0
@@ -121,7 +124,8 @@ def _set_up_worker(env: Environment) -> None:
     """Set what a worker's libraries read when they start, and see that it ends with what started it."""
     parent = int(env.get("HARNESS_LAUNCHED") or os.getppid())
     threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
@@ -135,11 +139,13 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
     """Write and print the tables; return the exit code that the records call for."""
     code = 0
     for suite in request.suites:
+        if suite.folder not in request.store.folders():  # removed during the run
+            request.store.save_suite(suite)
         request.store.tidy(suite.folder)
         path, unreadable = _write_table(request.store, suite.folder)
-        print(f"\n{path.read_text(encoding='utf-8')}\n({path})")  # noqa: T201
+        say(f"\n{path.read_text(encoding='utf-8')}\n({path})", sys.stdout)
         for message in unreadable:
-            print(f"{message}; remove it to have it trained again", file=sys.stderr)  # noqa: T201
+            say(f"{message}; remove it to have it trained again", sys.stderr)
             code = 1
     states = Counter(request.store.find(trial).state for trial in request.trials())
     if states["failed"] or states["diverged"] or (states["left"] and request.wait and not was_stopped):

@@ -17,7 +17,8 @@ from harness.settings import DatasetName, DatasetSettings, NotNegative, Settings
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}
 
 SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-ExperimentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,+-]{0,99}$")]
+EXPERIMENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._=,+-]{0,99}$"
+ExperimentName = Annotated[str, Field(pattern=EXPERIMENT_NAME)]
 
 
 def _as_list(value: Any) -> Any:

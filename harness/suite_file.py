@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +16,16 @@ from harness.errors import SuiteError, nearest
 from harness.mistakes import Checker
 from harness.overrides import Assignment, expand, merged, with_leaf
 from harness.settings import DatasetSettings, Strict, model_settings
-from harness.suite import ExperimentName, ExperimentSettings, Published, Seeds, Suite, SuiteName, Table
+from harness.suite import (
+    EXPERIMENT_NAME,
+    ExperimentName,
+    ExperimentSettings,
+    Published,
+    Seeds,
+    Suite,
+    SuiteName,
+    Table,
+)
 from harness.yaml_file import Document, KeyPath
 
 Overrides = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
@@ -126,7 +137,14 @@ def _expanded(origin: str, matrix: Any, checker: Checker) -> Iterator[tuple[str,
             checker.add((*at, key), f"found {values!r}, expected a list of values", [()])
             good = False
     if good:
-        yield from expand(origin, matrix)
+        rows = list(expand(origin, matrix))
+        names = Counter(name for name, _ in rows)
+        for name, count in names.items():
+            if count > 1 or not re.fullmatch(EXPERIMENT_NAME, name):
+                wanted = "rows of different names" if count > 1 else f"names that match {EXPERIMENT_NAME!r}"
+                checker.add(at, f"found the row {name!r}, expected {wanted}; write such rows out", [()])
+                return
+        yield from rows
 
 
 def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict[str, Any] | None:

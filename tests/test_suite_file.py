@@ -161,3 +161,32 @@ def test_one_published_value_or_one_a_run(tmp_path: Path) -> None:
 def test_a_suite_comes_back_from_its_json(tmp_path: Path) -> None:
     suite = load(tmp_path, "experiments:\n  one:\n  two: {model: {hidden: [4]}}", "training.epochs=2")
     assert Suite.model_validate_json(suite.model_dump_json()) == suite
+
+
+@pytest.mark.parametrize("values", ["[x y, x-y]", "['" + "x" * 100 + "']", "[0.5, '0.5']"])
+def test_a_matrix_whose_rows_have_no_names_of_their_own_is_a_mistake(values: str, tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(MATRIX.format(values=values), encoding="utf-8")
+    with pytest.raises(SuiteError, match=r"suite\.yaml:9: experiments\.grid\.matrix: found the row 'grid-"):
+        suite_file.load(path)
+
+
+def test_negative_values_keep_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(MATRIX.format(values="[-1.0, 1.0]"), encoding="utf-8")
+    with pytest.raises(SuiteError) as caught:
+        suite_file.load(path)
+    assert "different names" not in str(caught.value)
+
+
+MATRIX = """\
+suite: small
+title: A small suite
+dataset: {{name: kmnist_sample, resize: 8}}
+seeds: 2
+common:
+  training: {{epochs: 2, batch_size: 600, optimizer: {{name: Adam, lr: 0.01}}}}
+  model: {{name: mlp, hidden: [8], dropout: 0.1}}
+experiments:
+  grid: {{matrix: {{model.dropout: {values}}}}}
+"""

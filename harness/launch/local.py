@@ -13,6 +13,7 @@ import torch
 
 from harness import provenance
 from harness.errors import CrashError, InterruptedRunError, UsageError
+from harness.notice import heeded
 from harness.training.world import pick_device
 
 
@@ -67,6 +68,7 @@ def launch(arguments: Sequence[str], ranks: int, max_restarts: int) -> None:
         rdzv_endpoint="localhost:0",
         max_restarts=max_restarts,
         monitor_interval=0.1,
+        signals_to_handle=",".join(number.name for number in heeded()),
     )
     before = dict(os.environ)
     os.environ.update(worker_environment(os.environ, ranks))  # torchrun has no other way
