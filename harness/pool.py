@@ -43,7 +43,8 @@ class Pool:
 
         `dead` is the token of a holder that another rank has found to be so.
         """
-        claim = self.claims.take(trial, dead)
+        is_done = self.request.store.record_path(trial).exists()  # quicker than to claim it first
+        claim = None if is_done else self.claims.take(trial, dead)
         if claim is None:
             return None
         if not self.is_open(trial):  # recorded between the look and the claim

@@ -140,7 +140,7 @@ def _expanded(origin: str, matrix: Any, checker: Checker) -> Iterator[tuple[str,
         rows = list(expand(origin, matrix))
         names = Counter(name for name, _ in rows)
         for name, count in names.items():
-            if count > 1 or not re.fullmatch(EXPERIMENT_NAME, name):
+            if matrix and (count > 1 or not re.fullmatch(EXPERIMENT_NAME, name)):
                 wanted = "rows of different names" if count > 1 else f"names that match {EXPERIMENT_NAME!r}"
                 checker.add(at, f"found the row {name!r}, expected {wanted}; write such rows out", [()])
                 return
