@@ -47,7 +47,13 @@ def place(path: Path, content: bytes) -> bool:
 def sweep(path: Path) -> None:
     """Remove what killed writers have left of the file and of those that share its stem."""
     for each in path.parent.glob(f".{path.stem}.*.tmp"):
-        each.unlink(missing_ok=True)
+        remove(each)
+
+
+def remove(path: Path) -> None:
+    """Remove the file, if it is there and can be removed: what is of no more use may stay."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from harness.errors import LostClaimError, StoreError, UsageError
-from harness.files import place, sweep, write_whole
+from harness.files import place, remove, sweep, write_whole
 from harness.record import Record
 from harness.suite import Suite, Trial
 
@@ -106,10 +106,10 @@ class Store:
             raise LostClaimError(f"{path}: another run has recorded it already; no record is ever replaced")
         if done:
             for attempt in self._attempts(trial):
-                attempt.unlink(missing_ok=True)
+                remove(attempt)
         if record.status != "failed":
             for checkpoint in self.checkpoint_paths(trial):
-                checkpoint.unlink(missing_ok=True)
+                remove(checkpoint)
 
     def _attempts(self, trial: Trial) -> Iterator[Path]:
         paths = (self.attempt_path(trial, number) for number in itertools.count(1))
@@ -125,7 +125,7 @@ class Store:
             stem = path.name.removeprefix(".").partition(".")[0]
             is_kept = path.name in (f"{stem}.json", f"{stem}.weights.pt")
             if not is_kept and path.with_name(f"{stem}.json").exists():
-                path.unlink(missing_ok=True)
+                remove(path)
 
     def save_suite(self, suite: Suite) -> None:
         """Write `suite.json`, from which a report knows what is missing, published and titled."""
