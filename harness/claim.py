@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import LostClaimError, StoreError
-from harness.files import place, write_whole
+from harness.files import place, remove, write_whole
 from harness.holder import NOBODY, Holder
 from harness.settings import Strict
 from harness.store import Store
@@ -118,7 +118,7 @@ class Claims:
         with contextlib.suppress(LostClaimError, StoreError):
             self.check(trial, claim)
             for generation in range(claim.generation, 0, -1):  # downwards: no gap may seem free
-                self.store.claim_path(trial, generation).unlink(missing_ok=True)
+                remove(self.store.claim_path(trial, generation))
 
     def _generation(self, trial: Trial, known: int = 0) -> int:
         """Return the latest generation of the trial's claims, 0 where there is none."""
