@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import json
 import os
+import pickle
+import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from harness import suite_file
+from harness import data, suite_file
+from harness.claim import Claims
+from harness.data import cache
+from harness.data.sources import DATASETS
 from harness.errors import SuiteError, UsageError
+from harness.files import place, write_whole
+from harness.holder import this_process
+from harness.paces import Paces
 from harness.store import Store
-from harness.suite import Suite
+from harness.suite import Suite, Trial
+from tests import fault_models
 from tests.records import SUITE as RECORDED
 from tests.records import suite_of
-from tests.test_run import LONG, ROOT, SUITE, figures, run
+from tests.test_faults import SUITE as GATED
+from tests.test_faults import contents, errors_in, wait_until
+from tests.test_run import HARNESS, LONG, ROOT, SUITE, figures, run
 
-SOURCES = [path for folder in ("harness", "models") for path in sorted((ROOT / folder).rglob("*.py"))]
+FOLDERS = ("harness", "models", "tests/benchmarks", "tests/fault_hook")
+SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pickle.loads"}
 FORBIDDEN |= {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "subprocess.getoutput"}
 
@@ -51,10 +67,21 @@ def test_nothing_that_is_read_is_executed() -> None:
         assert name not in FORBIDDEN, f"{path}:{call.lineno}: {name}"
         if name == "torch.load":
             assert keyword(call, "weights_only") == "True", f"{path}:{call.lineno}"
-        if name in ("np.load", "numpy.load", "open_memmap"):
+        if name in ("np.load", "numpy.load", "np.lib.format.open_memmap"):
             assert keyword(call, "allow_pickle") in (None, "False"), f"{path}:{call.lineno}"
+        if name.startswith("yaml.") and name.endswith(("load", "compose", "parse")):
+            assert keyword(call, "Loader") == "yaml.SafeLoader", f"{path}:{call.lineno}"
         seen.append(name)
-    assert "torch.load" in seen
+    assert {"torch.load", "yaml.compose", "np.lib.format.open_memmap"} <= set(seen)
+
+
+def test_of_pickle_nothing_is_used_but_its_error() -> None:
+    for path in sorted((ROOT / "harness").rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        used = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+        assert {name for name in used if name.startswith("pickle.")} <= {"pickle.UnpicklingError"}, path
+        froms = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        assert not froms & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}, path
 
 
 def test_no_shell_is_used_and_no_command_is_one_text() -> None:
@@ -120,16 +147,160 @@ def test_a_run_refuses_a_hostile_checkpoint_and_says_so() -> None:
     assert figures() == figures("whole")
 
 
-@pytest.mark.usefixtures("_folder")
+@pytest.fixture
+def trial(_folder: None) -> Trial:
+    """Return the only trial of a suite in this folder, whose gate is open."""
+    Path("suite.yaml").write_text(GATED, encoding="utf-8")
+    fault_models.OPEN.touch()
+    (trial,) = suite_file.load(Path("suite.yaml")).trials()
+    return trial
+
+
+def test_pickled_records_claims_and_suites_are_no_such_things(trial: Trial) -> None:
+    store = Store(Path("results"))
+    for path in (store.record_path(trial), store.claim_path(trial, 1), Path("results/small/suite.json")):
+        write_whole(path, pickle.dumps(Hostile()))
+    assert store.find(trial).state == "unreadable"
+    claims = Claims(store, this_process("one", [0, 0], {}))
+    assert claims.take(trial) is None
+    claims.stop()
+    for command in ("status", "report"):
+        assert "results/small/suite.json: unreadable" in run(command, code=1)
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("where", ["train_images.npy", "test_labels.npy", "digest.json"])
+def test_pickled_data_in_the_cache_is_made_again(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = {"XDG_CACHE_HOME": str(tmp_path)}
+    expected = data.load("kmnist_sample", 4, env=env).digest
+    folder = tmp_path / "harness" / "resized" / cache.key(DATASETS["kmnist_sample"], 4)
+    whole = (folder / where).read_bytes()
+    if where.endswith(".npy"):
+        np.save(folder / where, np.array([Hostile()], dtype=object), allow_pickle=True)
+    else:
+        (folder / where).write_bytes(pickle.dumps(Hostile()))
+    assert data.load("kmnist_sample", 4, env=env).digest == expected
+    assert (folder / where).read_bytes() == whole
+    assert not Path("executed").exists()
+
+
+def test_pickled_paces_in_the_cache_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("0123456789abcdef.json").write_bytes(pickle.dumps(Hostile()))
+    assert Paces(tmp_path).latest() == {}
+    assert not Path("executed").exists()
+
+
+def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    for name in ("table.md", "seed-1-00000000.json"):
+        (tmp_path / name).symlink_to(victim)
+    write_whole(tmp_path / "table.md", b"a table")
+    assert (tmp_path / "table.md").read_bytes() == b"a table"
+    assert not place(tmp_path / "seed-1-00000000.json", b"a record")
+    assert victim.read_bytes() == b"precious"
+
+
+def test_an_experiments_folder_may_be_a_link_and_gets_its_own_files(trial: Trial, tmp_path: Path) -> None:
+    outside = tmp_path.with_name(f"{tmp_path.name}-outside")
+    outside.mkdir()
+    Path("results/small").mkdir(parents=True)
+    Path("results/small/gated").symlink_to(outside)
+    run("suite.yaml", "--nproc", "1")
+    assert list(contents(outside)) == [Store(Path("results")).record_path(trial).name]
+    assert {path.name for path in Path("results/small").iterdir()} == {"gated", "suite.json", "table.md"}
+
+
+@pytest.mark.usefixtures("trial")
 @pytest.mark.parametrize("umask", [0o077, 0o022])
 def test_files_are_made_with_the_users_umask(umask: int) -> None:
-    before = os.umask(umask)
-    try:
-        run("suite.yaml", "--only", "mlp", "--seeds", "1", "--save-model")
-    finally:
-        os.umask(before)
-    made = [path for folder in ("results", "cache/harness") for path in Path(folder).rglob("*")]
-    assert len([path for path in made if path.is_file()]) >= 5
-    for path in made:
-        mode = 0o777 if path.is_dir() else 0o666
-        assert path.stat().st_mode & 0o777 == mode & ~umask, path
+    fault_models.OPEN.unlink()
+    process = subprocess.Popen(
+        [*HARNESS, "suite.yaml", "--nproc", "2", "--save-model"],
+        umask=umask,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_until(fault_models.REACHED.exists, process)
+    found = modes()
+    fault_models.OPEN.touch()
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    found |= modes()
+    kinds = {path.name.partition(".")[2] for path in found if stat.S_ISREG(found[path])}
+    assert kinds >= {"claim-1", "checkpoint-1", "weights.pt", "json", "md", "npy", "lock"}
+    assert Path("cache/harness/paces") in found
+    for path, mode in found.items():
+        assert stat.S_IMODE(mode) == (0o777 if stat.S_ISDIR(mode) else 0o666) & ~umask, path
+
+
+def modes() -> dict[Path, int]:
+    """Return the modes of all results and of what is cached, but of what goes meanwhile."""
+    found = {}
+    for path in [each for folder in ("results", "cache/harness") for each in Path(folder).rglob("*")]:
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.lstat().st_mode
+    return found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "suite.yaml", "--only", "../../x"),
+        ("run", "suite.yaml", "--seeds", "../../x"),
+        ("run", "suite.yaml", "--set", "model.name=../../x"),
+        ("run", "suite.yaml", "--set", "dataset.name=../../x"),
+        ("data", "../../x"),
+        ("report", "../../x"),
+        ("status", "../../x"),
+    ],
+)
+@pytest.mark.usefixtures("trial")
+def test_arguments_that_lead_elsewhere_are_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    suite = suite_file.load(Path("suite.yaml")).model_copy(update={"suite": "x"})
+    for root in (Path("results/deep"), tmp_path):  # from the one, ../../x is in the other
+        Store(root).save_suite(suite)
+    place = [] if arguments[0] == "data" else ["--results", "results/deep"]
+    before = contents(tmp_path)
+    (error,) = errors_in(run(*arguments, *place, code=2))
+    assert "../../x" in error
+    assert contents(tmp_path) == before
+
+
+MATRIX = GATED.replace("'}}", "'}, matrix: {model.shift: [1]}}")
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (["../../x", "/tmp/x", ".."], ["gated-shift=..-..-x", "gated-shift=tmp-x", "gated-shift=.."]),
+        (["a\nb", "a\0c", "ä"], ["gated-shift=a-b", "gated-shift=a-c", "gated-shift="]),
+        ([-1, 1, -0.5], ["gated-shift=-1", "gated-shift=1", "gated-shift=-0.5"]),
+    ],
+)
+def test_values_of_a_matrix_make_names_that_are_folders(
+    values: list[Any], names: list[str], tmp_path: Path
+) -> None:
+    suite = suite_of(tmp_path, MATRIX.replace("[1]", json.dumps(values)))
+    assert list(suite.experiments) == names
+    for each in suite.trials():
+        assert Store(tmp_path).record_path(each).resolve().parent.parent == tmp_path / "small"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MATRIX.replace("[1]", json.dumps([list(range(60))])),
+        MATRIX.replace("model.shift", "model.../../x"),
+        MATRIX.replace("model.shift", "model.a b"),
+        MATRIX.replace("[1]", '["a/b", "a-b"]'),
+    ],
+)
+def test_a_matrix_whose_names_are_no_folders_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=r"suite\.yaml:8: experiments\.gated\.matrix: found the row"):
+        suite_of(tmp_path, text)
