@@ -69,10 +69,14 @@ datetime.datetime = _Datetime
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     Path("suite.yaml").write_text(SUITE, encoding="utf-8")
+    yield
+    for pid in processes_of(tmp_path):  # none, unless the test has failed
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -208,11 +212,10 @@ def test_a_disk_without_room_for_a_checkpoint_ends_the_run_once(disk: Disk) -> N
     assert not [name for name in contents() if name.endswith((".tmp", "checkpoint-1"))]
 
 
-@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_disk_that_gets_full_costs_the_work_since_the_last_checkpoint(
-    ranks: int, disk: Disk, expected: dict[str, list[float]]
+    disk: Disk, expected: dict[str, list[float]]
 ) -> None:
-    arguments = ["--nproc", str(ranks), "--placement", "ddp"]
+    arguments = ["--nproc", "2", "--placement", "ddp"]
     process = gated_run(*arguments)
     disk.fill()
     output = ended(process, code=1)
@@ -364,22 +367,16 @@ def test_a_file_where_a_folder_should_be_is_told(place: str) -> None:
     assert Path(place).read_text(encoding="utf-8") == "not a folder"
 
 
-@pytest.mark.parametrize(
-    ("gone", "ranks"), [("results/small", 1), pytest.param("results", 2, marks=pytest.mark.slow)]
-)
-def test_results_that_are_removed_meanwhile_are_told(
-    gone: str, ranks: int, expected: dict[str, list[float]]
-) -> None:
-    arguments = ["--nproc", str(ranks), "--placement", "ddp"]
-    process = gated_run(*arguments)
-    shutil.rmtree(gone)
+def test_results_that_are_removed_meanwhile_are_told(expected: dict[str, list[float]]) -> None:
+    process = gated_run("--nproc", "1")
+    shutil.rmtree("results/small")
     output = ended(process, code=1)
     claim = Store(Path("results")).claim_path(trial_of_suite(), 1)
     (error,) = errors_in(output)
     assert error == f"error: {claim}: this run's claim is gone; was the folder removed meanwhile?"
     assert output.count("placement: ") == 1
     assert set(contents()) <= {"small/suite.json", "small/table.md"}
-    assert "epoch 1/3" in run("suite.yaml", *arguments)
+    assert "epoch 1/3" in run("suite.yaml", "--nproc", "1")
     assert_equal(figures(), expected)
 
 
@@ -484,37 +481,46 @@ def test_a_second_interrupt_loses_nothing(tmp_path: Path) -> None:
 
 
 IN_A_TERMINAL = """\
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execvp(sys.argv[1], sys.argv[1:])
+if sys.argv[1] == "deaf":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execvp(sys.argv[2], sys.argv[2:])
 """
+
+
+def slow_run_in_a_terminal(hearing: str) -> subprocess.Popen[bytes]:
+    """Start a run that trains slowly in a terminal of its own; close that when its second epoch is over."""
+    Path("suite.yaml").write_text(SLOW, encoding="utf-8")
+    fault_models.SLOW.touch()
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", IN_A_TERMINAL, hearing, *HARNESS, "suite.yaml"]
+    command += ["--nproc", "2", "--placement", "ddp"]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    seen = b""
+    while b"epoch 2/30" not in seen:
+        seen += os.read(ours, 65536)  # an error where the run has ended
+    os.close(ours)
+    return process
 
 
 @pytest.mark.slow
 def test_a_terminal_that_is_closed_ends_the_run_in_order(tmp_path: Path) -> None:
-    Path("suite.yaml").write_text(SLOW, encoding="utf-8")
-    fault_models.SLOW.touch()
-    ours, theirs = os.openpty()
-    command = [
-        sys.executable,
-        "-c",
-        IN_A_TERMINAL,
-        *HARNESS,
-        "suite.yaml",
-        "--nproc",
-        "2",
-        "--placement",
-        "ddp",
-    ]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
-    os.close(theirs)
-    seen = b""
-    while b"epoch 2/30" not in seen and b" 2/30" not in seen:
-        seen += os.read(ours, 65536)
-    os.close(ours)
+    process = slow_run_in_a_terminal("hearing")
     assert process.wait(timeout=120) == 128 + signal.SIGHUP
     wait_for_all_to_end(tmp_path)
     assert_goes_on()
+
+
+@pytest.mark.slow
+def test_a_run_that_was_disowned_outlives_its_terminal() -> None:
+    process = slow_run_in_a_terminal("deaf")
+    fault_models.SLOW.unlink()
+    assert process.wait(timeout=120) == 0
+    (record,) = records().values()
+    assert record.status == "done"
+    assert not record.attempts
 
 
 @pytest.mark.slow
