@@ -182,7 +182,7 @@ def chosen_seeds(text: str | None, suites: list[Suite]) -> list[int]:
     known = sorted({seed for suite in suites for seed in suite.seeds})
     chosen = []
     for part in text.split(","):
-        if not part.strip().isdecimal() or int(part) not in known:
+        if not part.strip().isdecimal() or len(part) > 20 or int(part) not in known:
             raise UsageError(
                 f"--seeds {text}: found {part.strip()!r}, expected some of {known}, such as --seeds 1,2"
             )

@@ -199,6 +199,12 @@ class Pulse:
             self.restart_together()
 
     def _show_events(self) -> None:
+        try:
+            self._show_all()
+        except OSError:  # a live view whose terminal is gone
+            self.console = None
+
+    def _show_all(self) -> None:
         if self.console is None:
             return
         while (shown := self.fleet.count("shown", 0)) < self.fleet.count("events", 0):

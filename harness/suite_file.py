@@ -28,6 +28,8 @@ from harness.suite import (
 )
 from harness.yaml_file import Document, KeyPath
 
+_TAKEN = ("suite.json", "table.md")  # stand beside the experiments' folders
+
 Overrides = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 
 
@@ -80,14 +82,22 @@ def _extended(path: Path, above: tuple[Path, ...]) -> Document:
         raise SuiteError([f"{place}: found {base_name!r}, expected the path of a suite"])
     base_path = Path(os.path.normpath(path.parent / base_name))
     chain = (*above, path.resolve())
+    if not _is_file(base_path):
+        raise SuiteError([f"{place}: found {base_name!r}, but there is no file {base_path}"])
     if base_path.resolve() in chain:
         circle = " -> ".join(each.name for each in [*chain, base_path])
         raise SuiteError([f"{place}: found a circle {circle}; a suite cannot extend itself"])
-    if not base_path.is_file():
-        raise SuiteError([f"{place}: found {base_name!r}, but there is no file {base_path}"])
     base = _extended(base_path, chain)
     own = {key: value for key, value in document.data.items() if key != "extends"}
     return Document(merged(base.data, own), {**base.places, **document.places})
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is such a file; a name too long or with a NUL is that of none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any:
@@ -103,6 +113,7 @@ def _experiments(
     """Yield each well-formed experiment; what is wrong with the others goes to `checker`."""
     common = data.get("common") or {}
     given = data.get("experiments")
+    names: set[str] = set()
     for origin, overrides in given.items() if isinstance(given, dict) else ():
         if not (isinstance(common, dict) and isinstance(overrides, dict | None)):
             continue  # SuiteFile has said so
@@ -110,6 +121,11 @@ def _experiments(
         matrix = own.pop("matrix", {})
         layers: list[KeyPath] = [("common",), ("experiments", origin)]
         for name, leaves in _expanded(origin, matrix, checker):
+            if name in names:
+                checker.add(("experiments", origin), f"found a second experiment {name!r}; rename one", [()])
+            elif name in _TAKEN:
+                checker.add(("experiments", origin), f"found {name!r}, a file of results; rename it", [()])
+            names.add(name)
             settings = merged(common, own)
             for path, value in leaves.items():
                 settings = with_leaf(settings, path, value)
@@ -194,5 +210,5 @@ def _check_published(data: Mapping[str, Any], experiments: Mapping[str, Any], ch
     curves = published.get("curves")
     if isinstance(curves, str):
         file = Path(checker.document.places["published", "curves"].rpartition(":")[0]).parent / curves
-        if not file.is_file():
+        if not _is_file(file):
             checker.add(("published", "curves"), f"found {curves!r}, but there is no file {file}", [()])

@@ -22,6 +22,8 @@ _EXPONENT_WITHOUT_DOT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _TAG = "tag:yaml.org,2002:"
+_MOST_REPEATED = 100_000
+_TOO_DEEP = "found values nested hundreds deep, expected a few levels"
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,16 @@ class _Reader:
     places: dict[KeyPath, str] = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
     open_nodes: set[int] = field(default_factory=set)
+    known_nodes: set[int] = field(default_factory=set)
+    repeated: int = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         self.places[path] = self._place(node)
         if id(node) in self.open_nodes:
             return self._mistake(node, path, "an alias that contains itself; write the value out")
+        self._count(node)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            return self._mistake(node, path, f"found the tag {node.tag!r}, expected a plain mapping or list")
         self.open_nodes.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -53,6 +60,13 @@ class _Reader:
             return self._scalar(node, path)
         finally:
             self.open_nodes.discard(id(node))
+
+    def _count(self, node: yaml.Node) -> None:
+        """Raise SuiteError where aliases of aliases make so much of a small file that it would never end."""
+        self.repeated += id(node) in self.known_nodes
+        self.known_nodes.add(id(node))
+        if self.repeated > _MOST_REPEATED:
+            raise SuiteError([f"{self._place(node)}: found {_MOST_REPEATED:,} values by alias; write them"])
 
     def _items(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
         first_lines: dict[str, int] = {}
@@ -85,6 +99,8 @@ class _Reader:
             return self._mistake(
                 node, path, f"found {text!r} with the tag {node.tag!r}, expected a plain value"
             )
+        if isinstance(value, str) and not _is_text(value):
+            return self._mistake(node, path, f"found {value!r}, expected text without halves of characters")
         if isinstance(value, float) and not math.isfinite(value):
             return self._mistake(node, path, f"found {text}, expected a finite number")
         return value
@@ -94,6 +110,14 @@ class _Reader:
 
     def _mistake(self, node: yaml.Node, path: KeyPath, text: str) -> None:
         self.mistakes.append(f"{self._place(node)}: {dotted(path)}: {text}")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _trap(node: yaml.ScalarNode) -> str | None:
@@ -128,12 +152,17 @@ def parse(text: str, name: str) -> tuple[Any, Mapping[KeyPath, str]]:
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SuiteError([f"{name}{line}: not YAML: {error.problem or error.context}"]) from None
+    except RecursionError:
+        raise SuiteError([f"{name}: {_TOO_DEEP}"]) from None
     except yaml.YAMLError as error:
         raise SuiteError([f"{name}: not YAML: {' '.join(str(error).split())}"]) from None
     if node is None:
         return None, {(): f"{name}:1"}
     reader = _Reader(name)
-    value = reader.value(node, ())
+    try:
+        value = reader.value(node, ())
+    except RecursionError:
+        raise SuiteError([f"{name}: {_TOO_DEEP}"]) from None
     if reader.mistakes:
         raise SuiteError(reader.mistakes)
     return value, reader.places

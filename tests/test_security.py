@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -304,3 +305,84 @@ def test_values_of_a_matrix_make_names_that_are_folders(
 def test_a_matrix_whose_names_are_no_folders_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=r"suite\.yaml:8: experiments\.gated\.matrix: found the row"):
         suite_of(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("title", "!!python/object/apply:pathlib.Path.touch [executed]", 2),
+        ("title", "!!python/name:os.system", 2),
+        ("title", "!!binary dGV4dA==", 2),
+        ("seeds", "!!python/tuple [1, 2]", 4),
+        ("seeds", "!!python/object/apply:builtins.list [1, 2]", 4),
+        ("seeds", "!!set {1, 2}", 4),
+        ("dataset", "!!python/object:os.Path {name: kmnist_sample}", 3),
+        ("dataset", "!!python/object/new:os.Path {name: kmnist_sample}", 3),
+        ("dataset", "!!omap [name: kmnist_sample]", 3),
+    ],
+)
+def test_a_tag_is_refused_with_its_place(key: str, value: str, line: int, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=rf"suite\.yaml:{line}: {key}: found"):
+        suite_of(tmp_path, re.sub(f"(?m)^{key}: .*", f"{key}: {value}", GATED))
+    assert not Path("executed").exists()
+
+
+def _aliases_of_aliases() -> str:
+    levels = [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)]
+    return f"{GATED}bomb:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{''.join(levels)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (_aliases_of_aliases(), r"suite\.yaml:\d+: .*alias"),
+        (GATED + "deep: " + "[" * 5000 + "]" * 5000, r"suite\.yaml: .*nested"),
+        (GATED.replace("A small suite", '"half: \\ud800"'), r"suite\.yaml:2: title: found"),
+        (GATED.replace("seeds: 1", f"seeds: {'9' * 5000}"), r"suite\.yaml:4: seeds: found"),
+    ],
+    ids=["aliases", "nested", "half a character", "digits"],
+)
+def test_yaml_that_nobody_means_is_refused_at_once(text: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(text, encoding="utf-8")
+    command = [*HARNESS, "plan", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30, cwd=ROOT)
+    assert done.returncode == 2, done.stderr[-500:]
+    assert re.match(f"error: .*{why}", done.stderr), done.stderr[-500:]
+
+
+@pytest.mark.parametrize("name", ["suite.json", "table.md"])
+def test_no_experiment_takes_the_name_of_a_file_of_results(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=r"suite\.yaml:8: experiments\..*: found"):
+        suite_of(tmp_path, GATED.replace("gated:", f"{name}:"))
+
+
+def test_a_row_of_a_matrix_takes_no_other_experiments_name(tmp_path: Path) -> None:
+    other = "  gated-shift=1: {model: {name: 'tests.fault_models:slow'}}\n"
+    with pytest.raises(SuiteError, match=r"suite\.yaml:\d: experiments\.gated.*: found .*'gated-shift=1'"):
+        suite_of(tmp_path, MATRIX + other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_name_is_told_once(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError) as caught:
+        suite_of(tmp_path, GATED.replace("gated:", f"{json.dumps(name)}:"))
+    assert len(caught.value.mistakes) == 1
+
+
+@pytest.mark.parametrize("base", ["a\0b", "x" * 5000, "/dev/zero", ".", "../../../../../etc/passwd", "~/x"])
+def test_what_is_no_suite_is_not_extended(base: str, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError):
+        suite_of(tmp_path, f"extends: {json.dumps(base)}\n{GATED}")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "/dev/zero", ".."])
+def test_what_is_no_file_holds_no_published_curves(name: str, tmp_path: Path) -> None:
+    published = f"published: {{dataset: kmnist, source: x, curves: {json.dumps(name)}, experiments: {{}}}}\n"
+    with pytest.raises(SuiteError, match=r"suite\.yaml:9: published\.curves: found"):
+        suite_of(tmp_path, GATED + published)
+
+
+@pytest.mark.usefixtures("trial")
+def test_a_seed_of_thousands_of_digits_is_refused() -> None:
+    assert "expected some of [1]" in run("run", "suite.yaml", "--seeds", "9" * 5000, code=2)
