@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import CrashError
+from harness.process import children
 from harness.record import Epoch
 from harness.store import Store
 from harness.suite import Trial
@@ -35,8 +36,7 @@ class Running:
     @property
     def ranks(self) -> list[int]:
         """List the processes of its ranks."""
-        stats = [(path, _stat(path)) for path in Path("/proc").glob("[0-9]*/stat")]
-        return [int(path.parent.name) for path, parent in stats if parent == self.process.pid]
+        return children(self.process.pid)
 
 
 @dataclass(frozen=True)
@@ -163,11 +163,3 @@ def _kill_all(running: Running) -> None:
 def _of_epoch(epoch: Epoch) -> list[float]:
     figures = epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy
     return [figure if math.isfinite(figure) else 0.0 for figure in figures]
-
-
-def _stat(path: Path) -> int | None:
-    """Return the parent of a process, None where it has ended."""
-    try:
-        return int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-    except OSError:
-        return None

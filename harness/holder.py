@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.process import started
 from harness.settings import Strict
 
 
@@ -36,7 +37,7 @@ class Holder(Strict):
         if self.job and self.job == other.job and self.job_restart < other.job_restart:
             return True
         same_machine = bool(self.machine) and self.machine == other.machine
-        return same_machine and _process_start(self.process) != self.started
+        return same_machine and started(self.process) != self.started
 
 
 NOBODY = Holder(
@@ -63,7 +64,7 @@ def this_process(run: str, start: list[int], env: Mapping[str, str], stale_secon
         host=socket.gethostname(),
         machine=_machine(),
         process=os.getpid(),
-        started=_process_start(os.getpid()),
+        started=started(os.getpid()),
         job=f"{cluster}:{job}" if job and cluster else job,
         job_restart=int(env.get("SLURM_RESTART_COUNT") or 0),
         run=run,
@@ -71,15 +72,6 @@ def this_process(run: str, start: list[int], env: Mapping[str, str], stale_secon
         token=uuid.uuid4().hex,
         stale_seconds=stale_seconds,
     )
-
-
-def _process_start(process: int) -> str:
-    """Return what tells a process from a later one of its number; empty where it does not run."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
 
 
 def _machine() -> str:

@@ -17,6 +17,8 @@ from typing import TypeVar
 
 import pytest
 
+from harness.process import stat
+
 T = TypeVar("T")
 
 PROGRAMS = ("munged", "mungekey", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "sinfo", "squeue")
@@ -199,10 +201,10 @@ def environment(pid: int) -> list[str]:
 def ancestors(pid: int) -> Iterator[int]:
     """Yield a process's parent, its parent, and so on."""
     while pid > 1:
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-        except OSError:
+        fields = stat(pid)
+        if not fields:
             return
+        pid = int(fields[1])
         yield pid
 
 

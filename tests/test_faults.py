@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness import suite_file
+from harness.process import stat
 from harness.record import Record
 from harness.store import Store
 from harness.suite import Trial
@@ -412,8 +413,7 @@ def processes_of(folder: Path) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cwd"):
         with contextlib.suppress(OSError):
-            state = (path.parent / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-            if path.readlink() == folder and state not in "ZX":
+            if path.readlink() == folder and stat(int(path.parent.name)):
                 found.append(int(path.parent.name))
     return [pid for pid in found if pid != os.getpid()]
 
