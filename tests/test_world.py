@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.training.world import World, pick_device
+from harness.training.device import pick_device
+from harness.training.world import World
 
 
 @pytest.mark.parametrize(("size", "ranks"), [(96, 5), (3, 8), (0, 2), (128, 4), (1, 1)])

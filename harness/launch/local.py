@@ -14,7 +14,7 @@ import torch
 from harness import provenance
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.notice import heeded
-from harness.training.world import pick_device
+from harness.training.device import pick_device
 
 
 def ranks_here(requested: int | None, device: str | None, trials: int | None) -> int:

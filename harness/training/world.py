@@ -15,7 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from harness.errors import LostRankError, UsageError
+from harness.errors import LostRankError
+from harness.training.device import compute_exactly, pick_device
 
 _POLL_SECONDS = 0.05
 
@@ -63,9 +64,9 @@ class World:
 
     def share_bytes(self, content: bytes) -> bytes:
         """Return the owner's bytes on every rank."""
+        if self.world_size == 1:
+            return content
         (size,) = self.agree([len(content)])
-        if self.world_size == 1 or size == 0:
-            return content if self.world_size == 1 else b""
         own = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.owns else None
         tensor = (torch.empty(size, dtype=torch.uint8) if own is None else own).to(self.device)
         dist.broadcast(tensor, 0, group=self.group)
@@ -172,21 +173,6 @@ class Fleet(Board):
         return World(self.rank, count, self.device, group) if isinstance(group, dist.ProcessGroup) else None
 
 
-def pick_device(requested: str | None, local_rank: int, local_world_size: int) -> torch.device:
-    """Return this rank's device; raise UsageError where there are more ranks than GPUs."""
-    gpus = torch.cuda.device_count() if requested != "cpu" else 0
-    if requested == "cuda" and gpus == 0:
-        raise UsageError("--device cuda: found no GPU that torch can use; use --device cpu")
-    if gpus == 0:
-        return torch.device("cpu")
-    if local_world_size > gpus:
-        raise UsageError(
-            f"found {gpus} GPU{'s' * (gpus > 1)} for {local_world_size} ranks here, expected one each; "
-            f"start {gpus} or fewer, or use --device cpu"
-        )
-    return torch.device("cuda", local_rank)
-
-
 def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> Fleet:
     """Find the other ranks that torchrun started, as its environment variables say; wait for none yet."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
@@ -235,7 +221,7 @@ def connect(fleet: Fleet, timeout_seconds: float) -> None:
     """Let the ranks compute together; raise LostRankError where not all come."""
     if fleet.device.type == "cuda":
         torch.cuda.set_device(fleet.device)
-        _compute_exactly()
+        compute_exactly()
     generation = dist.PrefixStore(f"generation/{fleet.start[1]}", fleet.store)  # type: ignore[attr-defined]
     try:
         dist.init_process_group(
@@ -243,34 +229,12 @@ def connect(fleet: Fleet, timeout_seconds: float) -> None:
             store=generation,
             rank=fleet.rank,
             world_size=fleet.world_size,
-            timeout=datetime.timedelta(
-                seconds=2 * timeout_seconds
-            ),  # the pulse gives up first, and says more
+            timeout=datetime.timedelta(seconds=2 * timeout_seconds),  # the pulse gives up before
         )
     except dist.DistStoreError as error:
         raise LostRankError(
             f"not all {fleet.world_size} ranks came within {timeout_seconds:.0f} s: {error}"
         ) from None
-
-
-def still_works(device: torch.device) -> bool:
-    """Tell whether the device can be used; after some errors a process cannot use its GPU any more."""
-    if device.type != "cuda":
-        return True
-    try:
-        torch.cuda.synchronize(device)
-        torch.cuda.empty_cache()
-        return torch.ones(1, device=device).item() == 1
-    except RuntimeError:
-        return False
-
-
-def _compute_exactly() -> None:
-    """Have a GPU give the same bits each time, and fp32 mean fp32; torch warns where it has no such way."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def leave() -> None:

@@ -1,0 +1,42 @@
+"""The device of a rank: which one, how it computes, whether it still does."""
+
+from __future__ import annotations
+
+import torch
+
+from harness.errors import UsageError
+
+
+def pick_device(requested: str | None, local_rank: int, local_world_size: int) -> torch.device:
+    """Return this rank's device; raise UsageError where there are more ranks than GPUs."""
+    gpus = torch.cuda.device_count() if requested != "cpu" else 0
+    if requested == "cuda" and gpus == 0:
+        raise UsageError("--device cuda: found no GPU that torch can use; use --device cpu")
+    if gpus == 0:
+        return torch.device("cpu")
+    if local_world_size > gpus:
+        raise UsageError(
+            f"found {gpus} GPU{'s' * (gpus > 1)} for {local_world_size} ranks here, expected one each; "
+            f"start {gpus} or fewer, or use --device cpu"
+        )
+    return torch.device("cuda", local_rank)
+
+
+def compute_exactly() -> None:
+    """Have a GPU give the same bits each time, and fp32 mean fp32; torch warns where it has no such way."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def still_works(device: torch.device) -> bool:
+    """Tell whether the device can be used; after some errors a process cannot use its GPU any more."""
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+        return torch.ones(1, device=device).item() == 1
+    except RuntimeError:
+        return False
