@@ -19,10 +19,11 @@ from harness.record import Epoch
 from harness.request import Request, load_data
 from harness.suite import Trial
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
+from harness.training.device import still_works
 from harness.training.keeper import Wish
 from harness.training.loop import Outcome, Places, Watcher, step_by_step
 from harness.training.precision import PRECISIONS
-from harness.training.world import Fleet, World, still_works
+from harness.training.world import Fleet, World
 
 ONE_AT_A_TIME = "one at a time"
 
@@ -47,7 +48,7 @@ class Courses:
         try:
             yield from self._train(trial, claim, ranks)
         except LostClaimError as error:
-            self.pulse.note(str(error))
+            self.pulse.events.note(str(error))
         except StoreError as error:
             self._after_store_error(trial, claim, ranks, error)
         except HarnessError:
@@ -80,7 +81,7 @@ class Courses:
             try:
                 self.pool.ledger.enter_failure(trial, error, *self.running.get(trial.key, unknown))
             except LostClaimError as lost:
-                self.pulse.note(str(lost))
+                self.pulse.events.note(str(lost))
             self.pool.claims.release(trial, claim)
         self._tell_end(trial, f"failed, {error.strip().splitlines()[-1]}")
         self.fleet.put(f"failed/{trial.key}", error)
@@ -115,14 +116,14 @@ class Courses:
                 figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})
                 speed = train_size / epoch.train_seconds
                 epochs = trial.settings.training.epochs
-                self.pulse.tell(
+                self.pulse.events.tell(
                     {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
                     | {key: math.nan if value is None else value for key, value in figures.items()}
                 )
 
         def on_note(text: str) -> None:
             if ranks.owns:
-                self.pulse.note(f"{trial.key}: {text}")
+                self.pulse.events.note(f"{trial.key}: {text}")
 
         def wish(saving: bool) -> Wish:
             is_stopping = self.pulse.is_stopping
@@ -130,7 +131,7 @@ class Courses:
                 try:
                     self.pool.claims.check(trial, claim)
                 except LostClaimError as error:
-                    self.pulse.note(str(error))
+                    self.pulse.events.note(str(error))
                     return Wish.DROP
             return Wish.STOP if is_stopping else Wish.GO_ON
 
@@ -145,7 +146,7 @@ class Courses:
         except LostClaimError as lost:
             if ranks.world_size > 1:
                 raise CrashError(str(lost)) from None  # the other ranks wait for this one
-            self.pulse.note(str(lost))
+            self.pulse.events.note(str(lost))
         else:
             raise error
 
@@ -168,7 +169,7 @@ class Courses:
             raise CrashError(f"{trial.key}: its error left the GPU of rank {self.fleet.rank} unusable")
 
     def _tell_end(self, trial: Trial, text: str) -> None:
-        self.pulse.tell({"kind": "end", "trial": trial.key, "text": f"{trial.key}: {text}"})
+        self.pulse.events.tell({"kind": "end", "trial": trial.key, "text": f"{trial.key}: {text}"})
 
 
 def _parts(trial: Trial, resident: ResidentDataset) -> int:

@@ -17,8 +17,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from harness.console import Console, Event
 from harness.errors import HarnessError, LostRankError
+from harness.events import Events
 from harness.notice import ASKED, Notice
 from harness.training.world import Fleet
 
@@ -67,18 +67,17 @@ class Pulse:
     def __init__(
         self,
         fleet: Fleet,
-        console: Console | None,
+        events: Events,
         timeout_seconds: float,
         notice: Notice,
         on_stall: Callable[[str, str], None],
     ) -> None:
-        self.fleet, self.console, self.notice = fleet, console, notice
+        self.fleet, self.events, self.notice = fleet, events, notice
         self.timeout_seconds, self.on_stall = timeout_seconds, on_stall
         self.stopping: str | None = None
         self.positions: dict[str, Position] = {}
         self._stopped = threading.Event()
         self._beats = 0
-        self._missed = 0
         self._seen: dict[int, tuple[str, float]] = {}
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._thread.start()
@@ -92,14 +91,6 @@ class Pulse:
     def end(self, trial: str) -> None:
         """Say that this rank has left the trial."""
         self.positions = {key: each for key, each in self.positions.items() if key != trial}
-
-    def tell(self, event: Event) -> None:
-        """Have the event shown, by the rank that speaks."""
-        self.fleet.put(f"event/{self.fleet.count('events')}", json.dumps(event))
-
-    def note(self, text: str) -> None:
-        """Have a line shown."""
-        self.tell({"kind": "note", "text": text})
 
     @property
     def is_stopping(self) -> bool:
@@ -131,8 +122,7 @@ class Pulse:
         self._thread.join()
         self._look_for_notice()
         self._show_events()
-        if self.console:
-            self.console.close()
+        self.events.close()
 
     def silent(self) -> list[int]:
         """Return the ranks that give no sign of life for a second."""
@@ -148,9 +138,8 @@ class Pulse:
 
     def restart_together(self) -> None:
         """Start this process again in place; all ranks do."""
-        if self.console:
-            self._show_events()
-            self.console.close()
+        self._show_events()
+        self.events.close()
         sys.stdout.flush()
         sys.stderr.flush()
         generation = int(os.environ.get("HARNESS_GENERATION", "0")) + 1
@@ -199,27 +188,8 @@ class Pulse:
             self.restart_together()
 
     def _show_events(self) -> None:
-        try:
-            self._show_all()
-        except OSError:  # a live view whose terminal is gone
-            self.console = None
-
-    def _show_all(self) -> None:
-        if self.console is None:
-            return
-        while (shown := self.fleet.count("shown", 0)) < self.fleet.count("events", 0):
-            event = self.fleet.look(f"event/{shown + 1}")
-            if event is None and self._missed < _BEATS_PER_LOOK:  # it may still come, or its rank has ended
-                self._missed += 1
-                break
-            self._missed = 0
-            self.fleet.count("shown")
-            if event is not None:
-                self.console.show(json.loads(event))
-        for rank in range(self.fleet.world_size):
-            for trial, fraction in self._fractions(rank).items():
-                if self.fleet.look(f"failed/{trial}") is None:
-                    self.console.moving(trial, fraction)
+        ranks = range(self.fleet.world_size)
+        self.events.show(each for rank in ranks for each in self._fractions(rank).items())
 
     def _fractions(self, rank: int) -> dict[str, float]:
         state: dict[str, dict[str, float]] = json.loads(self.fleet.look(f"pulse/{rank}") or "{}")
@@ -242,7 +212,7 @@ class Pulse:
         if reason and self.fleet.look("stop") is None:
             self.fleet.put("stop", reason)
             verb = "stopping" if reason.startswith(ASKED) else "told to end"
-            self.note(f"{verb} ({reason}): states are saved first")
+            self.events.note(f"{verb} ({reason}): states are saved first")
         if self.notice.signal_name:
             self.spare_others()
         self.stopping = self.fleet.look("stop")

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import os
 import random
@@ -17,15 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from harness import provenance
 from tests.benchmarks.contestant import ROOT
 from tests.benchmarks.kill_case import Case, Figures, cases
 from tests.benchmarks.kill_checks import Tally
 from tests.benchmarks.kill_plan import Plan
 from tests.benchmarks.kill_round import Round
 from tests.benchmarks.kills_page import page
+from tests.benchmarks.machine import machine
 
 
 @dataclass
@@ -82,11 +79,7 @@ def main() -> None:
     started = time.monotonic()
     drills.run()
     seconds = time.monotonic() - started
-    cpu = provenance.device_name(torch.device("cpu"))
-    today = f"{datetime.datetime.now(tz=datetime.UTC):%d %B %Y}"
-    commit = (provenance.commit() or "unknown")[:7]
-    machine = f"{provenance.cores()} cores of an {cpu}, torch {torch.__version__}, {today}, commit {commit}"
-    text = page(plan, drills.tally, drills.rounds, drills.starts, seconds, machine, arguments.seed)
+    text = page(plan, drills.tally, drills.rounds, drills.starts, seconds, machine(), arguments.seed)
     arguments.output.write_text(text, encoding="utf-8")
     print(text)
     if drills.tally.faults:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import os
 import re
@@ -19,12 +18,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
-from harness import provenance
 from tests.benchmarks.contestant import ROOT
 from tests.benchmarks.kill_case import Case, Figures, small_suite
 from tests.benchmarks.kill_checks import Records, Tally, check_figures, check_leftovers
+from tests.benchmarks.machine import machine
 from tests.benchmarks.simulation import lines
 from tests.fault_hook.drill import Drill
 
@@ -148,11 +145,7 @@ def main() -> None:
     for number in range(arguments.pairs):
         pairs.start(meet=number % 2 == 1)
         print(f"pair {pairs.pairs}: {dict(pairs.shares)}", *pairs.tally.faults, sep="\n  ", flush=True)
-    cpu = provenance.device_name(torch.device("cpu"))
-    today = f"{datetime.datetime.now(tz=datetime.UTC):%d %B %Y}"
-    commit = (provenance.commit() or "unknown")[:7]
-    machine = f"{provenance.cores()} cores of an {cpu}, torch {torch.__version__}, {today}, commit {commit}"
-    text = page(pairs, time.monotonic() - started, machine)
+    text = page(pairs, time.monotonic() - started, machine())
     arguments.output.write_text(text, encoding="utf-8")
     print(text)
     if pairs.tally.faults:

@@ -1,0 +1,57 @@
+"""What a run has to tell: any rank says it through their store, and the one that speaks shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.console import Console, Event
+from harness.training.world import Fleet
+
+_LOOKS_FOR_MISSING = 5
+
+
+@dataclass
+class Events:
+    """Carries events to the console, which the speaker has alone."""
+
+    fleet: Fleet
+    console: Console | None
+    _missed: int = 0
+
+    def tell(self, event: Event) -> None:
+        """Have the event shown."""
+        self.fleet.put(f"event/{self.fleet.count('events')}", json.dumps(event))
+
+    def note(self, text: str) -> None:
+        """Have a line shown."""
+        self.tell({"kind": "note", "text": text})
+
+    def show(self, fractions: Iterable[tuple[str, float]]) -> None:
+        """Show the events that are new, and how far each running trial is."""
+        if self.console is None:
+            return
+        try:
+            self._show_new(self.console)
+            for trial, fraction in fractions:
+                if self.fleet.look(f"failed/{trial}") is None:
+                    self.console.moving(trial, fraction)
+        except OSError:  # a live view whose terminal is gone
+            self.console = None
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self.console:
+            self.console.close()
+
+    def _show_new(self, console: Console) -> None:
+        while (shown := self.fleet.count("shown", 0)) < self.fleet.count("events", 0):
+            event = self.fleet.look(f"event/{shown + 1}")
+            if event is None and self._missed < _LOOKS_FOR_MISSING:
+                self._missed += 1  # it may still come, unless its rank has ended
+                return
+            self._missed = 0
+            self.fleet.count("shown")
+            if event is not None:
+                console.show(json.loads(event))
