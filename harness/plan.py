@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.record import Record
-from harness.store import State, Store
+from harness.store import State, Store, to_train
 from harness.suite import Suite, Trial
 
 # What a trial's time an epoch does not depend on.
 _TIMELESS = ("epochs", "scheduler")
-
-_TO_TRAIN = ("left", "failed")
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,9 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
     rows = [("trial", "state", "digest", "estimate")]
     for each in planned:
         estimate = "unknown" if each.seconds is None else duration(each.seconds)
-        estimate = estimate if each.state in _TO_TRAIN else ""
+        estimate = estimate if each.state in to_train() else ""
         rows.append((each.trial.name, each.state, each.trial.digest[:8], estimate))
-    left = [each for each in planned if each.state in _TO_TRAIN]
+    left = [each for each in planned if each.state in to_train()]
     known = [each.seconds for each in left if each.seconds is not None]
     total = f"{len(left)} of {len(planned)} trials left"
     if left:

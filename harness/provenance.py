@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import harness
 from harness import model
 from harness.record import Versions
+from harness.suite import Trial
 
 if TYPE_CHECKING:
     import torch
@@ -53,9 +54,10 @@ def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
     return total.hexdigest()
 
 
-def user_modules(model_names: Iterable[str]) -> list[Path]:
-    """List the files of the models among these that are a user's own."""
-    paths = (model.source_file(name) for name in sorted(set(model_names)) if model.is_callable_path(name))
+def user_modules(trials: Iterable[Trial]) -> list[Path]:
+    """List the files of the trials' models that are a user's own."""
+    names = sorted({str(trial.settings.model["name"]) for trial in trials})
+    paths = (model.source_file(name) for name in names if model.is_callable_path(name))
     return [path for path in paths if path]
 
 

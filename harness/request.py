@@ -13,10 +13,10 @@ from harness.data import Dataset
 from harness.errors import UsageError
 from harness.execution import PlacementChoice
 from harness.record import EngineName
-from harness.store import Found, Store
-from harness.suite import Suite, Trial
+from harness.store import Found, Store, to_train
+from harness.suite import Suite, Trial, chosen
+from harness.training.device import pick_device
 from harness.training.probe import has_unused_parameters
-from harness.training.world import pick_device
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,15 @@ class Request:
 
     def trials(self) -> list[Trial]:
         """List the trials that were asked for, done or not."""
-        return [
-            trial
-            for suite in self.suites
-            for trial in suite.trials()
-            if (not self.only or trial.experiment in self.only)
-            and (not self.seeds or trial.seed in self.seeds)
-        ]
+        return chosen(self.suites, self.only, self.seeds)
 
     def remaining(self) -> list[Trial]:
         """List those of them that are to be trained."""
         return [trial for trial in self.trials() if self.wants(self.store.find(trial))]
 
     def wants(self, found: Found) -> bool:
-        """Tell whether a trial of which this is there is to be trained; an unreadable record may be done."""
-        return found.state in ({"left", "failed"} | ({"diverged"} if self.retry_diverged else set()))
+        """Tell whether a trial of which this is there is to be trained."""
+        return found.state in to_train(retry_diverged=self.retry_diverged)
 
 
 def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> None:
@@ -86,8 +80,8 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> 
 
 def _check_code(request: Request, expected: str) -> None:
     """Raise UsageError where the code is not that which a job was submitted with."""
-    names = (str(trial.settings.model["name"]) for trial in request.trials())
-    if expected and (found := provenance.code_hash(provenance.user_modules(names))) != expected:
+    own = provenance.user_modules(request.trials())
+    if expected and (found := provenance.code_hash(own)) != expected:
         raise UsageError(
             f"the code that trains has changed since the job was submitted: found the hash {found[:8]}…, "
             f"expected {expected[:8]}…; submit it again, or with --allow-changed-code"

@@ -18,6 +18,7 @@ from harness.claim import Claim, Claims
 from harness.console import console_for
 from harness.course import ONE_AT_A_TIME, Courses
 from harness.data import cache_folder
+from harness.events import Events
 from harness.holder import this_process
 from harness.ledger import Ledger
 from harness.notice import JobFiles, Notice
@@ -42,7 +43,7 @@ def work(request: Request, fleet: Fleet, env: Mapping[str, str]) -> bool:
     notice = Notice(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file if looks else None)
     worker = _Worker(request, fleet, env)
     with notice.listening():
-        worker.pulse = Pulse(fleet, console, request.timeout_seconds, notice, worker.stalled)
+        worker.pulse = Pulse(fleet, Events(fleet, console), request.timeout_seconds, notice, worker.stalled)
         try:
             worker.run()
         except Leave:
@@ -65,11 +66,10 @@ class _Worker:
 
     def __post_init__(self) -> None:
         self.trials = {trial.key: trial for trial in self.request.trials()}
-        names = {str(trial.settings.model["name"]) for trial in self.trials.values()}
         self.ledger = Ledger(
             self.request.store,
             self.fleet,
-            provenance.versions(provenance.user_modules(names)),
+            provenance.versions(provenance.user_modules(self.trials.values())),
             self.request.save_model,
             provenance.device_name(self.fleet.device),
         )
@@ -104,7 +104,7 @@ class _Worker:
         me = this_process(board.look("id") or "", self.fleet.start, self.env, self.request.stale_seconds)
         claims = Claims(self.request.store, me)
         tries = json.loads(board.look("tries") or "{}")
-        return Pool(self.request, self.fleet, claims, self.ledger, self.pulse.note, tries)
+        return Pool(self.request, self.fleet, claims, self.ledger, self.pulse.events.note, tries)
 
     def _schedule(self) -> Schedule:
         request = self.request
@@ -126,7 +126,7 @@ class _Worker:
                 versions=[versions.torch, versions.cuda or "", versions.code],
             ),
             cache=Paces(cache_folder(self.env) / "paces"),
-            say=self.pulse.note,
+            say=self.pulse.events.note,
         )
 
     def _measure(self, name: str, phase: Phase, schedule: Schedule) -> None:
@@ -134,7 +134,7 @@ class _Worker:
         trials = [self.trials[key] for key in phase.trials]
         self.fleet.run.put(_MEASURING, "under way")
         position = self.pulse.begin(_MEASURING, 0, together=self.fleet.world_size > 1)
-        calibration = Calibration(self.fleet, name, phase.executions, self.pulse.note, position.move)
+        calibration = Calibration(self.fleet, name, phase.executions, self.pulse.events.note, position.move)
         try:
             for trial in trials:
                 calibration.measure(trial, self.courses.resident(trial)[0])
@@ -180,5 +180,5 @@ class _Worker:
         if key != _MEASURING:
             self.courses.failed(self.trials[key], error)
         elif self.fleet.count(f"failed/{key}/reports") == 1:
-            self.pulse.note(f"nothing is measured: {error}")
+            self.pulse.events.note(f"nothing is measured: {error}")
             self.fleet.put(f"failed/{key}", error)

@@ -23,6 +23,11 @@ from harness.suite import Suite, Trial
 State = Literal["done", "failed", "diverged", "left", "unreadable"]
 
 
+def to_train(*, retry_diverged: bool = False) -> set[State]:
+    """Return the states of trials that a run trains; an unreadable record may be that of a done one."""
+    return {"left", "failed", "diverged"} if retry_diverged else {"left", "failed"}
+
+
 @dataclass(frozen=True)
 class Found:
     """What is on disk of one trial: its record, or why there is none to be had."""
@@ -80,10 +85,6 @@ class Store:
             digests = f"found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {digests}")
         return Found(trial, record.status, record)
-
-    def find_all(self, suite: Suite) -> list[Found]:
-        """Look every trial of the suite up, in its order."""
-        return [self.find(trial) for trial in suite.trials()]
 
     def stale(self, suite: Suite) -> list[Path]:
         """List the record files in the suite's folder that belong to no trial of it any more."""

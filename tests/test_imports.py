@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
     {"errors"},
-    {"yaml_file", "model", "files"},
+    {"yaml_file", "model", "files", "process"},
     {"settings", "overrides"},
     {"mistakes", "suite"},
     {"suite_file"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"holder", "notice"},
     {"claim"},
     {"training", "console"},
-    {"execution"},
+    {"execution", "events"},
     {"pulse", "plan", "report", "request", "ledger", "paces"},
     {"schedule", "calibration", "pool"},
     {"course"},

@@ -112,7 +112,7 @@ def test_records_of_other_digests_are_stale(store: Store, suite: Suite, tmp_path
     for trial in trials:
         store.save(trial, record_of(trial))
     changed = suite_of(tmp_path, SUITE.replace("lr: 0.01", "lr: 0.05"))
-    assert [found.state for found in store.find_all(changed)] == ["left"] * 3 + ["done"] * 3
+    assert [found.state for found in map(store.find, changed.trials())] == ["left"] * 3 + ["done"] * 3
     assert store.stale(changed) == [store.record_path(trial) for trial in trials[:3]]
     assert store.stale(suite) == []
 

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from harness import provenance
 from harness.arguments import (
     Calibrate,
     Changes,
@@ -112,7 +113,7 @@ def submit(
         report=["report", *written(parameters_of(results_commands.report), given)],
         options=options,
         results=results.absolute(),
-        code="" if allow_changed_code else slurm.code_of(trials),
+        code="" if allow_changed_code else provenance.code_hash(provenance.user_modules(trials)),
         array=array,
     )
     if not left:

@@ -9,14 +9,12 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import provenance
 from harness.errors import UsageError
 from harness.launch.slurm_options import SlurmOptions
-from harness.suite import Trial
 
 SCRIPT = Path(__file__).with_name("run.sbatch")
 
@@ -136,12 +134,6 @@ class Submission:
             raise UsageError(
                 f"{self.folder}: cannot be written: {error.strerror}; choose --results"
             ) from None
-
-
-def code_of(trials: Iterable[Trial]) -> str:
-    """Hash the code that trains the trials here, as their job will do it at its start."""
-    names = (str(trial.settings.model["name"]) for trial in trials)
-    return provenance.code_hash(provenance.user_modules(names))
 
 
 def _options(values: Mapping[str, str | int | None]) -> list[str]:

@@ -9,7 +9,7 @@ from harness.data import cache_folder
 from harness.launch.slurm_options import SlurmOptions
 from harness.paces import Paces
 from harness.plan import PlannedTrial, duration, plan
-from harness.store import Store
+from harness.store import Store, to_train
 from harness.suite import Suite, Trial
 
 
@@ -23,10 +23,10 @@ def left(
 ) -> list[PlannedTrial]:
     """List those of the trials that are to be trained, with estimates."""
     keys = {trial.key for trial in trials}
-    over = {"done", "unreadable"} | (set() if retry_diverged else {"diverged"})
+    wanted = to_train(retry_diverged=retry_diverged)
     paces = Paces(cache_folder(env) / "paces").latest()
     planned = [each for suite in suites for each in plan(store, suite, paces)]
-    return [each for each in planned if each.trial.key in keys and each.state not in over]
+    return [each for each in planned if each.trial.key in keys and each.state in wanted]
 
 
 def with_time(
