@@ -67,6 +67,8 @@ class World:
         if self.world_size == 1:
             return content
         (size,) = self.agree([len(content)])
+        if size == 0:
+            return b""
         own = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.owns else None
         tensor = (torch.empty(size, dtype=torch.uint8) if own is None else own).to(self.device)
         dist.broadcast(tensor, 0, group=self.group)
