@@ -44,7 +44,7 @@ def test_header_is_big_endian(tmp_path: Path) -> None:
         (gzip.compress(bytes((0, 0, 8, 3, *[0, 0, 0, 2] * 3)) + b"x" * 9), "has 9 bytes"),
         (gzip.compress(bytes((0, 0, 8, 3, *[255] * 12))), "has 0 bytes"),
     ],
-    ids=("no gzip", "cut", "empty", "labels", "no header", "short", "long", "huge"),  # the bytes hold the time
+    ids=["no gzip", "cut", "empty", "labels", "no header", "short", "long", "huge"],  # bytes hold the time
 )
 def test_wrong_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "file.gz"
