@@ -18,6 +18,7 @@ LAYERS = [
     {"mistakes", "suite"},
     {"suite_file"},
     {"record", "stats", "schema"},
+    {"verdict"},
     {"store", "data", "provenance"},
     {"holder", "notice"},
     {"claim"},

@@ -1,0 +1,79 @@
+"""What may be concluded from a difference: none that matters, one above or below, or nothing yet."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.stats import Difference, Summary, against_mean, pooled, summary, welch
+
+Finding = Literal["within", "above", "below", "open"]
+
+_ENDLESS = 10**9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be concluded of our mean beside a published figure, both fractions.
+
+    `seeds` is how many of ours would settle an open one, were mean and spread to stay; None where no number can.
+    `sensitivity` is the difference by Welch's t where several values were published.
+    """
+
+    finding: Finding
+    difference: Difference
+    seeds: int | None = None
+    sensitivity: Difference | None = None
+
+
+def finding(difference: Difference, margin: float) -> Finding:
+    """Judge a difference, where one inside ±`margin` does not matter.
+
+    `within` by two one-sided t-tests at 5 % each, which is a 90 % interval inside the margin (Schuirmann, Journal
+    of Pharmacokinetics and Biopharmaceutics 15, 1987, 657-680); `above` or `below` by a two-sided t-test at 5 %,
+    which is a 95 % interval without zero. Values without any spread are no evidence of a difference.
+    """
+    low, high = difference.interval(0.90)
+    if -margin < low and high < margin:
+        return "within"
+    low, high = difference.interval(0.95)
+    if difference.standard_error == 0 or low <= 0 <= high:
+        return "open"
+    return "above" if low > 0 else "below"
+
+
+def verdict(
+    ours: Summary, published: Sequence[float], *, runs: int, margin: float, slack: float = 0.0
+) -> Verdict | None:
+    """Judge our mean beside one published value (the mean of so many runs) or several.
+
+    `slack` is half the step to which the published values were rounded. None for one value of ours.
+    """
+    theirs = summary(published)
+
+    def difference(ours: Summary) -> Difference | None:
+        return pooled(ours, theirs, slack) if theirs.n > 1 else against_mean(ours, theirs.mean, runs, slack)
+
+    found = difference(ours)
+    if found is None:
+        return None
+    judged = finding(found, margin)
+    seeds = seeds_to_settle(ours, difference, margin) if judged == "open" else None
+    return Verdict(judged, found, seeds, welch(ours, theirs, slack))
+
+
+def seeds_to_settle(
+    ours: Summary, difference: Callable[[Summary], Difference | None], margin: float
+) -> int | None:
+    """Return the least number of our values that would leave nothing open; None where none would."""
+
+    def is_settled(n: int) -> bool:
+        found = difference(replace(ours, n=n, df=n - 1))
+        return found is not None and finding(found, margin) != "open"
+
+    if not is_settled(_ENDLESS):
+        return None
+    more = range(ours.n + 1, _ENDLESS)
+    return more[bisect.bisect_left(more, True, key=is_settled)]
