@@ -12,8 +12,8 @@ from dataclasses import dataclass
 class Summary:
     """What n values come to; `std` is the sample standard deviation (n - 1), None for one value.
 
-    Intervals are taken from `spread`, which has `df` degrees of freedom: the standard deviation of all values, or
-    under an adaptive number of seeds that of the first ones alone.
+    Intervals are taken from `spread`, which has `df` degrees of freedom: the standard deviation of all
+    values, or under an adaptive number of seeds that of the first ones alone.
     """
 
     n: int
@@ -25,7 +25,7 @@ class Summary:
     df: int
 
     def half_width(self, level: float = 0.95) -> float | None:
-        """Return half the width of the mean's t-interval, t(df) spread / √n (Student 1908); None for one value."""
+        """Return half the width of the mean's interval, t(df) spread / √n (Student 1908); None for one value."""
         if self.spread is None:
             return None
         return t_quantile((1 + level) / 2, self.df) * self.spread / math.sqrt(self.n)
@@ -38,7 +38,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference between means, its standard error, and how far rounded figures may have moved it (`slack`)."""
+    """A difference between means, its standard error, and how far rounding may have moved it (`slack`)."""
 
     estimate: float
     standard_error: float
@@ -70,8 +70,8 @@ def summary(values: Sequence[float], first: int | None = None) -> Summary:
 def against_mean(ours: Summary, figure: float, runs: int = 1, slack: float = 0.0) -> Difference | None:
     """Return our mean less the mean of so many other runs, whose spread is unknown and taken to be ours.
 
-    Its standard error is s √(1/n + 1/runs), with n - 1 degrees of freedom: the prediction interval for the mean
-    of future values (Hahn & Meeker, Statistical Intervals, 1991, chapter 4). None for one value of ours.
+    Its standard error is s √(1/n + 1/runs), with n - 1 degrees of freedom: the prediction interval for the
+    mean of future values (Hahn & Meeker, Statistical Intervals, 1991, chapter 4). None for one value of ours.
     """
     if ours.spread is None:
         return None
@@ -97,8 +97,8 @@ def pooled(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | N
 def welch(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | None:
     """Return the difference of means with Welch's standard error (variances may differ).
 
-    √(s₁²/n₁ + s₂²/n₂), with the degrees of freedom of Satterthwaite (1946) and Welch (1947). None for one value
-    on a side.
+    √(s₁²/n₁ + s₂²/n₂), with the degrees of freedom of Satterthwaite (1946) and Welch (1947). None for one
+    value on a side.
     """
     if ours.spread is None or theirs.spread is None:
         return None
@@ -117,8 +117,8 @@ def paired(differences: Sequence[float]) -> Difference | None:
 def stein_size(first: Sequence[float], half_width: float) -> int:
     """Return how many values a 95 % interval of this half-width needs, from the first ones alone.
 
-    max(n₀, ⌈(t(0.975, n₀ - 1) s₀ / half_width)²⌉): the coverage of m ± t s₀ / √N is then exact (Stein, Annals of
-    Mathematical Statistics 16, 1945, 243-258).
+    max(n₀, ⌈(t(0.975, n₀ - 1) s₀ / half_width)²⌉): the coverage of m ± t s₀ / √N is then exact (Stein, Annals
+    of Mathematical Statistics 16, 1945, 243-258).
     """
     spread = _std(first)
     assert spread is not None

@@ -18,8 +18,8 @@ _ENDLESS = 10**9
 class Verdict:
     """What may be concluded of our mean beside a published figure, both fractions.
 
-    `seeds` is how many of ours would settle an open one, were mean and spread to stay; None where no number can.
-    `sensitivity` is the difference by Welch's t where several values were published.
+    `seeds` is how many of ours would settle an open one, were mean and spread to stay; None where no number
+    can. `sensitivity` is the difference by Welch's t where several values were published.
     """
 
     finding: Finding
@@ -31,9 +31,9 @@ class Verdict:
 def finding(difference: Difference, margin: float) -> Finding:
     """Judge a difference, where one inside ±`margin` does not matter.
 
-    `within` by two one-sided t-tests at 5 % each, which is a 90 % interval inside the margin (Schuirmann, Journal
-    of Pharmacokinetics and Biopharmaceutics 15, 1987, 657-680); `above` or `below` by a two-sided t-test at 5 %,
-    which is a 95 % interval without zero. Values without any spread are no evidence of a difference.
+    `within` by two one-sided t-tests at 5 % each, which is a 90 % interval inside the margin (Schuirmann,
+    Journal of Pharmacokinetics and Biopharmaceutics 15, 1987, 657-680); `above` or `below` by a two-sided
+    t-test at 5 %, which is a 95 % interval without zero. Values without spread are no evidence of a difference.
     """
     low, high = difference.interval(0.90)
     if -margin < low and high < margin:
