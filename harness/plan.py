@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.adaptive import called_for
 from harness.record import Record
 from harness.store import State, Store, to_train
 from harness.suite import Suite, Trial
@@ -48,7 +49,7 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
 
     The estimates are from earlier records or else, by kind, from `paces`: seconds an epoch.
     """
-    seconds, known = _EpochSeconds(), list(suite.trials())
+    seconds, known = _EpochSeconds(), called_for(store, [suite], suite.trials())
     states: list[State] = []
     for trial in known:
         found = store.find(trial)
@@ -115,7 +116,9 @@ def status(store: Store, suite: Suite) -> SuiteStatus:
     """Count what is on disk of the suite."""
     counts: dict[State, int] = dict.fromkeys(("done", "failed", "diverged", "left", "unreadable"), 0)
     unreadable = []
-    for found in map(store.find, suite.trials()):  # one at a time: of many not all fit in memory
+    for found in map(
+        store.find, called_for(store, [suite], suite.trials())
+    ):  # one at a time: of many not all fit in memory
         counts[found.state] += 1
         if found.error:
             unreadable.append(found.error)

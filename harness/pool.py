@@ -86,7 +86,7 @@ class Pool:
 
 def tries_before(request: Request) -> str:
     """Return, as JSON, how often each trial that has a record and is not done was tried."""
-    found = (request.store.find(trial) for trial in request.trials())
+    found = (request.store.find(trial) for trial in request.trials)
     records = [(each.trial.key, each.record) for each in found if each.record and each.state != "done"]
     return json.dumps({key: _tries(record) for key, record in records})
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from harness import data, provenance
+from harness.adaptive import called_for
 from harness.console import say
 from harness.data import Dataset
 from harness.errors import UsageError
@@ -46,13 +48,18 @@ class Request:
         """Return where the records are."""
         return Store(self.results)
 
+    @cached_property
     def trials(self) -> list[Trial]:
-        """List the trials that were asked for, done or not."""
+        """List the trials that were asked for, done or not, and those that results may yet call for."""
         return chosen(self.suites, self.only, self.seeds)
+
+    def called_for(self) -> list[Trial]:
+        """List those of them that the results so far call for."""
+        return called_for(self.store, self.suites, self.trials)
 
     def remaining(self) -> list[Trial]:
         """List those of them that are to be trained."""
-        return [trial for trial in self.trials() if self.wants(self.store.find(trial))]
+        return [trial for trial in self.called_for() if self.wants(self.store.find(trial))]
 
     def wants(self, found: Found) -> bool:
         """Tell whether a trial of which this is there is to be trained."""
@@ -80,7 +87,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> 
 
 def _check_code(request: Request, expected: str) -> None:
     """Raise UsageError where the code is not that which a job was submitted with."""
-    own = provenance.user_modules(request.trials())
+    own = provenance.user_modules(request.trials)
     if expected and (found := provenance.code_hash(own)) != expected:
         raise UsageError(
             f"the code that trains has changed since the job was submitted: found the hash {found[:8]}…, "

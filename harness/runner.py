@@ -65,7 +65,7 @@ class _Worker:
     ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.trials = {trial.key: trial for trial in self.request.trials()}
+        self.trials = {trial.key: trial for trial in self.request.trials}
         self.ledger = Ledger(
             self.request.store,
             self.fleet,

@@ -90,7 +90,7 @@ class Schedule:
 
         A run that is not to wait does so only until it is sure that they are alive.
         """
-        still_open = [trial for trial in self.request.trials() if self.is_open(trial)]
+        still_open = self._open()
         waited = 0.0
         while still_open and not self.is_stopping():
             holders = {trial.key: self.claims.holder(trial) for trial in still_open}
@@ -104,8 +104,11 @@ class Schedule:
                 break
             time.sleep(interval := min(1.0, self.request.stale_seconds / 4))
             waited += interval
-            still_open = [trial for trial in still_open if self.is_open(trial)]
+            still_open = self._open()
         return []
+
+    def _open(self) -> list[Trial]:
+        return [trial for trial in self.request.called_for() if self.is_open(trial)]
 
     @property
     def _is_measured(self) -> bool:

@@ -63,7 +63,7 @@ def measure(
         world.leave()
     else:
         ranks = local.ranks_here(nproc, request.device, None)
-        check(request, request.trials(), env)
+        check(request, request.trials, env)
         local.launch(argv, ranks, max_restarts=0)
 
 
@@ -147,7 +147,7 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
         for message in unreadable:
             say(f"{message}; remove it to have it trained again", sys.stderr)
             code = 1
-    states = Counter(request.store.find(trial).state for trial in request.trials())
+    states = Counter(request.store.find(trial).state for trial in request.called_for())
     if states["failed"] or states["diverged"] or (states["left"] and request.wait and not was_stopped):
         code = 1
     JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(

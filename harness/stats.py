@@ -25,7 +25,7 @@ class Summary:
     df: int
 
     def half_width(self, level: float = 0.95) -> float | None:
-        """Return half the width of the mean's interval, t(df) spread / √n (Student 1908); None for one value."""
+        """Return half the width of the mean's interval, t(df) spread / √n (Student 1908); None for one."""
         if self.spread is None:
             return None
         return t_quantile((1 + level) / 2, self.df) * self.spread / math.sqrt(self.n)

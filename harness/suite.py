@@ -45,6 +45,20 @@ Losses = Annotated[list[NotNegative], BeforeValidator(_as_list, json_schema_inpu
 Fractions = Annotated[list[Fraction], BeforeValidator(_as_list, json_schema_input_type=float | list[float])]
 
 
+class SeedRule(Strict):
+    """Ask for as many seeds as a 95 % interval of testing accuracy needs to be so narrow, within bounds."""
+
+    half_width_points: Annotated[float, Field(gt=0)]
+    at_least: Annotated[int, Field(ge=2, le=1000)] = 5
+    at_most: Annotated[int, Field(ge=2, le=1000)] = 50
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> Self:
+        if self.at_least > self.at_most:
+            raise ValueError(f"at_least {self.at_least}, expected at most {self.at_most} as `at_most`")
+        return self
+
+
 class Figures(Strict):
     """Hold what somebody else reported of one experiment: one value, or one a run; fractions."""
 
@@ -54,11 +68,18 @@ class Figures(Strict):
 
 
 class Published(Strict):
-    """Hold somebody else's figures and say where they come from."""
+    """Hold somebody else's figures and say where they come from.
+
+    A mean of ours within `margin_points` of theirs counts as reproduced. `rounding_points` is the step to
+    which their accuracies were rounded; unless said, that of the last digit that any of them has. `curves`
+    is a CSV file beside the suite.
+    """
 
     dataset: DatasetName
     source: str
     runs: Annotated[int, Field(ge=1)] = 1
+    margin_points: Annotated[float, Field(gt=0)] = 0.5
+    rounding_points: NotNegative | None = None
     curves: str | None = None
     experiments: dict[str, Figures]
 
@@ -71,6 +92,16 @@ class Published(Strict):
                         f"{len(values)} values of {name}.{key}, expected 1 or {self.runs} as `runs`"
                     )
         return self
+
+
+class PublishedCurve(Strict):
+    """Hold somebody else's figures of one run, epoch by epoch; fractions."""
+
+    run: str
+    epoch: list[int]
+    train_loss: list[float]
+    train_accuracy: list[Fraction]
+    test_accuracy: list[Fraction]
 
 
 class Table(Strict):
@@ -112,14 +143,19 @@ class Trial:
 
 
 class Suite(Strict):
-    """Hold one table's experiments, with everything filled in; `changed` is what `--set` changed."""
+    """Hold one table's experiments, with everything filled in; `changed` is what `--set` changed.
+
+    Under a `seed_rule` the `seeds` are all that it may come to ask for. `curves` are published ones.
+    """
 
     suite: SuiteName
     title: str
     dataset: DatasetSettings
     seeds: Seeds
     experiments: dict[ExperimentName, ExperimentSettings]
+    seed_rule: SeedRule | None = None
     published: Published | None = None
+    curves: dict[ExperimentName, list[PublishedCurve]] = Field(default_factory=dict)
     table: Table = Table()
     changed: dict[str, Any] = Field(default_factory=dict)
 

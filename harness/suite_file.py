@@ -9,9 +9,9 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from harness import model, yaml_file
+from harness import curves_file, model, yaml_file
 from harness.errors import SuiteError, nearest
 from harness.mistakes import Checker
 from harness.overrides import Assignment, expand, merged, with_leaf
@@ -21,6 +21,8 @@ from harness.suite import (
     ExperimentName,
     ExperimentSettings,
     Published,
+    PublishedCurve,
+    SeedRule,
     Seeds,
     Suite,
     SuiteName,
@@ -28,9 +30,19 @@ from harness.suite import (
 )
 from harness.yaml_file import Document, KeyPath
 
-_TAKEN = ("suite.json", "table.md")  # stand beside the experiments' folders
+# Files that stand beside the experiments' folders.
+_TAKEN = (
+    "suite.json",
+    *(f"table.{kind}" for kind in ("md", "tex", "csv")),
+    "epochs.csv",
+    *(f"comparison.{kind}" for kind in ("svg", "png")),
+)
 
 Overrides = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
+SeedsOrRule = Annotated[
+    Annotated[SeedRule, Tag("SeedRule")] | Annotated[Seeds, Tag("seeds")],
+    Discriminator(lambda value: "SeedRule" if isinstance(value, dict | SeedRule) else "seeds"),
+]
 
 
 class SuiteFile(Strict):
@@ -40,7 +52,7 @@ class SuiteFile(Strict):
     extends: str | None = None
     title: str
     dataset: DatasetSettings
-    seeds: Seeds
+    seeds: SeedsOrRule
     common: Overrides = Field(default_factory=dict)
     experiments: Annotated[dict[ExperimentName, Overrides], Field(min_length=1)]
     published: Published | None = None
@@ -56,20 +68,27 @@ def load(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
     file = checker.check(SuiteFile, data, [()])
     experiments = dict(_experiments(data, checker, assignments))
     _check_distinct(experiments, checker)
-    _check_published(data, experiments, checker)
+    curves = _published_curves(data, experiments, checker)
     if checker.mistakes:
         raise SuiteError(checker.mistakes)
     assert file is not None
+    rule, seeds = _rule_and_seeds(file.seeds)
     return Suite(
         suite=file.suite,
         title=file.title,
         dataset=file.dataset,
-        seeds=file.seeds,
+        seeds=seeds,
+        seed_rule=rule,
         experiments=experiments,
         published=file.published,
+        curves=curves,
         table=file.table,
         changed={".".join(each.path): each.value for each in assignments},
     )
+
+
+def _rule_and_seeds(given: SeedRule | list[int]) -> tuple[SeedRule | None, list[int]]:
+    return (given, list(range(1, given.at_most + 1))) if isinstance(given, SeedRule) else (None, given)
 
 
 def _extended(path: Path, above: tuple[Path, ...]) -> Document:
@@ -198,10 +217,13 @@ def _hashable(value: Any) -> Hashable:
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
-def _check_published(data: Mapping[str, Any], experiments: Mapping[str, Any], checker: Checker) -> None:
+def _published_curves(
+    data: Mapping[str, Any], experiments: Mapping[str, Any], checker: Checker
+) -> dict[str, list[PublishedCurve]]:
+    """Check what was published against the experiments that there are; return its curves."""
     published = data.get("published")
     if not isinstance(published, dict):
-        return
+        return {}
     figures = published.get("experiments")
     unknown = set(figures) - set(experiments) if isinstance(figures, dict) else set()
     for name in sorted(unknown) if experiments else ():
@@ -212,3 +234,9 @@ def _check_published(data: Mapping[str, Any], experiments: Mapping[str, Any], ch
         file = Path(checker.document.places["published", "curves"].rpartition(":")[0]).parent / curves
         if not _is_file(file):
             checker.add(("published", "curves"), f"found {curves!r}, but there is no file {file}", [()])
+            return {}
+        try:
+            return curves_file.read(file, list(experiments))
+        except (OSError, ValueError) as error:
+            checker.add(("published", "curves"), f"found {curves!r}: {error}", [()])
+    return {}

@@ -33,7 +33,7 @@ def finding(difference: Difference, margin: float) -> Finding:
 
     `within` by two one-sided t-tests at 5 % each, which is a 90 % interval inside the margin (Schuirmann,
     Journal of Pharmacokinetics and Biopharmaceutics 15, 1987, 657-680); `above` or `below` by a two-sided
-    t-test at 5 %, which is a 95 % interval without zero. Values without spread are no evidence of a difference.
+    t-test at 5 %, which is a 95 % interval without zero. Values without spread show no difference.
     """
     low, high = difference.interval(0.90)
     if -margin < low and high < margin:

@@ -45,7 +45,7 @@ class Run:
             cache=Paces(folder / "paces"),
             say=self.said.append,
         )
-        self.trials = {trial.key: trial for trial in self.request.trials()}
+        self.trials = {trial.key: trial for trial in self.request.trials}
 
     def holder(self, trial: Trial) -> Holder | None:
         return self.held.get(trial.key)

@@ -1,0 +1,61 @@
+"""How many seeds the results so far call for, where a suite leaves that to them (Stein's two stages)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.stats import stein_size
+from harness.store import Store
+from harness.suite import Suite, Trial
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How many of a suite's seeds, in order, an experiment is trained with.
+
+    `deciding` is how many values decided it, None while it is open or where the suite gives the seeds;
+    `needed` is what the rule asks for, without its cap.
+    """
+
+    seeds: int
+    deciding: int | None = None
+    needed: int | None = None
+
+
+def decide(store: Store, suite: Suite, trials: Sequence[Trial]) -> Decision:
+    """Decide for one experiment, whose trials are in the order of seeds.
+
+    It stays open until each of the first seeds is done or has diverged, and two of them are done.
+    """
+    rule = suite.seed_rule
+    if rule is None:
+        return Decision(len(trials))
+    first = [store.find(trial) for trial in trials[: rule.at_least]]
+    values = [each.record.epochs[-1].test_accuracy for each in first if each.state == "done" and each.record]
+    if len(values) < 2 or any(each.state not in ("done", "diverged") for each in first):
+        return Decision(rule.at_least)
+    needed = max(rule.at_least, stein_size(values, rule.half_width_points / 100))
+    return Decision(min(needed, rule.at_most), len(values), needed)
+
+
+def called_for(store: Store, suites: Iterable[Suite], trials: Iterable[Trial]) -> list[Trial]:
+    """List those of the trials that the results so far call for; all, where suites give their seeds."""
+    known = {suite.folder: suite for suite in suites if suite.seed_rule}
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for folder, suite in known.items():
+        for name, own in by_experiment(suite).items():
+            seeds[folder, name] = set(suite.seeds[: decide(store, suite, own).seeds])
+    return [
+        trial
+        for trial in trials
+        if trial.folder not in known or trial.seed in seeds[trial.folder, trial.experiment]
+    ]
+
+
+def by_experiment(suite: Suite) -> dict[str, list[Trial]]:
+    """Return the trials of each experiment, in the order of seeds."""
+    found: dict[str, list[Trial]] = {name: [] for name in suite.experiments}
+    for trial in suite.trials():
+        found[trial.experiment].append(trial)
+    return found

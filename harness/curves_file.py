@@ -1,0 +1,59 @@
+"""The CSV file of published curves: a line for each epoch of each run."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.suite import PublishedCurve
+
+_FIGURES = ("train_loss", "train_accuracy", "test_accuracy")
+_HEADER = ["experiment", "epoch", *_FIGURES]
+
+
+def read(path: Path, experiments: Sequence[str]) -> dict[str, list[PublishedCurve]]:
+    """Return the curves of these experiments; a line's is named `<experiment>` or `<experiment>-run-<n>`.
+
+    Raise OSError or ValueError, which say what is wrong with the file.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = csv.reader(file)
+        header = next(lines, [])
+        if header != _HEADER:
+            raise ValueError(f"line 1: found {','.join(header)!r}, expected {','.join(_HEADER)!r}")
+        runs: dict[str, dict[int, list[float]]] = {}
+        for line in lines:
+            run, epoch, figures = _line(line, lines.line_num)
+            if epoch in runs.setdefault(run, {}):
+                raise ValueError(f"line {lines.line_num}: found epoch {epoch} of {run!r} twice")
+            runs[run][epoch] = figures
+    return {
+        name: curves
+        for name in experiments
+        if (curves := [_curve(run, runs[run]) for run in sorted(runs) if _experiment(run) == name])
+    }
+
+
+def _experiment(run: str) -> str:
+    name, _, number = run.rpartition("-run-")
+    return name if name and number.isdecimal() else run
+
+
+def _line(line: Sequence[str], number: int) -> tuple[str, int, list[float]]:
+    try:
+        run, epoch, *figures = line
+        loss, train, test = map(float, figures)
+        if int(epoch) < 1 or not 0 <= loss < float("inf") or not (0 <= train <= 1 and 0 <= test <= 1):
+            raise ValueError
+        return run, int(epoch), [loss, train, test]
+    except ValueError:
+        raise ValueError(
+            f"line {number}: found {','.join(line)!r}, expected a name, an epoch, a loss and two fractions"
+        ) from None
+
+
+def _curve(run: str, epochs: dict[int, list[float]]) -> PublishedCurve:
+    columns = zip(*(epochs[epoch] for epoch in sorted(epochs)), strict=True)
+    figures = dict(zip(_FIGURES, map(list, columns), strict=True))
+    return PublishedCurve(run=run, epoch=sorted(epochs), **figures)
