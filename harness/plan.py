@@ -116,9 +116,8 @@ def status(store: Store, suite: Suite) -> SuiteStatus:
     """Count what is on disk of the suite."""
     counts: dict[State, int] = dict.fromkeys(("done", "failed", "diverged", "left", "unreadable"), 0)
     unreadable = []
-    for found in map(
-        store.find, called_for(store, [suite], suite.trials())
-    ):  # one at a time: of many not all fit in memory
+    trials = called_for(store, [suite], suite.trials())
+    for found in map(store.find, trials):  # one at a time: of many not all fit in memory
         counts[found.state] += 1
         if found.error:
             unreadable.append(found.error)

@@ -1,0 +1,135 @@
+"""What a report shows of one suite: its experiments with all their trials, reduced to what is shown."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from harness.adaptive import Decision, by_experiment, decide
+from harness.record import Epoch, Record
+from harness.stats import Summary, summary
+from harness.store import Found, State, Store
+from harness.suite import Figures, PublishedCurve, Suite, Trial
+
+FIGURES = tuple(name for name in Epoch.model_fields if name != "epoch")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A trial and what there is of it.
+
+    `record` holds neither settings (they are the trial's) nor epochs: `epochs` has a value an epoch for each of
+    FIGURES. `error` says why a record is unreadable, and `file` is the record's name within the results.
+    """
+
+    trial: Trial
+    state: State
+    file: str
+    error: str | None = None
+    record: Record | None = None
+    epochs: Mapping[str, array[float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, found: Found, file: str) -> Entry:
+        """Take out of a trial's record what a report shows."""
+        record = found.record
+        if record is None:
+            return cls(found.trial, found.state, file, found.error)
+        epochs = {name: array("d", (getattr(each, name) for each in record.epochs)) for name in FIGURES}
+        slim = record.model_copy(update={"settings": {}, "epochs": []})
+        return cls(found.trial, found.state, file, None, slim, epochs)
+
+    @property
+    def seed(self) -> int:
+        """Return the trial's seed."""
+        return self.trial.seed
+
+    def last(self, figure: str) -> float:
+        """Return a figure of the last epoch."""
+        return self.epochs[figure][-1]
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment's name and everything that is on disk of its trials, in the order of seeds."""
+
+    name: str
+    entries: Sequence[Entry]
+    published: Figures | None = None
+    curves: Sequence[PublishedCurve] = ()
+    decision: Decision | None = None
+
+    @cached_property
+    def done(self) -> list[Entry]:
+        """Return the entries of the trials that are done."""
+        return [each for each in self.entries if each.state == "done"]
+
+    def summary(self, figure: str) -> Summary | None:
+        """Summarise a figure of the last epoch over the trials that are done."""
+        values = [each.last(figure) for each in self.done]
+        return summary(values, self.decision and self.decision.deciding) if values else None
+
+    @cached_property
+    def test_accuracy(self) -> Summary | None:
+        """Summarise the last epoch's testing accuracy."""
+        return self.summary("test_accuracy")
+
+    def absent(self) -> str:
+        """Name the seeds whose trials are not in the figures, and why."""
+        reasons: dict[str, list[int]] = {}
+        for each in self.entries:
+            if each.state != "done":
+                reasons.setdefault("missing" if each.state == "left" else each.state, []).append(each.seed)
+        return "; ".join(f"{reason}: {seeds_text(seeds)}" for reason, seeds in sorted(reasons.items()))
+
+    def shared(self, aspect: Callable[[Record], str]) -> dict[str, list[int]]:
+        """Return the seeds of done trials by an aspect of their records, such as a version."""
+        seeds: dict[str, list[int]] = {}
+        for each in self.done:
+            if each.record:
+                seeds.setdefault(aspect(each.record), []).append(each.seed)
+        return dict(sorted(seeds.items()))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A suite and its rows; `folder` is where its results stand."""
+
+    suite: Suite
+    rows: Sequence[Row]
+
+    @classmethod
+    def of(cls, store: Store, folder: str) -> Contents:
+        """Read a suite's records; only those of one experiment are whole in memory at a time."""
+        suite = store.load_suite(folder)
+        published = suite.published.experiments if suite.published else {}
+        rows = []
+        for name, trials in by_experiment(suite).items():
+            decision = decide(store, suite, trials) if suite.seed_rule else None
+            entries = [_entry(store, each) for each in trials[: decision.seeds if decision else None]]
+            rows.append(Row(name, entries, published.get(name), suite.curves.get(name, ()), decision))
+        return cls(suite, rows)
+
+    @property
+    def unreadable(self) -> list[str]:
+        """Say which records could not be read, and why."""
+        return [each.error for row in self.rows for each in row.entries if each.error]
+
+    @property
+    def is_published_dataset(self) -> bool:
+        """Tell whether the figures to compare with are of the same dataset."""
+        return self.suite.published is not None and self.suite.published.dataset == self.suite.dataset.name
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Name seeds: `seed 3`, or `seeds 1, 2`."""
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
+def _entry(store: Store, trial: Trial) -> Entry:
+    found = store.find(trial)
+    path: Path = store.record_path(trial)
+    return Entry.of(found, path.relative_to(store.root).as_posix())
