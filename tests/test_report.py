@@ -55,10 +55,38 @@ def mixed(store: Store, suite: Suite) -> None:
         store.save(trial, record)
 
 
+def mixed_commits(store: Store, suite: Suite) -> None:
+    """Let the records differ in their commits alone."""
+    for trial in suite.trials():
+        record = record_of(trial, accuracy(trial))
+        versions = record.versions.model_copy(update={"commit": f"{trial.seed}" * 40 + "-dirty"})
+        store.save(trial, record.model_copy(update={"versions": versions}))
+
+
+def first_seeds(count: int, step: float) -> Callable[[Store, Suite], None]:
+    """Return what leaves so many seeds of each experiment done, their accuracies a step apart in turn."""
+
+    def fill(store: Store, suite: Suite) -> None:
+        for trial in suite.trials():
+            if trial.seed <= count:
+                store.save(trial, record_of(trial, 0.8 + step * (-1) ** trial.seed))
+
+    return fill
+
+
 def nothing(store: Store, suite: Suite) -> None:
     """Leave every trial missing."""
 
 
+def published(figures: str, more: str = "runs: 1") -> str:
+    return PUBLISHED.replace("test_accuracy: 0.8125", f"test_accuracy: {figures}").replace(
+        "  experiments:", f"  {more}\n  experiments:"
+    )
+
+
+ADAPTIVE = SUITE.replace("seeds: 3", "seeds: {half_width_points: 0.5, at_least: 4, at_most: 10}")
+GRID = "  grid: {matrix: {model.dropout: [0.0, 0.5], training.optimizer.lr: [0.1, 0.2]}}"
+MATRIX = ONE.replace("  one:", GRID)
 CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "experiments": (SUITE + PUBLISHED, full),
     "unpublished": (SUITE, full),
@@ -72,6 +100,16 @@ CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "one-seed": (SUITE.replace("seeds: 3", "seeds: [7]") + PUBLISHED, full),
     "sample": (SUITE.replace("{name: kmnist,", "{name: kmnist_sample,"), full),
     "rank-dependent": (SUITE.replace("epochs: 2", "epochs: 2\n    allow_rank_dependent: true"), full),
+    "mixed-commits": (SUITE, mixed_commits),
+    "matrix": (MATRIX, full),
+    "published-mean": (SUITE + published("0.8125", "runs: 3"), full),
+    "published-values": (SUITE + published("[0.812, 0.8125, 0.8135]", "runs: 3"), first_seeds(3, 0.001)),
+    "published-equal": (SUITE + published("[0.81, 0.81]", "runs: 2"), first_seeds(3, 0.0)),
+    "reproduced": (SUITE + published("0.8003", "margin_points: 1"), first_seeds(3, 0.001)),
+    "inconclusive": (SUITE + published("0.81", "runs: 30\n  rounding_points: 0.01"), first_seeds(3, 0.01)),
+    "adaptive": (ADAPTIVE + published("0.81"), first_seeds(8, 0.004)),
+    "adaptive-undecided": (ADAPTIVE, first_seeds(3, 0.003)),
+    "adaptive-capped": (ADAPTIVE, first_seeds(10, 0.02)),
     "hostile": (SUITE.replace("A small suite", "'a | b <b> \\ `c` *d*'"), full),
 }
 
@@ -83,7 +121,8 @@ def test_table(case: str, tmp_path: Path) -> None:
     store.save_suite(suite)
     fill(store, suite)
     path, unreadable = report.write(store, suite.folder)
-    assert_golden(f"tables/{case}.md", path.read_text(encoding="utf-8"))
+    for kind in ("md", "tex", "csv"):
+        assert_golden(f"tables/{case}.{kind}", path.with_suffix(f".{kind}").read_text(encoding="utf-8"))
     assert len(unreadable) == (1 if fill is troubled else 0)
 
 

@@ -25,6 +25,7 @@ class Source:
     torchvision: str | None
     md5s: tuple[str, str, str, str]  # in the order of FILES
     num_classes: int = 10
+    test_images: int = 10_000
 
 
 # torchvision's own list, repeated here because checking a file must not cost an import of torch.
@@ -70,6 +71,7 @@ DATASETS: dict[str, Source] = {
                 "39d32e64bfcec6f6a19cf21ca4452472",
                 "e73094074d7bef57cd09aafe455a84c0",
             ),
+            test_images=2_000,
         ),
     )
 }

@@ -5,17 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.files import write_whole
-from harness.report.cells import Entry
-from harness.report.markdown import table
+from harness.report import latex, markdown, numbers
+from harness.report.contents import Contents
+from harness.report.layout import layout
 from harness.store import Store
 
-__all__ = ["table", "write"]
+__all__ = ["write"]
 
 
 def write(store: Store, folder: str) -> tuple[Path, list[str]]:
-    """Write `table.md` of one folder of results; return its path and what could not be read."""
-    suite = store.load_suite(folder)
-    entries = [Entry.of(store.find(trial)) for trial in suite.trials()]
-    path = store.root / folder / "table.md"
-    write_whole(path, table(suite, entries).encode())
-    return path, [each.error for each in entries if each.error]
+    """Write the files of one folder of results; return its table's path and what could not be read."""
+    contents = Contents.of(store, folder)
+    table = layout(contents)
+    texts = {
+        "table.md": markdown.document(table),
+        "table.tex": latex.document(table),
+        "table.csv": numbers.table(contents),
+        "epochs.csv": numbers.epochs(contents),
+    }
+    for name, text in texts.items():
+        write_whole(store.root / folder / name, text.encode())
+    return store.root / folder / "table.md", contents.unreadable

@@ -21,8 +21,8 @@ FIGURES = tuple(name for name in Epoch.model_fields if name != "epoch")
 class Entry:
     """A trial and what there is of it.
 
-    `record` holds neither settings (they are the trial's) nor epochs: `epochs` has a value an epoch for each of
-    FIGURES. `error` says why a record is unreadable, and `file` is the record's name within the results.
+    `record` holds neither settings (they are the trial's) nor epochs: `epochs` has a value an epoch for each
+    of FIGURES. `error` says why a record is unreadable, and `file` is where it stands within the results.
     """
 
     trial: Trial
@@ -70,7 +70,7 @@ class Row:
     def summary(self, figure: str) -> Summary | None:
         """Summarise a figure of the last epoch over the trials that are done."""
         values = [each.last(figure) for each in self.done]
-        return summary(values, self.decision and self.decision.deciding) if values else None
+        return summary(values, self.decision.deciding if self.decision else None) if values else None
 
     @cached_property
     def test_accuracy(self) -> Summary | None:

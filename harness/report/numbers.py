@@ -1,0 +1,69 @@
+"""A table's numbers, and those of every epoch of every trial, as CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+
+from harness.report.contents import FIGURES, Contents, Row
+from harness.report.published import verdict_of
+from harness.stats import Difference, Summary
+
+_FINAL = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+_SUMMARY = ("mean", "std", "low_95", "high_95", "min", "max")
+_WORDS = {"within": "reproduced", "above": "differs_above", "below": "differs_below", "open": "inconclusive"}
+_DIGITS = 12  # the last ones depend on the machine
+
+
+def table(contents: Contents) -> str:
+    """Write a line for each experiment: what its trials' last epochs come to; accuracies are fractions."""
+    header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in _FINAL for b in _SUMMARY)]
+    header += ["published_test_accuracy", "difference", "difference_low_95", "difference_high_95"]
+    return _csv([*header, "verdict", "seeds_to_settle"], (_row(contents, row) for row in contents.rows))
+
+
+def epochs(contents: Contents) -> str:
+    """Write a line for each epoch of each trial, done or diverged."""
+    lines = (
+        [row.name, each.seed, each.state, number, *map(_number, figures)]
+        for row in contents.rows
+        for each in row.entries
+        for number, figures in enumerate(zip(*each.epochs.values(), strict=True), 1)
+    )
+    return _csv(["experiment", "seed", "status", "epoch", *FIGURES], lines)
+
+
+def _row(contents: Contents, row: Row) -> list[str]:
+    cells = [row.name, str(len(row.entries)), str(len(row.done)), row.absent()]
+    for figure in _FINAL:
+        cells += _summary(row.summary(figure))
+    published = row.published.test_accuracy if row.published else None
+    cells.append(" ".join(map(_number, published or [])))
+    judged = verdict_of(contents, row)
+    if judged is None:
+        return [*cells, *[""] * 5]
+    seeds = "" if judged.seeds is None else str(judged.seeds)
+    return [*cells, *_difference(judged.difference), _WORDS[judged.finding], seeds]
+
+
+def _summary(value: Summary | None) -> list[str]:
+    if value is None:
+        return [""] * len(_SUMMARY)
+    low, high = value.interval() or (None, None)
+    return list(map(_number, (value.mean, value.std, low, high, value.minimum, value.maximum)))
+
+
+def _difference(value: Difference) -> list[str]:
+    return list(map(_number, (value.estimate, *value.interval())))
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.{_DIGITS}g}"
+
+
+def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
+    return text.getvalue()

@@ -1,0 +1,148 @@
+"""A row beside what somebody else reported: their figures, the difference, and what may be concluded."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from harness.report.cells import loss, percent, signed
+from harness.report.contents import Contents, Row
+from harness.stats import Difference, Summary, summary
+from harness.suite import Figures, Published
+from harness.verdict import Verdict, verdict
+
+_MOST_SEEDS = 1000  # that a suite can have
+
+
+def verdict_of(contents: Contents, row: Row) -> Verdict | None:
+    """Judge a row's testing accuracy; None where nothing comparable is published, or one seed is done."""
+    published, figures = contents.suite.published, row.published
+    ours = row.test_accuracy
+    if published is None or not contents.is_published_dataset or ours is None:
+        return None
+    if figures is None or figures.test_accuracy is None:
+        return None
+    return verdict(
+        ours,
+        figures.test_accuracy,
+        runs=published.runs,
+        margin=published.margin_points / 100,
+        slack=rounding(published) / 2,
+    )
+
+
+def rounding(published: Published) -> float:
+    """Return the step to which published testing accuracies were rounded, as a fraction.
+
+    Unless the suite says it, that of the last digit which any of them has: 0.85 beside 0.8264 was 0.8500.
+    """
+    if published.rounding_points is not None:
+        return published.rounding_points / 100
+    given = (value for each in published.experiments.values() for value in each.test_accuracy or [])
+    digits = [-int(Decimal(repr(value)).as_tuple().exponent) for value in given]
+    return float(Decimal(1).scaleb(-max(digits, default=0)))
+
+
+def published_cell(figures: Figures | None, digits: int, run: int | None = None) -> str:
+    """Write published loss, training and testing accuracy; of one run where there is a figure for each."""
+    if figures is None:
+        return "–"
+    cells = []
+    for values, write in (
+        (figures.train_loss, loss),
+        (figures.train_accuracy, percent(digits)),
+        (figures.test_accuracy, percent(digits)),
+    ):
+        value = published_figure(values, run)
+        cells.append("–" if value is None else write(value))
+    return " / ".join(cells)
+
+
+def published_figure(values: list[float] | None, run: int | None = None) -> float | None:
+    """Return the mean of the published runs, or the figure of one run where each run has one."""
+    if not values:
+        return None
+    if run is None:
+        return summary(values).mean
+    return values[run] if run < len(values) and len(values) > 1 else None
+
+
+def difference_cell(contents: Contents, row: Row, digits: int) -> str:
+    """Write our mean less the published one in points, with its 95 % interval where there is one."""
+    ours, theirs = row.test_accuracy, published_figure(row.published.test_accuracy if row.published else None)
+    if ours is None or theirs is None or not contents.is_published_dataset:
+        return "–"
+    judged = verdict_of(contents, row)
+    interval = f" ({_interval(judged.difference, digits)})" if judged else ""
+    return signed(ours.mean - theirs, digits) + interval
+
+
+def verdict_cell(contents: Contents, row: Row) -> str:
+    """Write the verdict on a row's testing accuracy, or why there is none."""
+    published, ours = contents.suite.published, row.test_accuracy
+    if published is None or row.published is None or row.published.test_accuracy is None:
+        return "–"
+    if not contents.is_published_dataset:
+        return f"none: published on {published.dataset}"
+    if ours is None:
+        return "–"
+    judged = verdict_of(contents, row)
+    if judged is None:
+        return "none: one seed"
+    words = {"within": "REPRODUCED", "above": "DIFFERS ↑", "below": "DIFFERS ↓"}
+    if judged.finding in words:
+        return words[judged.finding]
+    return f"INCONCLUSIVE: {_way_out(judged, ours, max(len(row.published.test_accuracy), published.runs))}"
+
+
+def _way_out(judged: Verdict, ours: Summary, runs: int) -> str:
+    """Say how many seeds would settle it."""
+    if judged.difference.standard_error == 0:
+        return f"all {ours.n} seeds came to the same"
+    if judged.seeds is None:
+        return f"no number of our seeds can: {'one' if runs == 1 else runs} published run{'s' * (runs > 1)}"
+    if judged.seeds > _MOST_SEEDS:
+        return f"more than {_MOST_SEEDS:,} seeds would settle it"
+    return f"{judged.seeds} seeds would settle it"
+
+
+def verdict_notes(contents: Contents, digits: int) -> list[str]:
+    """Say by which rules verdicts were found, and what a test without equal variances says."""
+    published = contents.suite.published
+    judged = {row.name: found for row in contents.rows if (found := verdict_of(contents, row))}
+    if published is None or not judged:
+        return []
+    margin = f"±{published.margin_points:g} points"
+    several = {name: found for name, found in judged.items() if found.sensitivity}
+    kinds = []
+    if len(several) < len(judged):
+        runs = f"the mean of {published.runs} runs" if published.runs > 1 else "one run"
+        kinds.append(
+            f"{runs} was published, without a spread: it is taken to spread as ours do, "
+            "and the interval is the prediction interval for it"
+        )
+    if several:
+        kinds.append("several runs were published: the interval is that of the pooled t, for equal variances")
+    slack = f"{50 * rounding(published):g} points"
+    lines = [
+        "Verdicts are on testing accuracy. REPRODUCED: the difference's 90 % interval lies within "
+        f"{margin} (two one-sided t-tests at 5 %). DIFFERS: it does not, and the 95 % interval, which is "
+        f"shown, leaves out 0. {_capital('; '.join(kinds))}. Published figures may be off by {slack}, for "
+        "their digits; every interval is wider by that."
+    ]
+    if several:
+        each = "; ".join(
+            f"{name} {signed(found.sensitivity.estimate, digits)} ({_interval(found.sensitivity, digits)})"
+            for name, found in several.items()
+            if found.sensitivity
+        )
+        lines.append(f"Without equal variances (Welch's t): {each}.")
+    return lines
+
+
+def _interval(difference: Difference, digits: int) -> str:
+    low, high = difference.interval()
+    return f"{signed(low, digits)} to {signed(high, digits)}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,97 @@
+"""The sentences under a table: what its figures are of, how they were found, what they were made from."""
+
+from __future__ import annotations
+
+from harness.data.sources import DATASETS
+from harness.report.contents import Contents, Row
+from harness.report.published import verdict_notes
+from harness.stats import binomial_half_width
+
+
+def source(contents: Contents, digits: int) -> list[str]:
+    """Return the sentences, a line each."""
+    suite = contents.suite
+    lines = [_figures(contents), *_test_set(contents), *_adaptive(contents)]
+    if suite.dataset.name == "kmnist_sample":
+        lines.append(
+            "These are results on a small sample of KMNIST's test images; they are not KMNIST results."
+        )
+    if suite.changed:
+        changes = ", ".join(f"{key} = {value}" for key, value in suite.changed.items())
+        lines.append(f"Settings changed for this run: {changes}.")
+    if any(settings.training.allow_rank_dependent for settings in suite.experiments.values()):
+        lines.append("Rank-dependent layers were allowed: results may depend on the number of ranks.")
+    if suite.published is not None:
+        note = f"Published figures: {suite.published.source}"
+        if not contents.is_published_dataset:
+            note += f", on {suite.published.dataset}, another dataset: no difference is taken"
+        lines.append(note + ".")
+    return [*lines, *verdict_notes(contents, digits), *_made_from(contents)]
+
+
+def _figures(contents: Contents) -> str:
+    suite = contents.suite
+    size = f", {suite.dataset.resize} x {suite.dataset.resize} pixels" if suite.dataset.resize else ""
+    seeds = "" if suite.seed_rule else f" Seeds: {', '.join(map(str, suite.seeds))}."
+    return (
+        f"Dataset: {suite.dataset.name}{size}.{seeds} Figures are the last epoch's; ± is the sample standard "
+        "deviation over the n seeds in parentheses, and the interval is Student's t."
+    )
+
+
+def _test_set(contents: Contents) -> list[str]:
+    """Tell the sampling error of the test set, which all seeds share, apart from their spread."""
+    means = [row.test_accuracy.mean for row in contents.rows if row.test_accuracy]
+    if not means:
+        return []
+    images = DATASETS[contents.suite.dataset.name].test_images
+    half = max(binomial_half_width(mean, images) for mean in means)
+    return [
+        f"The test set is a sample too: {images:,} images tell an accuracy to ±{100 * half:.2f} points at "
+        "most (95 %, binomial). All seeds share it; it is in no figure above."
+    ]
+
+
+def _adaptive(contents: Contents) -> list[str]:
+    """Tell the rule by which numbers of seeds were found, and where it is open or was cut short."""
+    rule = contents.suite.seed_rule
+    if rule is None:
+        return []
+    line = (
+        f"Seeds: as many, from {rule.at_least} to {rule.at_most}, as an interval of "
+        f"±{rule.half_width_points:g} points needs, decided once from seeds 1 to {rule.at_least} (Stein's "
+        "two stages); intervals are from the spread of those."
+    )
+    return [" ".join([line, *filter(None, map(_decision, contents.rows))])]
+
+
+def _decision(row: Row) -> str:
+    decision = row.decision
+    if decision is None or decision.deciding is None or decision.needed is None:
+        return f"{row.name}: not decided yet."
+    if decision.needed <= decision.seeds:
+        return ""
+    half = row.test_accuracy.half_width() if row.test_accuracy else None
+    reached = "" if half is None else f", and the interval is ±{100 * half:.2f} points"
+    return f"{row.name}: {decision.needed:,} were needed, the cap is {decision.seeds}{reached}."
+
+
+def _made_from(contents: Contents) -> list[str]:
+    records = [each.record for row in contents.rows for each in row.done if each.record]
+    if not records:
+        return []
+    devices = sorted({device for each in records for device in each.hardware.devices})
+    torch = sorted({each.versions.torch for each in records})
+    commits = sorted({short(each.versions.commit) for each in records})
+    return [
+        f"Made from {len(records)} record{'s' * (len(records) > 1)}: {', '.join(devices)}; "
+        f"torch {', '.join(torch)}; commit {', '.join(commits)}."
+    ]
+
+
+def short(commit: str | None) -> str:
+    """Shorten a commit as git does, keeping `-dirty`."""
+    if commit is None:
+        return "unknown"
+    revision, dash, dirty = commit.partition("-")
+    return f"{revision[:8]}{dash}{dirty}"
