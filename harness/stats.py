@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -97,21 +99,27 @@ def pooled(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | N
 def welch(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | None:
     """Return the difference of means with Welch's standard error (variances may differ).
 
-    √(s₁²/n₁ + s₂²/n₂), with the degrees of freedom of Satterthwaite (1946) and Welch (1947). None for one
-    value on a side.
+    √(s₁²/n₁ + s₂²/n₂), with the degrees of freedom of Satterthwaite (1946) and Welch (1947). Where a side's
+    values do not differ at all it is the pooled one. None for one value on a side.
     """
-    if ours.spread is None or theirs.spread is None:
-        return None
-    parts = [(side.spread or 0.0) ** 2 / side.n for side in (ours, theirs)]
-    weights = sum(part**2 / side.df for part, side in zip(parts, (ours, theirs), strict=True))
-    df = sum(parts) ** 2 / weights if weights > 0 else ours.df + theirs.df
-    return Difference(ours.mean - theirs.mean, math.sqrt(sum(parts)), df, slack)
+    if not ours.spread or not theirs.spread:
+        return pooled(ours, theirs, slack)
+    errors = [side / math.sqrt(n) for side, n in ((ours.spread, ours.n), (theirs.spread, theirs.n))]
+    error = math.hypot(*errors)
+    weights = [(part / error) ** 4 / df for part, df in zip(errors, (ours.df, theirs.df), strict=True)]
+    return Difference(ours.mean - theirs.mean, error, 1 / sum(weights), slack)
 
 
 def paired(differences: Sequence[float]) -> Difference | None:
-    """Return the mean of differences that belong together in pairs, with Student's t; None for one pair."""
+    """Return the mean of differences that belong together in pairs, with Student's t; None for one pair.
+
+    Differences that are equal but for the rounding of floats have no spread.
+    """
     each = summary(differences)
-    return None if each.spread is None else Difference(each.mean, each.spread / math.sqrt(each.n), each.df)
+    if each.spread is None:
+        return None
+    spread = each.spread if each.spread > _ROUNDING * abs(each.mean) else 0.0
+    return Difference(each.mean, spread / math.sqrt(each.n), each.df)
 
 
 def stein_size(first: Sequence[float], half_width: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -53,21 +54,33 @@ def verdict(
     """
     theirs = summary(published)
 
-    def difference(ours: Summary) -> Difference | None:
+    def difference(ours: Summary, theirs: Summary = theirs) -> Difference | None:
         return pooled(ours, theirs, slack) if theirs.n > 1 else against_mean(ours, theirs.mean, runs, slack)
 
     found = difference(ours)
     if found is None:
         return None
     judged = finding(found, margin)
-    seeds = seeds_to_settle(ours, difference, margin) if judged == "open" else None
+    seeds = None
+    if judged == "open" and theirs.n > 1:
+        # The pooled spread is what both sides are taken to have, so it is what more of ours would show.
+        spread = found.standard_error / math.sqrt(1 / ours.n + 1 / theirs.n)
+        theirs_then = replace(theirs, spread=spread)
+        seeds = seeds_to_settle(
+            replace(ours, spread=spread), lambda then: difference(then, theirs_then), margin
+        )
+    elif judged == "open":
+        seeds = seeds_to_settle(ours, difference, margin)
     return Verdict(judged, found, seeds, welch(ours, theirs, slack))
 
 
 def seeds_to_settle(
     ours: Summary, difference: Callable[[Summary], Difference | None], margin: float
 ) -> int | None:
-    """Return the least number of our values that would leave nothing open; None where none would."""
+    """Return the least number of our values that would leave nothing open; None where none would.
+
+    Means and spreads are taken to stay as they are, so that `difference` gets no wider with more values.
+    """
 
     def is_settled(n: int) -> bool:
         found = difference(replace(ours, n=n, df=n - 1))
@@ -75,5 +88,5 @@ def seeds_to_settle(
 
     if not is_settled(_ENDLESS):
         return None
-    more = range(ours.n + 1, _ENDLESS)
+    more = range(ours.n + 1, _ENDLESS + 1)
     return more[bisect.bisect_left(more, True, key=is_settled)]

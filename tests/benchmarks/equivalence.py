@@ -27,6 +27,8 @@ import numpy as np
 from scipy import stats
 
 from harness.record import Record
+from harness.stats import paired
+from harness.verdict import finding
 
 MARGIN_POINTS = 0.3
 LEVEL = 0.05
@@ -54,23 +56,19 @@ def seeds_needed(std_points: float) -> int:
     return next(n for n in range(LEAST_SEEDS, 10000) if power(n, std_points) >= POWER)
 
 
-def interval_points(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean difference first - second of pairs and the bounds of its 90 % interval, in points."""
-    differences = [100 * (a - b) for a, b in zip(first, second, strict=True)]
-    half = stats.t.ppf(1 - LEVEL, len(differences) - 1) * stats.sem(differences)
-    mean = statistics.fmean(differences)
-    return mean, float(mean - half), float(mean + half)
-
-
 def verdict_line(name: str, first: Sequence[float], second: Sequence[float]) -> str:
     """Write one comparison as a row of the table."""
-    mean, low, high = interval_points(first, second)
-    verdict = "equivalent" if low > -MARGIN_POINTS and high < MARGIN_POINTS else "not shown equivalent"
+    difference = paired([100 * (a - b) for a, b in zip(first, second, strict=True)])
+    assert difference is not None
+    low, high = difference.interval(1 - 2 * LEVEL)
+    is_shown = finding(difference, MARGIN_POINTS) == "within"
+    verdict = "equivalent" if is_shown else "not shown equivalent"
     cells = [
         f"{100 * statistics.fmean(each):.3f} % ± {100 * statistics.stdev(each):.3f} %"
         for each in (first, second)
     ]
-    row = [name, *cells, str(len(first)), f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", verdict]
+    row = [name, *cells, str(len(first)), f"{difference.estimate:+.3f}"]
+    row += [f"{low:+.3f} to {high:+.3f}", verdict]
     return f"| {' | '.join(row)} |"
 
 
