@@ -1,0 +1,96 @@
+"""Pictures as bytes: the same for the same numbers and matplotlib, whatever the user's settings."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+WIDTH = 6.5  # inches, the text of a page
+INK, GREY, RULE = "#1a1a1a", "#5a5a5a", "#d9d9d9"
+# Told apart by the colour-blind (of Okabe and Ito, the blue darker), and from dark to light in grey.
+BLUE, VERMILION, ORANGE = "#0b5394", "#d55e00", "#e69f00"
+_DOTS_PER_INCH = 200
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 8,
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "path.simplify": True,
+    "svg.fonttype": "path",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": GREY,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.color": GREY,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 7.5,
+}
+_settings = threading.Lock()
+
+
+def bytes_of(build: Callable[[], Figure], mark: str) -> dict[str, bytes]:
+    """Build a picture and return it as `svg` and `png`, with a mark (ASCII) in the metadata of each."""
+    with style(mark):
+        figure = build()
+        svg = _saved(figure, "svg", {"Description": mark, **_unset("Creator", "Date", "Format", "Type")})
+        png = _saved(figure, "png", {"Description": mark, **_unset("Software")}, dpi=_DOTS_PER_INCH)
+    return {"svg": svg, "png": png}
+
+
+@contextmanager
+def style(salt: str = "harness") -> Iterator[None]:
+    """Hold matplotlib's own settings and ours, not the user's; one thread at a time, as they are global."""
+    own = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
+    with _settings, mpl.rc_context():
+        mpl.rcParams.update(own)
+        mpl.rcParams.update(_STYLE)
+        mpl.rcParams["svg.hashsalt"] = salt
+        yield
+
+
+def heading(figure: Figure, name: str, rest: str) -> None:
+    """Write a name and what is shown of it above a picture, from its left edge on."""
+    size = min(9.0, 9.0 * 70 / len(name))
+    height = figure.get_size_inches()[1]
+    figure.text(0.01, 1 - 0.08 / height, name, fontsize=size, fontweight="bold", va="top")
+    figure.text(0.01, 1 - 0.26 / height, rest, fontsize=7.5, color=GREY, va="top")
+
+
+def legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """Write a legend in one line under the heading."""
+    figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0.004, 1 - 0.4 / figure.get_size_inches()[1]),
+        ncols=len(handles),
+        handlelength=2.4,
+        columnspacing=1.4,
+        borderaxespad=0.1,
+    )
+
+
+def _saved(figure: Figure, suffix: str, metadata: dict[str, str | None], **options: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format=suffix, metadata=metadata, **options)
+    return file.getvalue()
+
+
+def _unset(*names: str) -> dict[str, None]:
+    return dict.fromkeys(names)

@@ -1,0 +1,82 @@
+"""What the picture of a suite shows: the final testing accuracy of each of its experiments."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+
+from harness.report.contents import Contents, Row
+from harness.report.curves import seeds
+from harness.stats import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An experiment's accuracies in percent, a value a seed that is done, and what they come to."""
+
+    name: str
+    values: tuple[float, ...]
+    seeds: int
+    summary: Summary | None
+    published: float | None = None
+
+    @classmethod
+    def of(cls, row: Row, *, is_published_dataset: bool) -> Line:
+        """Take an experiment's accuracies; its published mean only where it is of the same dataset."""
+        values = tuple(100 * each.last("test_accuracy") for each in row.done)
+        theirs = row.published.test_accuracy if row.published and is_published_dataset else None
+        published = 100 * statistics.fmean(theirs) if theirs else None
+        return cls(row.name, values, len(row.entries), row.test_accuracy, published)
+
+    @property
+    def mean(self) -> float | None:
+        """Return the mean in percent."""
+        return None if self.summary is None else 100 * self.summary.mean
+
+    def interval(self) -> tuple[float, float] | None:
+        """Return the mean's 95 % t-interval in percent, None for one seed."""
+        found = self.summary.interval() if self.summary else None
+        return (100 * found[0], 100 * found[1]) if found else None
+
+    def alt(self) -> str:
+        """Say in words what is to be seen."""
+        text = "none done" if self.mean is None else f"{self.mean:.2f} %"
+        if self.summary and self.summary.std is not None:
+            text += f" ± {100 * self.summary.std:.2f} %"
+        theirs = "" if self.published is None else f", published {self.published:.2f} %"
+        return f"{self.name} {text} ({seeds(len(self.values), self.seeds)}{theirs})"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A suite's experiments beside each other, in its order."""
+
+    folder: str
+    dataset: str
+    lines: tuple[Line, ...]
+
+    @classmethod
+    def of(cls, contents: Contents) -> Comparison | None:
+        """Take a suite's accuracies; None where no trial is done."""
+        same = contents.is_published_dataset
+        lines = tuple(Line.of(row, is_published_dataset=same) for row in contents.rows)
+        if not any(line.values for line in lines):
+            return None
+        return cls(contents.suite.folder, contents.suite.dataset.name, lines)
+
+    @property
+    def path(self) -> str:
+        """Name the picture within the results of its suite."""
+        return "comparison"
+
+    def alt(self) -> str:
+        """Say in words what is to be seen; of many experiments, the best and the worst."""
+        if len(self.lines) <= 12:
+            return f"Final testing accuracy: {'; '.join(line.alt() for line in self.lines)}."
+        known = sorted(
+            (line for line in self.lines if line.mean is not None), key=lambda each: each.mean or 0
+        )
+        return (
+            f"Final testing accuracy of {len(self.lines)} experiments, from {known[0].alt()} "
+            f"to {known[-1].alt()}."
+        )

@@ -1,0 +1,75 @@
+"""The pictures of a suite: what each shows, its digest, and its bytes as SVG and PNG."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from harness.report.comparison import Comparison
+from harness.report.contents import Contents
+from harness.report.curves import Curves
+
+# Raised when pictures of the same figures come to look different.
+FORMAT = 1
+_DIGEST = re.compile(rb"harness-digest:([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture: its path within the suite's results without a suffix, itself in words, and its digest.
+
+    The digest is of what it shows, not of its bytes, which differ between versions of matplotlib.
+    """
+
+    path: str
+    alt: str
+    digest: str
+    shown: Curves | Comparison = dataclasses.field(repr=False)
+
+    @classmethod
+    def of(cls, shown: Curves | Comparison) -> Figure:
+        """Name and hash what is to be shown."""
+        return cls(shown.path, shown.alt(), digest_of(shown), shown)
+
+    def draw(self) -> dict[str, bytes]:
+        """Draw it as `svg` and `png`, each with the digest inside."""
+        from harness.report import canvas, comparison_picture, curves_picture  # they load matplotlib
+
+        def build() -> Any:
+            if isinstance(self.shown, Curves):
+                return curves_picture.picture(self.shown)
+            return comparison_picture.picture(self.shown)
+
+        return canvas.bytes_of(build, f"harness-digest:{self.digest}")
+
+
+def figures(contents: Contents) -> list[Figure]:
+    """List a suite's pictures: how its experiments compare, then the curves of each that is done."""
+    shown = [Comparison.of(contents), *(Curves.of(contents, row) for row in contents.rows)]
+    return [Figure.of(each) for each in shown if each]
+
+
+def digest_of(shown: Curves | Comparison) -> str:
+    """Hash what is to be shown, each number to ten digits, so that it is the same on every machine."""
+    text = json.dumps([FORMAT, type(shown).__name__, _plain(shown)], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_in(content: bytes) -> str | None:
+    """Return the digest that stands in an SVG or PNG file of ours, None where there is none."""
+    found = _DIGEST.search(content)
+    return found[1].decode() if found else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value + 0.0:.10g}"
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    if dataclasses.is_dataclass(value):
+        return [_plain(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    return value
