@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
-from harness.commands import cluster, results, train
+from harness.commands import cluster, comparison, results, train
 from harness.console import say
 from harness.errors import HarnessError
 from harness.notice import JobFiles
@@ -30,6 +30,7 @@ app.command()(cluster.submit)
 app.command()(results.plan)
 app.command()(results.status)
 app.command()(results.report)
+app.command()(comparison.compare)
 app.command("data")(results.fetch_data)
 app.command()(train.bench)
 app.command()(train.drill)

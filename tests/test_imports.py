@@ -26,7 +26,7 @@ LAYERS = [
     {"training", "console"},
     {"execution", "events"},
     {"pulse", "plan", "report", "request", "ledger", "paces"},
-    {"schedule", "calibration", "pool"},
+    {"schedule", "calibration", "pool", "compare"},
     {"course"},
     {"launch", "runner", "arguments", "submit_arguments", "bench", "drill"},
     {"start"},

@@ -1,0 +1,105 @@
+"""One figure of two experiments: their means, the difference, and what may be concluded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import mean
+
+from harness.compare.metric import Metric
+from harness.compare.side import Side
+from harness.stats import Difference, Summary, paired, summary, welch
+from harness.verdict import finding, seeds_to_settle
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """B less A in one figure.
+
+    `pairs` holds B - A by seed, None where the seeds do not match. `obstacle` says why nothing can be
+    concluded.
+    """
+
+    metric: Metric
+    a: Summary | None
+    b: Summary | None
+    pairs: list[float] | None = None
+    estimate: float | None = None
+    difference: Difference | None = None
+    obstacle: str = ""
+
+    @property
+    def is_identical(self) -> bool:
+        """Tell whether all pairs have the very same figure."""
+        return bool(self.pairs) and not any(self.pairs or []) and self.metric.kind != "speed"
+
+    @property
+    def has_spread(self) -> bool:
+        """Tell whether there is an interval that deserves the name."""
+        return self.difference is not None and self.difference.standard_error > 0
+
+    def verdict(self, margin_points: float) -> str:
+        """Name what may be concluded; accuracies alone have a margin within which they are equivalent."""
+        if self.obstacle or self.difference is None:
+            return f"none: {self.obstacle}"
+        if self.is_identical:
+            return "IDENTICAL"
+        above, below = self.metric.words
+        margin = margin_points / 100 if self.metric.kind == "accuracy" else 0.0
+        found = finding(self.difference, margin)
+        if found == "within":
+            low, high = map(self.metric.amount, self.difference.interval(0.90))
+            return f"EQUIVALENT ({low} to {high})"
+        return {"above": above, "below": below, "open": f"INCONCLUSIVE{self._needed(margin)}"}[found]
+
+    def _needed(self, margin: float) -> str:
+        """Say how many pairs would settle an accuracy, were mean and spread of the pairs to stay."""
+        if not self.has_spread:
+            return ": no spread"
+        if self.pairs is None or self.metric.kind != "accuracy":
+            return ""
+
+        def difference(pairs: Summary) -> Difference:
+            assert pairs.spread is not None
+            return Difference(pairs.mean, pairs.spread / pairs.n**0.5, pairs.df)
+
+        number = seeds_to_settle(summary(self.pairs), difference, margin)
+        return "" if number is None else f": some {number:,} pairs would settle it"
+
+
+def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
+    """Compare one figure: by pairs where seeds match, else by Welch's t over all seeds.
+
+    Seeds match where two or more, and half of the side with fewer, are on both sides: from a few pairs out of
+    many seeds less is known than from all of them. Where a side has one seed only, its pair is shown if there
+    is one.
+    """
+    ours, theirs = _values(metric, a), _values(metric, b)
+    if not ours or not theirs:
+        return Contrast(metric, _mean(ours), _mean(theirs), obstacle=_nothing(a, b, ours, theirs))
+    common = [seed for seed in ours if seed in theirs]
+    fewer = min(len(ours), len(theirs))
+    is_paired = len(common) >= min(2, fewer) and 2 * len(common) >= fewer
+    if is_paired:
+        ours, theirs = ({seed: side[seed] for seed in common} for side in (ours, theirs))
+    # Rounded to where arithmetic on equal steps gives equal numbers, so that no spread is made of its errors.
+    scaled_a, scaled_b = ([round(metric.scaled(x), 12) for x in side.values()] for side in (ours, theirs))
+    pairs = [round(y - x, 12) for x, y in zip(scaled_a, scaled_b, strict=True)] if is_paired else None
+    found = paired(pairs) if pairs else welch(summary(scaled_b), summary(scaled_a))
+    if found is None:
+        obstacle = "one pair" if is_paired else "one seed"
+    estimate = found.estimate if found else mean(pairs) if pairs else mean(scaled_b) - mean(scaled_a)
+    return Contrast(metric, _mean(ours), _mean(theirs), pairs, estimate, found, obstacle)
+
+
+def _mean(values: dict[int, float]) -> Summary | None:
+    return summary(list(values.values())) if values else None
+
+
+def _nothing(a: Side, b: Side, ours: dict[int, float], theirs: dict[int, float]) -> str:
+    sides = " and ".join(name for name, values in (("A", ours), ("B", theirs)) if not values)
+    return f"nothing {'measured' if a.outcomes and b.outcomes else 'done'} in {sides}"
+
+
+def _values(metric: Metric, side: Side) -> dict[int, float]:
+    found = {seed: metric.usable(outcome) for seed, outcome in side.outcomes.items()}
+    return {seed: value for seed, value in found.items() if value is not None}

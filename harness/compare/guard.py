@@ -1,0 +1,103 @@
+"""What must not have become worse: `worse:METRIC:AMOUNT`, read and held against a comparison."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from harness.compare.contrast import Contrast
+from harness.compare.metric import METRICS, Metric
+from harness.compare.row import Row, Table
+from harness.errors import UsageError, nearest
+
+_FORM = "expected worse:METRIC:AMOUNT, such as worse:test_accuracy_points:0.2"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Ask that B is not shown to be worse than A by more than an amount, in the metric's unit."""
+
+    text: str
+    metric: Metric
+    amount: float
+
+    @classmethod
+    def parse(cls, text: str) -> Guard:
+        """Read a guard; raise UsageError where it is none, or could never fail."""
+        parts = text.split(":")
+        if len(parts) != 3 or parts[0] != "worse":
+            raise UsageError(f"--fail-if: found {text!r}, {_FORM}")
+        known = {metric.key: metric for metric in METRICS}
+        if parts[1] not in known:
+            raise UsageError(f"--fail-if {text}: found {parts[1]!r}, {nearest(parts[1], known)}")
+        metric, below = known[parts[1]], math.inf if known[parts[1]].kind == "loss" else 100.0
+        try:
+            amount = float(parts[2])
+        except ValueError:
+            amount = math.nan
+        if not 0 <= amount < below:
+            span = "0 or more" if math.isinf(below) else "from 0 to below 100"
+            raise UsageError(f"--fail-if {text}: found {parts[2]!r}, expected a number, {span}")
+        return cls(text, metric, amount)
+
+    def of(self, row: Row) -> Contrast:
+        """Return the figure of a row that it asks for."""
+        return next(each for each in row.contrasts if each.metric is self.metric)
+
+    def obstacle(self, each: Contrast) -> str:
+        """Say why a row cannot be judged; nothing where it can."""
+        if each.obstacle or each.difference is None:
+            return each.obstacle
+        is_worse = self.metric.worse_by(each.difference.estimate) > self.amount
+        return "no spread" if is_worse and not each.has_spread else ""
+
+    def is_broken(self, each: Contrast) -> bool:
+        """Tell whether B is worse by more than the amount, by a one-sided t-test at 5 %."""
+        return each.difference is not None and self._bound(each) > self.amount
+
+    def failure(self, row: Row, each: Contrast) -> str:
+        """Write a row that fails, with its figures."""
+        assert each.a
+        assert each.b
+        assert each.difference
+        write, n = self.metric.figure, each.a.n
+        count = f"{n} and {each.b.n} seeds" if each.pairs is None else f"{n} pairs"
+        return (
+            f"{self.text}: {row.name} is worse: {write(each.a.mean)} in A, {write(each.b.mean)} in B "
+            f"({count}): {self.metric.amount(each.difference.estimate)}{self.metric.unit}, with 95 % "
+            f"confidence worse by {self._bound(each):.4g}{self._unit} or more"
+        )
+
+    @property
+    def _unit(self) -> str:
+        return {"accuracy": " points", "loss": "", "speed": " %"}[self.metric.kind]
+
+    def _bound(self, each: Contrast) -> float:
+        """Return what B is worse by at least, at a one-sided confidence of 95 %."""
+        assert each.difference is not None
+        return min(map(self.metric.worse_by, each.difference.interval(0.90)))
+
+
+def guards(texts: Iterable[str]) -> list[Guard]:
+    """Read all guards."""
+    return [Guard.parse(text) for text in texts]
+
+
+def broken(guards: Iterable[Guard], table: Table) -> Iterator[str]:
+    """Yield a line for every row that fails."""
+    for guard in guards:
+        for row in table.rows:
+            each = guard.of(row)
+            if not guard.obstacle(each) and guard.is_broken(each):
+                yield guard.failure(row, each)
+
+
+def unjudged(guards: Iterable[Guard], table: Table) -> Iterator[str]:
+    """Yield a line for every row that cannot be judged."""
+    for guard in guards:
+        for row in table.rows:
+            if why := guard.obstacle(guard.of(row)):
+                yield f"{guard.text}: {row.name} cannot be judged: {why}"
+        if not table.rows:
+            yield f"{guard.text}: nothing can be judged: no experiment is in both"

@@ -1,0 +1,91 @@
+"""A comparison as Markdown, the same bytes for the same records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.compare.contrast import Contrast
+from harness.compare.notes import notes
+from harness.compare.row import Table
+from harness.stats import Summary
+
+_COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Verdict")
+
+
+def text(table: Table, margin_points: float) -> str:
+    """Write a heading, the table, how to read it, and what has to be known beside it."""
+    lines = [_line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
+    for row in table.rows:
+        for number, each in enumerate(row.contrasts):
+            lines.append(_line([row.name if number == 0 else "″", *_cells(each, margin_points)]))
+    parts = [
+        f"## {_code(table.b.label)} beside {_code(table.a.label)}",
+        f"A: {_code(table.a.label)}. B: {_code(table.b.label)}.",
+        "\n".join(lines) if table.rows else "There is nothing to compare: no experiment is in both.",
+        "\n".join(f"- {_escaped(note)}" for note in notes(table)),
+        "\\\n".join(_explained(table, margin_points)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _cells(each: Contrast, margin_points: float) -> list[str]:
+    metric, n = each.metric, [side.n if side else 0 for side in (each.a, each.b)]
+    count = f"{n[0]} and {n[1]}" if each.pairs is None else f"{n[0]} pair{'s' * (n[0] > 1)}"
+    difference = "–"
+    if each.estimate is not None:
+        difference = f"{metric.amount(each.estimate)}{metric.unit}"
+    if each.difference is not None and each.has_spread:
+        low, high = map(metric.amount, each.difference.interval(0.95))
+        difference += f" ({low} to {high})"
+    return [
+        metric.title,
+        *(_mean(each, side) for side in (each.a, each.b)),
+        count,
+        difference,
+        each.verdict(margin_points),
+    ]
+
+
+def _mean(each: Contrast, side: Summary | None) -> str:
+    if side is None:
+        return "–"
+    return each.metric.figure(side.mean) + (
+        f" ± {each.metric.figure(side.std)}" if side.std is not None else ""
+    )
+
+
+def _explained(table: Table, margin_points: float) -> list[str]:
+    contrasts = [each for row in table.rows for each in row.contrasts]
+    if not contrasts:
+        return []
+    lines = ["Figures are the last epoch's, mean ± sample standard deviation over n seeds."]
+    if any(each.pairs for each in contrasts):
+        lines.append("Pairs are trials of one seed: the mean of their differences, with Student's t.")
+    if any(each.pairs is None and each.difference for each in contrasts):
+        lines.append("n and n: too few seeds are in both; the difference of means, with Welch's t.")
+    lines += [
+        f"EQUIVALENT: the 90 % interval, in parentheses, lies within ±{margin_points:g} points (two "
+        "one-sided tests at 5 % each); losses and speeds have no such margin.",
+        "HIGHER, LOWER, FASTER, SLOWER: the 95 % interval excludes that there is no difference. "
+        "IDENTICAL: the very same figure in every pair. INCONCLUSIVE: none of these is shown.",
+        "Speeds are compared by their ratio B / A, of geometric means; whatever else ran there is in them.",
+    ]
+    judged = sum(each.has_spread and not each.obstacle for each in contrasts)
+    if judged > 5:
+        lines.append(
+            f"Each verdict stands by itself: of these {judged} intervals about one in twenty misses the true "
+            "difference."
+        )
+    return lines
+
+
+def _code(text: str) -> str:
+    return f"`{_escaped(text).replace('`', chr(39))}`"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

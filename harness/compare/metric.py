@@ -1,0 +1,72 @@
+"""The figures that are compared: how each is read, written and judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.compare.side import Outcome
+from harness.report.cells import loss, percent
+
+Kind = Literal["accuracy", "loss", "speed"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a trial; `key` is its name after --fail-if, with the unit of amounts."""
+
+    key: str
+    title: str
+    kind: Kind
+    of: Callable[[Outcome], float | None]
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """Return the verdicts above and below no difference."""
+        return ("FASTER", "SLOWER") if self.kind == "speed" else ("HIGHER", "LOWER")
+
+    def scaled(self, value: float) -> float:
+        """Return a figure on the scale where differences are taken: speeds are compared by their ratio."""
+        return math.log(value) if self.kind == "speed" else value
+
+    def usable(self, outcome: Outcome) -> float | None:
+        """Return the figure; None where it was not measured, or has no place on the scale."""
+        value = self.of(outcome)
+        is_usable = value is not None and math.isfinite(value) and (self.kind != "speed" or value > 0)
+        return value if is_usable else None
+
+    def figure(self, value: float) -> str:
+        """Write a figure."""
+        if self.kind == "speed":
+            return f"{value:,.0f}"
+        return loss(value) if self.kind == "loss" else percent(3)(value)
+
+    def amount(self, difference: float) -> str:
+        """Write a difference without its unit."""
+        if self.kind == "speed":
+            return f"{math.exp(difference):.3f}"
+        number = 100 * difference if self.kind == "accuracy" else difference
+        digits = 3 if self.kind == "accuracy" else 5
+        return f"{round(number, digits) + 0.0:+.{digits}f}"
+
+    @property
+    def unit(self) -> str:
+        """Return what stands behind an amount."""
+        return {"accuracy": " points", "loss": "", "speed": " times"}[self.kind]
+
+    def worse_by(self, difference: float) -> float:
+        """Return how much worse B is, in the unit of the key: points, a loss, or percent of A's speed."""
+        if self.kind == "speed":
+            return 100 * (1 - math.exp(difference))
+        return difference if self.kind == "loss" else -100 * difference
+
+
+METRICS = (
+    Metric("test_accuracy_points", "Testing accuracy", "accuracy", lambda of: of.last.test_accuracy),
+    Metric("train_accuracy_points", "Training accuracy", "accuracy", lambda of: of.last.train_accuracy),
+    Metric("test_loss", "Testing loss", "loss", lambda of: of.last.test_loss),
+    Metric("train_loss", "Training loss", "loss", lambda of: of.last.train_loss),
+    Metric("samples_per_second_percent", "Images/s in training", "speed", lambda of: of.samples_per_second),
+)

@@ -1,0 +1,120 @@
+"""What has to be known beside the figures: what is absent, and what else the two sides do not share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from harness.compare.row import EXECUTION, Row, Table
+from harness.compare.side import Outcome, Side
+from harness.report.hyper_parameters import hyper_parameters
+from harness.suite import Suite
+
+_MADE_WITH: dict[str, Callable[[Outcome], str]] = {
+    "data digest": lambda of: of.data_digest[:8],
+    "code": lambda of: of.versions.code[:8],
+    "torch": lambda of: of.versions.torch,
+    **EXECUTION,
+}
+
+
+def notes(table: Table) -> list[str]:
+    """Return a sentence for each thing, with the experiments that it is true of."""
+    names: dict[str, list[str]] = {}
+    for row in table.rows:
+        for note in _of_row(row):
+            names.setdefault(note, []).append(row.name)
+    found = [
+        f"{'All experiments' if 1 < len(table.rows) == len(those) else ', '.join(those)}: {note}."
+        for note, those in names.items()
+    ]
+    for side, only in (("A", table.only_a), ("B", table.only_b)):
+        if only:
+            found.append(f"In {side} only, not compared: {', '.join(only)}.")
+    return found
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Write seeds, three or more in a row as a range."""
+    parts: list[str] = []
+    for _, run in groupby(enumerate(sorted(seeds)), lambda each: each[1] - each[0]):
+        those = [seed for _, seed in run]
+        parts += [f"{those[0]} to {those[-1]}"] if len(those) > 2 else map(str, those)
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(parts)}"
+
+
+def _of_row(row: Row) -> Iterator[str]:
+    for name, side in (("A", row.a), ("B", row.b)):
+        for state, seeds in sorted(side.absent.items()):
+            yield f"{'missing' if state == 'left' else state} in {name}: {seeds_text(seeds)}"
+    yield from _left_out(row)
+    yield from _settings(row)
+    for word, aspect in _MADE_WITH.items():
+        if note := _unlike(word, row.a.seeds_by(aspect), row.b.seeds_by(aspect)):
+            yield note
+    if note := _sameness(row.a, row.b):
+        yield note
+
+
+def _left_out(row: Row) -> Iterator[str]:
+    ours, theirs = row.a.outcomes.keys(), row.b.outcomes.keys()
+    accuracy = row.contrasts[0]
+    if accuracy.pairs:
+        for name, own in (("A", ours - theirs), ("B", theirs - ours)):
+            if own:
+                yield f"done in {name} only, left out: {seeds_text(list(own))}"
+    for contrast in row.contrasts:
+        for name, side in (("A", row.a), ("B", row.b)):
+            unknown = [seed for seed, each in side.outcomes.items() if contrast.metric.usable(each) is None]
+            if unknown:
+                yield f"no {contrast.metric.title[0].lower()}{contrast.metric.title[1:]} in {name}: " + (
+                    seeds_text(unknown)
+                )
+
+
+def _settings(row: Row) -> Iterator[str]:
+    a, b = row.a, row.b
+    ours, theirs = _dataset(a.suite), _dataset(b.suite)
+    if ours != theirs:
+        yield f"not the same dataset: {ours} in A; {theirs} in B"
+    both = {"A": a.suite.experiments[a.experiment], "B": b.suite.experiments[b.experiment]}
+    own = hyper_parameters(a.suite.model_copy(update={"experiments": both}))[1]
+    if own["A"] != own["B"]:
+        yield f"hyper-parameters differ: {own['A'] or 'defaults'} in A; {own['B'] or 'defaults'} in B"
+
+
+def _dataset(suite: Suite) -> str:
+    side = suite.dataset.resize
+    return suite.dataset.name + (f" at {side} x {side} pixels" if side else "")
+
+
+def _unlike(word: str, a: dict[str, list[int]], b: dict[str, list[int]]) -> str:
+    """Say how an aspect differs between the sides, or within one."""
+    if len({*a, *b}) < 2:
+        return ""
+    sides = []
+    for name, side in (("A", a), ("B", b)):
+        values = [
+            f"{value} ({seeds_text(seeds)})" if len(side) > 1 else value for value, seeds in side.items()
+        ]
+        if values:
+            sides.append(f"{' and '.join(values)} in {name}")
+    return f"not the same {word}: {'; '.join(sides)}"
+
+
+def _sameness(a: Side, b: Side) -> str:
+    """Tell trials that must be the same, and whether they are to the last bit."""
+    alike = [
+        (own, b.outcomes[seed])
+        for seed, own in a.outcomes.items()
+        if seed in b.outcomes and own.digest == b.outcomes[seed].digest
+    ]
+    alike = [(x, y) for x, y in alike if (x.versions.code, x.data_digest) == (y.versions.code, y.data_digest)]
+    same = sum(x.curves == y.curves for x, y in alike)
+    if not alike:
+        return ""
+    number, bits = len(alike), "all" if same == len(alike) else same or "none"
+    return (
+        f"settings, seed, data and code are the same in {number} pair{'s' * (number > 1)}; "
+        f"every epoch's figures are the same bits in {bits} of them"
+    )

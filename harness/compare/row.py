@@ -1,0 +1,88 @@
+"""Which experiments are compared, and all figures of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from harness.compare.contrast import Contrast, contrast
+from harness.compare.metric import METRICS
+from harness.compare.place import Place
+from harness.compare.side import Outcome, Side
+from harness.errors import UsageError
+
+# Speeds are those of a way to execute on a device: they are compared only where these are the same.
+EXECUTION: dict[str, Callable[[Outcome], str]] = {
+    "devices": lambda of: _devices(of.hardware.devices),
+    "world size": lambda of: str(of.hardware.world_size),
+    "placement": lambda of: of.hardware.placement,
+    "engine": lambda of: of.hardware.engine,
+    "threads": lambda of: str(of.hardware.threads),
+    "trials per device": lambda of: str(of.hardware.trials_per_device),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment on both sides."""
+
+    name: str
+    a: Side
+    b: Side
+    contrasts: Sequence[Contrast]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is compared, and the names of what only one side has."""
+
+    a: Place
+    b: Place
+    rows: Sequence[Row]
+    only_a: Sequence[str]
+    only_b: Sequence[str]
+
+    @property
+    def errors(self) -> list[str]:
+        """Return what could not be read."""
+        return [error for row in self.rows for side in (row.a, row.b) for error in side.errors]
+
+
+def table(a: Place, b: Place) -> Table:
+    """Compare the experiments of one name, or two that were named; raise UsageError for unlike places."""
+    if a.kind != b.kind:
+        raise UsageError(
+            f"{a.label} is {a.kind}, {b.label} is {b.kind}: expected two experiments, two suites' results or "
+            "two folders of several"
+        )
+    if (a.store, a.folder, a.experiment) == (b.store, b.folder, b.experiment):
+        raise UsageError(f"{a.label} and {b.label} are the same results: expected two")
+    ours, theirs = dict(a.sides()), dict(b.sides())
+    if a.experiment:
+        name = a.experiment if a.experiment == b.experiment else f"{a.experiment} → {b.experiment}"
+        return Table(a, b, [_row(name, ours[a.experiment], theirs[b.experiment])], [], [])
+    return Table(
+        a,
+        b,
+        [_row(name, side, theirs[name]) for name, side in ours.items() if name in theirs],
+        [name for name in ours if name not in theirs],
+        [name for name in theirs if name not in ours],
+    )
+
+
+def _devices(names: list[str]) -> str:
+    """Name a kind of device once, several kinds as often as there are: how many is the world size."""
+    return ", ".join(sorted(names if len(set(names)) > 1 else set(names)))
+
+
+def _row(name: str, a: Side, b: Side) -> Row:
+    unlike = [
+        word for word, aspect in EXECUTION.items() if len({*a.seeds_by(aspect), *b.seeds_by(aspect)}) > 1
+    ]
+    obstacle = f"not the same {', '.join(unlike)}" if unlike else ""
+    return Row(
+        name,
+        a,
+        b,
+        [contrast(metric, a, b, obstacle if metric.kind == "speed" else "") for metric in METRICS],
+    )
