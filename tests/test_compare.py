@@ -336,6 +336,15 @@ def test_each_direction_is_worse_for_its_figure(harness: Harness) -> None:
         assert harness("compare", *back, "--fail-if", worse(enough, metric))[0] == 0
 
 
+def test_a_guard_says_what_it_passes_over(harness: Harness) -> None:
+    code, _, said = harness("compare", *suites(), "--fail-if", worse("2"))
+    passed = [
+        "--fail-if passes over what is in A only: two",
+        "--fail-if passes over what is in B only: three",
+    ]
+    assert (code, said.splitlines()) == (0, passed)
+
+
 def test_a_failing_row_wins_over_one_that_cannot_be_judged(harness: Harness) -> None:
     made("a", SUITE, with_accuracies(ACCURACIES))
     made(

@@ -56,7 +56,8 @@ def compare(
     print(comparing.text(table, margin_points), end="")  # noqa: T201
     failures = list(comparing.broken(guards, table))
     unjudged = list(comparing.unjudged(guards, table))
-    for line in [*table.errors, *failures, *(unjudged if failures else [])]:
+    passed_over = list(comparing.passed_over(guards, table))
+    for line in [*table.errors, *passed_over, *failures, *(unjudged if failures else [])]:
         print(line, file=sys.stderr)  # noqa: T201
     if failures:
         raise typer.Exit(1)

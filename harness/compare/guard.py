@@ -101,3 +101,12 @@ def unjudged(guards: Iterable[Guard], table: Table) -> Iterator[str]:
                 yield f"{guard.text}: {row.name} cannot be judged: {why}"
         if not table.rows:
             yield f"{guard.text}: nothing can be judged: no experiment is in both"
+
+
+def passed_over(guards: Iterable[Guard], table: Table) -> Iterator[str]:
+    """Yield a line for each side that has experiments of its own, which no guard holds against anything."""
+    if not table.rows or not list(guards):
+        return
+    for name, only in (("A", table.only_a), ("B", table.only_b)):
+        if only:
+            yield f"--fail-if passes over what is in {name} only: {', '.join(only)}"
