@@ -81,9 +81,8 @@ def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
     is_paired = len(common) >= min(2, fewer) and 2 * len(common) >= fewer
     if is_paired:
         ours, theirs = ({seed: side[seed] for seed in common} for side in (ours, theirs))
-    # Rounded to where arithmetic on equal steps gives equal numbers, so that no spread is made of its errors.
-    scaled_a, scaled_b = ([round(metric.scaled(x), 12) for x in side.values()] for side in (ours, theirs))
-    pairs = [round(y - x, 12) for x, y in zip(scaled_a, scaled_b, strict=True)] if is_paired else None
+    scaled_a, scaled_b = ([metric.scaled(x) for x in side.values()] for side in (ours, theirs))
+    pairs = [y - x for x, y in zip(scaled_a, scaled_b, strict=True)] if is_paired else None
     found = paired(pairs) if pairs else welch(summary(scaled_b), summary(scaled_a))
     if found is None:
         obstacle = "one pair" if is_paired else "one seed"
