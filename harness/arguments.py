@@ -69,6 +69,22 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all experiments; repeatable."),
 ]
 Results = Annotated[Path, typer.Option("--results", help="The folder of records and tables.")]
+Into = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--into",
+        metavar="FILE",
+        help="Fill a Markdown file's tables too, each between <!-- harness:table NAME --> and "
+        "<!-- /harness -->; repeatable.",
+    ),
+]
+Check = Annotated[
+    bool,
+    typer.Option(
+        "--check",
+        help="Write nothing; show what is not as the records say, and exit with 1 if anything is.",
+    ),
+]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="A folder with the official files of datasets.")
 ]

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
-from pathlib import Path
 
 from harness import bench, report, runner
 from harness.console import say
@@ -142,9 +141,9 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
         if suite.folder not in request.store.folders():  # removed during the run
             request.store.save_suite(suite)
         request.store.tidy(suite.folder)
-        path, unreadable = _write_table(request.store, suite.folder)
-        say(f"\n{path.read_text(encoding='utf-8')}\n({path})", sys.stdout)
-        for message in unreadable:
+        written = _write_report(request.store, suite.folder)
+        say(f"\n{written.text}\n({written.path})", sys.stdout)
+        for message in written.unreadable:
             say(f"{message}; remove it to have it trained again", sys.stderr)
             code = 1
     states = Counter(request.store.find(trial).state for trial in request.called_for())
@@ -156,8 +155,8 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
     return code
 
 
-def _write_table(store: Store, folder: str) -> tuple[Path, list[str]]:
-    """Write a table of all records there are, though other runs may leave some meanwhile."""
+def _write_report(store: Store, folder: str) -> report.Written:
+    """Write a report of all records there are, though other runs may leave some meanwhile."""
     while True:
         before = store.files(folder)
         written = report.write(store, folder)

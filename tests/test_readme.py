@@ -10,8 +10,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from harness import suite_file
 
 ROOT = Path(__file__).parent.parent
@@ -57,21 +55,6 @@ def test_its_results_are_those_of_the_records() -> None:
         recorded = theirs.split(" | ")
         assert shown[1] == recorded[2]
         assert [cell.rstrip(" |") for cell in shown[2:]] == recorded[3:6]
-
-
-@pytest.mark.parametrize(
-    "folder",
-    sorted(path.parent for path in (ROOT / "results").rglob("suite.json")),
-    ids=lambda path: path.name,
-)
-def test_committed_tables_are_what_the_records_say(folder: Path, tmp_path: Path) -> None:
-    from harness import report
-    from harness.store import Store
-
-    shutil.copytree(folder, tmp_path / folder.name)
-    path, unreadable = report.write(Store(tmp_path), folder.name)
-    assert not unreadable
-    assert path.read_bytes() == (folder / "table.md").read_bytes()
 
 
 def test_its_map_names_every_module() -> None:

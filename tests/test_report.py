@@ -12,6 +12,7 @@ import pytest
 from harness import report
 from harness.files import write_whole
 from harness.report.cells import percent
+from harness.report.outputs import Text
 from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.golden_texts import assert_golden
@@ -120,9 +121,11 @@ def test_table(case: str, tmp_path: Path) -> None:
     suite, store = suite_of(tmp_path, text), Store(tmp_path / "results")
     store.save_suite(suite)
     fill(store, suite)
-    path, unreadable = report.write(store, suite.folder)
+    outputs = list(report.outputs(store, [suite.folder]))
+    texts = {each.path.name: each.text for each in outputs if isinstance(each, Text)}
     for kind in ("md", "tex", "csv"):
-        assert_golden(f"tables/{case}.{kind}", path.with_suffix(f".{kind}").read_text(encoding="utf-8"))
+        assert_golden(f"tables/{case}.{kind}", texts[f"table.{kind}"])
+    unreadable = [each for each in outputs if isinstance(each, str)]
     assert len(unreadable) == (1 if fill is troubled else 0)
 
 
@@ -130,15 +133,18 @@ def test_the_last_epoch_counts_not_the_best(tmp_path: Path) -> None:
     suite, store = suite_of(tmp_path), Store(tmp_path / "results")
     store.save_suite(suite)
     full(store, suite)
-    text = report.write(store, "small")[0].read_text(encoding="utf-8")
+    text = report.write(store, "small").text
     best, last = [(0.8 + 0.81 + 0.83) / 3 + 0.05, (0.8 + 0.81 + 0.83) / 3]
     assert f"{100 * last:.2f} % ± 1.53 % (3)" in text
     assert f"{100 * best:.2f} %" not in text
 
 
-def test_the_same_bytes_whatever_the_order_of_records_and_the_hash_seed(tmp_path: Path) -> None:
-    texts = set()
-    for number, order in enumerate((1, -1)):
+def test_the_same_bytes_whatever_the_order_of_records_the_locale_the_zone_and_the_hash_seed(
+    tmp_path: Path,
+) -> None:
+    environments = ({"LC_ALL": "C", "TZ": "UTC"}, {"LC_ALL": "de_DE.UTF-8", "TZ": "Pacific/Apia"})
+    contents = []
+    for number, (order, environment) in enumerate(zip((1, -1), environments, strict=True)):
         folder = tmp_path / str(number)
         folder.mkdir()
         suite, store = suite_of(folder, SUITE + PUBLISHED), Store(folder / "results")
@@ -146,10 +152,12 @@ def test_the_same_bytes_whatever_the_order_of_records_and_the_hash_seed(tmp_path
         for trial in list(suite.trials())[::order]:
             store.save(trial, record_of(trial, accuracy(trial)))
         command = [sys.executable, "-m", "harness", "report", "--results", str(store.root)]
-        env = {"PYTHONHASHSEED": str(number), "LC_ALL": "C", "PATH": ""}
+        env = {"PYTHONHASHSEED": str(number), "PATH": "", "HOME": str(folder), **environment}
         subprocess.run(command, check=True, env=env, cwd=Path(__file__).parent.parent, capture_output=True)
-        texts.add((store.root / "small" / "table.md").read_bytes())
-    assert len(texts) == 1
+        files = (path for path in store.root.rglob("*") if path.is_file() and path.name != "suite.json")
+        contents.append({path.relative_to(folder): path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 6 + 4 + 2 * 3
 
 
 @pytest.mark.parametrize(
@@ -171,7 +179,7 @@ def test_a_report_needs_no_suite_file(tmp_path: Path) -> None:
     store.save_suite(suite)
     full(store, suite)
     (tmp_path / "suite.yaml").unlink()
-    assert report.write(store, "small")[0].is_file()
+    assert report.write(store, "small").path.is_file()
 
 
 def test_stale_records_are_kept_and_left_out(tmp_path: Path) -> None:
@@ -179,6 +187,6 @@ def test_stale_records_are_kept_and_left_out(tmp_path: Path) -> None:
     full(store, suite)
     changed = suite_of(tmp_path, SUITE.replace("lr: 0.01", "lr: 0.05"))
     store.save_suite(changed)
-    text = report.write(store, "small")[0].read_text(encoding="utf-8")
+    text = report.write(store, "small").path.read_text(encoding="utf-8")
     assert "missing: seeds 1, 2, 3" in text
     assert all(store.record_path(trial).is_file() for trial in suite.trials())

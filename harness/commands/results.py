@@ -11,7 +11,9 @@ import typer
 
 from harness.arguments import (
     Changes,
+    Check,
     DataDir,
+    Into,
     Results,
     SuiteNames,
     Suites,
@@ -43,19 +45,36 @@ def status(suites: SuiteNames = None, changes: Changes = None, results: Results 
     raise typer.Exit(int(any(state.is_troubled for state in states)))
 
 
-def report(suites: SuiteNames = None, changes: Changes = None, results: Results = Path("results")) -> None:
-    """Write the tables again, from the records alone."""
+def report(
+    suites: SuiteNames = None,
+    changes: Changes = None,
+    results: Results = Path("results"),
+    into: Into = None,
+    check: Check = False,
+) -> None:
+    """Write the tables and figures again, from the records alone.
+
+    Each suite's folder gets table.md, .tex and .csv, epochs.csv (every epoch of every trial), and figures.
+    """
     from harness import report as reports
 
     store = Store(results)
-    unreadable: list[str] = []
-    for suite in resolved(store, suites, changes):
-        path, messages = reports.write(store, suite.folder)
-        unreadable += messages
-        print(path)  # noqa: T201
-    for message in unreadable:
-        print(message, file=sys.stderr)  # noqa: T201
-    raise typer.Exit(int(bool(unreadable)))
+    folders = [suite.folder for suite in resolved(store, suites, changes)]
+    files = changed = unreadable = 0
+    for each in reports.outputs(store, folders, into or []):
+        if isinstance(each, str):
+            print(each, file=sys.stderr)  # noqa: T201
+            unreadable += 1
+            continue
+        files += 1
+        if difference := each.difference() if check else "":
+            print(difference)  # noqa: T201
+            changed += 1
+        elif not check and each.write():
+            print(each.path)  # noqa: T201
+            changed += 1
+    print(f"{files} reports, {changed} of them {'not as the records say' if check else 'changed'}")  # noqa: T201
+    raise typer.Exit(int(bool(unreadable or (check and changed))))
 
 
 def schema() -> None:

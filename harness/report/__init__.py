@@ -1,28 +1,66 @@
-"""Records into Markdown tables, the same bytes on every machine."""
+"""Records into tables, figures and a page, the same on every machine."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from harness.files import write_whole
 from harness.report import latex, markdown, numbers
 from harness.report.contents import Contents
+from harness.report.figures import figures
+from harness.report.inject import filled, text_of
 from harness.report.layout import layout
+from harness.report.outputs import Output, Picture, Text
 from harness.store import Store
 
-__all__ = ["write"]
+__all__ = ["Output", "Written", "outputs", "write"]
 
 
-def write(store: Store, folder: str) -> tuple[Path, list[str]]:
-    """Write the files of one folder of results; return its table's path and what could not be read."""
+@dataclass(frozen=True)
+class Written:
+    """A table that was written: where, its Markdown without pictures, and what could not be read."""
+
+    path: Path
+    text: str
+    unreadable: list[str]
+
+
+def write(store: Store, folder: str) -> Written:
+    """Write the tables and figures of one folder of results."""
     contents = Contents.of(store, folder)
-    table = layout(contents)
-    texts = {
-        "table.md": markdown.document(table),
-        "table.tex": latex.document(table),
-        "table.csv": numbers.table(contents),
-        "epochs.csv": numbers.epochs(contents),
-    }
-    for name, text in texts.items():
-        write_whole(store.root / folder / name, text.encode())
-    return store.root / folder / "table.md", contents.unreadable
+    for each in _of_suite(store, contents):
+        each.write()
+    text = markdown.document(layout(contents))
+    return Written(store.root / folder / "table.md", text, contents.unreadable)
+
+
+def outputs(
+    store: Store, folders: Sequence[str], into: Sequence[Path] = (), *, page: bool = False
+) -> Iterator[Output | str]:
+    """Yield what a report of these folders consists of, and sentences on records that cannot be read.
+
+    The tables and figures of each; these files with their blocks filled; a page of all results there are.
+    Each is to be written before the next is asked for: the page shows the figures that are on disk.
+    """
+    read = cache(lambda folder: Contents.of(store, folder)) if into or page else None
+    for folder in folders:
+        contents = read(folder) if read else Contents.of(store, folder)
+        yield from _of_suite(store, contents)
+        yield from contents.unreadable
+    for path in into:
+        assert read
+        yield Text(path, filled(text_of(path), str(path), lambda name: markdown.body(layout(read(name)))))
+
+
+def _of_suite(store: Store, contents: Contents) -> Iterator[Output]:
+    folder, table = store.root / contents.suite.folder, layout(contents)
+    shown = figures(contents)
+    pictures = [markdown.picture(each.alt, f"{each.path}.svg") for each in shown]
+    yield Text(folder / "table.md", markdown.document(table, pictures))
+    yield Text(folder / "table.tex", latex.document(table))
+    yield Text(folder / "table.csv", numbers.table(contents))
+    yield Text(folder / "epochs.csv", numbers.epochs(contents))
+    for figure in shown:
+        yield Picture(folder, figure)

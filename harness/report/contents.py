@@ -125,8 +125,20 @@ class Contents:
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
-    """Name seeds: `seed 3`, or `seeds 1, 2`."""
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    """Name seeds, in order: `seed 3`, `seeds 1, 2`, or `seeds 1 to 47`."""
+    return f"seed{'s' * (len(seeds) > 1)} {numbers_text(seeds)}"
+
+
+def numbers_text(numbers: Sequence[int]) -> str:
+    """Write whole numbers, each row of more than three consecutive ones by its ends."""
+    rows: list[list[int]] = []
+    for number in numbers:
+        if rows and number == rows[-1][-1] + 1:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    texts = (f"{row[0]} to {row[-1]}" if len(row) > 3 else ", ".join(map(str, row)) for row in rows)
+    return ", ".join(texts)
 
 
 def _entry(store: Store, trial: Trial) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.data.sources import DATASETS
-from harness.report.contents import Contents, Row
+from harness.report.contents import Contents, Row, numbers_text
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width
 
@@ -32,7 +32,7 @@ def source(contents: Contents, digits: int) -> list[str]:
 def _figures(contents: Contents) -> str:
     suite = contents.suite
     size = f", {suite.dataset.resize} x {suite.dataset.resize} pixels" if suite.dataset.resize else ""
-    seeds = "" if suite.seed_rule else f" Seeds: {', '.join(map(str, suite.seeds))}."
+    seeds = "" if suite.seed_rule else f" Seeds: {numbers_text(suite.seeds)}."
     return (
         f"Dataset: {suite.dataset.name}{size}.{seeds} Figures are the last epoch's; ± is the sample standard "
         "deviation over the n seeds in parentheses, and the interval is Student's t."

@@ -1,0 +1,83 @@
+"""Tables inside other Markdown files: between `<!-- harness:table NAME -->` and `<!-- /harness -->`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+
+_OPENING = re.compile(r"^ {0,3}<!-- *harness:(\S+) +(\S+) *-->\s*$")
+_CLOSING = re.compile(r"^ {0,3}<!-- */harness *-->\s*$")
+_FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
+_END = "<!-- /harness -->"
+
+
+@dataclass(frozen=True)
+class _Block:
+    name: str
+    first: int  # the line after the opening one, counted from 0
+    last: int  # the closing line
+
+
+def text_of(path: Path) -> str:
+    """Read a Markdown file, its ends of lines as they are; raise UsageError where it cannot be read."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}; expected a Markdown file in UTF-8") from None
+
+
+def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
+    """Return the file's text with every block filled by the table of its name.
+
+    Raise UsageError where a block is not closed or there is none.
+    """
+    lines = text.splitlines(keepends=True)
+    blocks = list(_blocks(lines, name_of_file))
+    if not blocks:
+        raise UsageError(
+            f"{name_of_file}: found no line <!-- harness:table NAME -->, expected one above {_END}, "
+            "between which the table goes"
+        )
+    for block in reversed(blocks):
+        newline = "\r\n" if lines[block.first - 1].endswith("\r\n") else "\n"
+        content = f"\n{table(block.name)}\n\n".replace("\n", newline)
+        lines[block.first : block.last] = [content]
+    return "".join(lines)
+
+
+def _blocks(lines: list[str], name_of_file: str) -> Iterator[_Block]:
+    """Yield the blocks outside fenced code, which may show how one is written."""
+    fence, opened = "", None
+    for number, line in enumerate(lines):
+        mark = _FENCE.match(line)
+        if fence:
+            fence = "" if mark and mark[1].startswith(fence) else fence
+            continue
+        if mark and opened is None:
+            fence = mark[1]
+            continue
+        if opening := _OPENING.match(line):
+            if opened is not None:
+                raise _unclosed(name_of_file, opened)
+            if opening[1] != "table":
+                raise UsageError(
+                    f"{name_of_file}:{number + 1}: found harness:{opening[1]}, expected harness:table"
+                )
+            opened = _Block(opening[2], number + 1, number + 1)
+        elif _CLOSING.match(line):
+            if opened is None:
+                raise UsageError(f"{name_of_file}:{number + 1}: found {_END} without a block that it closes")
+            yield _Block(opened.name, opened.first, number)
+            opened = None
+    if opened is not None:
+        raise _unclosed(name_of_file, opened)
+
+
+def _unclosed(name_of_file: str, block: _Block) -> UsageError:
+    return UsageError(
+        f"{name_of_file}:{block.first}: found the block of {block.name!r} open, expected {_END} below"
+    )

@@ -1,0 +1,97 @@
+"""The files that a report consists of: what each should hold, whether it does, and writing it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.files import write_whole
+from harness.report.figures import Figure, digest_in
+
+
+class Output(Protocol):
+    """A file, or several of one content, that a report consists of."""
+
+    @property
+    def path(self) -> Path:
+        """Return where it stands."""
+
+    def difference(self) -> str:
+        """Say how what is on disk differs from what the records say; empty where it does not."""
+
+    def write(self) -> bool:
+        """Write it, unless it is as it should be; tell whether it was, or raise StoreError."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file of text."""
+
+    path: Path
+    text: str
+
+    def difference(self) -> str:
+        """Return a unified diff, to what the records say."""
+        found = _read(self.path)
+        if found == self.text.encode():
+            return ""
+        if found is None:
+            return f"{self.path}: missing"
+        before, after = (text.splitlines() for text in (found.decode(errors="replace"), self.text))
+        lines = difflib.unified_diff(before, after, str(self.path), "what the records say", lineterm="")
+        return "\n".join(lines) or f"{self.path}: differs in the ends of its lines"
+
+    def write(self) -> bool:
+        """Write the file, unless it is as it should be; tell whether it was written."""
+        if _read(self.path) == self.text.encode():
+            return False
+        write_whole(self.path, self.text.encode())
+        return True
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, as an SVG and a PNG file; each holds the digest of what it shows."""
+
+    folder: Path
+    figure: Figure
+
+    @property
+    def path(self) -> Path:
+        """Return where its SVG file stands."""
+        return self._file("svg")
+
+    def difference(self) -> str:
+        """Name the files that are missing or show something else."""
+        return "\n".join(line for kind in ("svg", "png") if (line := self._difference(kind)))
+
+    def write(self) -> bool:
+        """Draw the figure, unless both files show it already; tell whether it was drawn."""
+        if not self.difference():
+            return False
+        for kind, content in self.figure.draw().items():
+            write_whole(self._file(kind), content)
+        return True
+
+    def _file(self, kind: str) -> Path:
+        return self.folder / f"{self.figure.path}.{kind}"
+
+    def _difference(self, kind: str) -> str:
+        path = self._file(kind)
+        content = _read(path)
+        if content is None:
+            return f"{path}: missing"
+        found = digest_in(content)
+        if found == self.figure.digest:
+            return ""
+        shown = f"the digest {found[:8]}…" if found else "no digest"
+        return f"{path}: shows something else: found {shown}, expected {self.figure.digest[:8]}…"
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None

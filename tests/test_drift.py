@@ -1,0 +1,118 @@
+"""`harness report --check`: green where everything is as the records say, red after one digit has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.store import Store
+from tests.records import PUBLISHED, SUITE, record_of, suite_of
+
+ROOT = Path(__file__).parent.parent
+NOTES = "Our results.\n\n<!-- harness:table small -->\n<!-- /harness -->\n"
+RECORD = "results/small/one/seed-1-*.json"
+
+
+def report(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["report", *arguments], catch_exceptions=False)
+    return done.exit_code, done.output
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with results and everything that a report of them consists of."""
+    folder = tmp_path_factory.mktemp("reported")
+    store = Store(folder / "results")
+    suite = suite_of(folder, SUITE + PUBLISHED)
+    store.save_suite(suite)
+    for trial in suite.trials():
+        store.save(trial, record_of(trial, 0.8 + trial.seed / 1000))
+    (folder / "notes.md").write_text(NOTES, encoding="utf-8")
+    assert report("--results", str(store.root), "--into", str(folder / "notes.md"))[0] == 0
+    return folder
+
+
+def changed(path: Path, old: str, new: str) -> Callable[[], None]:
+    """Change the file; return what changes it back."""
+    before = path.read_bytes()
+    after = before.replace(old.encode(), new.encode(), 1)
+    assert after != before, f"{old} is not in {path}"
+    path.write_bytes(after)
+
+    def undo() -> None:
+        path.write_bytes(before)
+
+    return undo
+
+
+def check(folder: Path) -> tuple[int, str]:
+    return report("--check", "--results", str(folder / "results"), "--into", str(folder / "notes.md"))
+
+
+def test_what_was_reported_is_as_the_records_say_and_a_check_writes_nothing(reported: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in reported.rglob("*")}
+    code, output = check(reported)
+    assert (code, output) == (0, "8 reports, 0 of them not as the records say\n")
+    assert {path: path.stat().st_mtime_ns for path in reported.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("pattern", "old", "new", "told"),
+    [
+        ("results/small/table.md", "80.20 %", "80.30 %", "+| one |"),
+        ("results/small/table.tex", "80.20", "80.30", "table.tex"),
+        ("results/small/table.csv", "0.802", "0.803", "table.csv"),
+        ("results/small/epochs.csv", "one,1,done,2,0.01", "one,1,done,2,0.02", "-one,1,done,2,0.02"),
+        ("notes.md", "80.20 %", "80.30 %", "notes.md"),
+        ("results/small/comparison.svg", "harness-digest:", "harness-digest:0", "comparison.svg: shows"),
+        ("results/small/one/curves.png", "harness-digest:", "harness-digest:0", "curves.png: shows"),
+        (RECORD, '"test_accuracy": 0.801', '"test_accuracy": 0.802', "+| one |"),
+        (RECORD, '"train_loss": 0.5', '"train_loss": 0.6', "curves.svg: shows something else"),
+        (RECORD, '"torch": "2.11.0"', '"torch": "2.12.0"', "do not share torch"),
+        ("results/small/suite.json", '"title": "A small', '"title": "A large', "+## A large suite"),
+        ("results/small/suite.json", '"margin_points": 0.5', '"margin_points": 0.6', "±0.6 points"),
+    ],
+)
+def test_one_digit_makes_it_red(reported: Path, pattern: str, old: str, new: str, told: str) -> None:
+    (path,) = reported.glob(pattern)
+    undo = changed(path, old, new)
+    code, output = check(reported)
+    undo()
+    assert code == 1
+    assert told in output
+    assert check(reported)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["table.md", "one/curves.svg", "epochs.csv"])
+def test_a_missing_file_makes_it_red(reported: Path, name: str) -> None:
+    path = reported / "results" / "small" / name
+    moved = path.rename(path.with_suffix(".moved"))
+    code, output = check(reported)
+    moved.rename(path)
+    assert code == 1
+    assert f"{name}: missing" in output
+
+
+def test_a_block_of_unknown_results_is_a_mistake(reported: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.md"
+    notes.write_text(NOTES.replace("small", "other"), encoding="utf-8")
+    with pytest.raises(Exception, match="no such results; there are: small"):
+        report("--results", str(reported / "results"), "--into", str(notes))
+
+
+def test_nothing_is_drawn_again_that_is_as_the_records_say(reported: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in reported.rglob("*.*")}
+    code, output = report("--results", str(reported / "results"))
+    assert (code, output) == (0, "7 reports, 0 of them changed\n")
+    assert {path: path.stat().st_mtime_ns for path in reported.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize("results", sorted({path.parents[1] for path in ROOT.glob("results/**/suite.json")}))
+def test_what_is_committed_is_as_the_records_say(results: Path) -> None:
+    into = ["--into", str(ROOT / "README.md")] if results == ROOT / "results" else []
+    code, output = report("--check", "--results", str(results), *into)
+    assert code == 0, output

@@ -1,0 +1,70 @@
+"""Blocks of Markdown files: filled with tables, everything else left as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.report.inject import filled, text_of
+
+
+def table(name: str) -> str:
+    return f"| {name} |\n| --- |"
+
+
+BLOCK = "<!-- harness:table one -->\nold\n<!-- /harness -->"
+
+
+def test_a_block_is_filled_and_the_rest_is_left() -> None:
+    text = filled(f"# Title\n\n{BLOCK}\nafter  \n\n{BLOCK.replace('one', 'two')}", "a.md", table)
+    assert text == (
+        "# Title\n\n<!-- harness:table one -->\n\n| one |\n| --- |\n\n<!-- /harness -->\nafter  \n\n"
+        "<!-- harness:table two -->\n\n| two |\n| --- |\n\n<!-- /harness -->"
+    )
+
+
+def test_filling_twice_changes_nothing() -> None:
+    once = filled(BLOCK, "a.md", table)
+    assert filled(once, "a.md", table) == once
+
+
+def test_ends_of_lines_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_bytes(f"a\n{BLOCK}\n".replace("\n", "\r\n").encode())
+    text = filled(text_of(path), "a.md", table)
+    assert text.count("\r\n") == text.count("\n") == 7
+
+
+def test_code_that_shows_a_block_is_left() -> None:
+    text = f"```md\n{BLOCK}\n```\n\n~~~~\n{BLOCK}\n~~~\n~~~~\n{BLOCK}\n"
+    assert filled(text, "a.md", table).count("| one |") == 1
+
+
+def test_fences_in_a_table_end_no_block() -> None:
+    text = BLOCK.replace("old", "```") + "\nafter\n" + BLOCK
+    assert filled(text, "a.md", table).count("| one |") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nothing", "a.md: found no line <!-- harness:table NAME -->"),
+        ("x\n<!-- harness:table one -->\n", "a.md:2: found the block of 'one' open"),
+        (f"<!-- harness:table one -->\n{BLOCK}", "a.md:1: found the block of 'one' open"),
+        ("<!-- /harness -->\n", "a.md:1: found <!-- /harness --> without a block"),
+        ("<!-- harness:figure one -->\n<!-- /harness -->", "a.md:1: found harness:figure, expected"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("<!--", "<!--")):
+        filled(text, "a.md", table)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_bytes(b"\xff")
+    for each in (path, tmp_path / "none.md", tmp_path):
+        with pytest.raises(UsageError, match="cannot be read"):
+            text_of(each)
