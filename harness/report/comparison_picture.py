@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETLEFT, CARETRIGHT
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from harness.report.canvas import BLUE, GREY, VERMILION, WIDTH, heading, legend
-from harness.report.comparison import Comparison, Line
+from harness.report.comparison import Comparison
 from harness.report.curves import seeds
 
 _MOST_ROWS = 60  # more share the height of so many, and not every one is named
@@ -33,52 +35,82 @@ def picture(shown: Comparison) -> Figure:
     rows = (0.34 if count <= _ROOMY else 0.2) * count
     height = rows + _BELOW + _ABOVE
     figure = Figure(figsize=(WIDTH, height))
-    heading(figure, shown.folder, f"{shown.dataset}, last epoch, {_seeds(shown)}")
-    every = -(-len(shown.lines) // _MOST_ROWS)
-    named = list(enumerate(shown.lines))[::every]
-    left = 0.2 + 0.062 * max(len(_short(line.name)) for _, line in named)
-    right = 0.9 if _is_told_apart(shown) else 0.12
+    every, exceptions = _seeds(shown)
+    heading(figure, shown.folder, f"{shown.dataset}, last epoch, {every}")
+    names = _names(shown)
+    left = 0.2 + 0.062 * max(len(line) for name in names.values() for line in name.splitlines())
+    right = 0.9 if exceptions else 0.12
     axes = figure.add_axes((left / WIDTH, _BELOW / height, 1 - (left + right) / WIDTH, rows / height))
-    low, high = _range(shown)
-    for number, line in enumerate(shown.lines):
-        _draw(axes, number, line, (low, high), 1.0 if len(shown.lines) <= _ROOMY else 0.8)
-    _in_percent(axes, low, high)
+    _in_percent(axes, *_range(shown))
+    _draw(axes, shown, 1.0 if len(shown.lines) <= _ROOMY else 0.8)
     axes.set_ylim(len(shown.lines) - 0.5, -0.5)
-    axes.set_yticks([number for number, _ in named], [_short(line.name) for _, line in named])
+    axes.set_yticks(list(names), list(names.values()))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    for number, line in named if _is_told_apart(shown) else ():
-        said = seeds(len(line.values), line.seeds)
-        axes.annotate(
-            said, (1, number), (4, 0), axes.get_yaxis_transform(), "offset points", va="center", fontsize=7
-        )
+    place = {"xycoords": axes.get_yaxis_transform(), "xytext": (4, 0), "textcoords": "offset points"}
+    for at, said in exceptions.items():
+        axes.annotate(said, (1, at), va="center", fontsize=7, **place)
     legend(figure, _handles(shown))
     return figure
 
 
-def _seeds(shown: Comparison) -> str:
-    counts = [len(line.values) for line in shown.lines]
-    said = {seeds(len(line.values), line.seeds) for line in shown.lines}
-    return said.pop() if len(said) == 1 else f"{min(counts)} to {max(counts)} seeds"
+def _seeds(shown: Comparison) -> tuple[str, dict[int, str]]:
+    """Say over how many seeds most experiments are, and for the rows of others over how many."""
+    said = [seeds(len(line.values), line.seeds) for line in shown.lines]
+    usual, count = Counter(said).most_common(1)[0]
+    if count == len(said):
+        return usual + " each" * (count > 1), {}
+    if len(said) > _MOST_ROWS:
+        counts = [len(line.values) for line in shown.lines]
+        return f"{min(counts)} to {max(counts)} seeds", {}
+    return f"{usual} each unless said", {at: each for at, each in enumerate(said) if each != usual}
 
 
-def _is_told_apart(shown: Comparison) -> bool:
-    """Tell whether each row says over how many seeds it is."""
-    said = {seeds(len(line.values), line.seeds) for line in shown.lines}
-    return len(said) > 1 and len(shown.lines) <= _MOST_ROWS
+def _names(shown: Comparison) -> dict[int, str]:
+    """Return the names of the rows that have one; long ones in two lines or without their middle."""
+    every = -(-len(shown.lines) // _MOST_ROWS)
+    named = dict(list(enumerate(shown.lines))[::every])
+    lines = 2 if len(shown.lines) <= _ROOMY else 1
+    return {at: "\n".join(map(_short, _parts(line.name, lines))) for at, line in named.items()}
 
 
-def _draw(axes: Any, at: int, line: Line, view: tuple[float, float], scale: float) -> None:
-    axes.plot(line.values, [at + 0.27] * len(line.values), markersize=3.4 * scale, **_DOT)
-    if (interval := line.interval()) is not None:
-        axes.hlines(at, *interval, color=BLUE, linewidth=1.4 * scale)
-        for end, edge, arrow in zip(interval, view, "<>", strict=True):
-            if not view[0] <= end <= view[1]:
-                axes.plot([edge], [at], marker=arrow, color=BLUE, markersize=4 * scale, clip_on=False)
-    if line.mean is not None:
-        axes.plot([line.mean], [at], markersize=5 * scale, zorder=3, **_MEAN)
-    if line.published is not None:
-        axes.plot([line.published], [at], markersize=8 * scale, zorder=4, **_DIAMOND)
+def _parts(name: str, most: int) -> list[str]:
+    if len(name) <= _LONGEST or most == 1:
+        return [name]
+    commas = [at for at, letter in enumerate(name, 1) if letter == ","]
+    middle = min(commas, key=lambda at: abs(at - len(name) / 2), default=len(name) // 2)
+    return [name[:middle], name[middle:]]
+
+
+def _short(name: str) -> str:
+    if len(name) <= _LONGEST:
+        return name
+    half = (_LONGEST - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def _draw(axes: Any, shown: Comparison, scale: float) -> None:
+    rows = list(enumerate(shown.lines))
+    if _has_means(shown):
+        dots = [(value, at + 0.27) for at, line in rows for value in line.values]
+        axes.plot(*zip(*dots, strict=True), markersize=3.4 * scale, **_DOT)
+    intervals = [(at, *found) for at, line in rows if (found := line.interval())]
+    if intervals:
+        axes.hlines(*zip(*intervals, strict=True), color=BLUE, linewidth=1.4 * scale)
+    low, high = map(float, axes.get_xlim())
+    for at, start, end in intervals:
+        beyond = [(low, CARETLEFT)] * (start < low) + [(high, CARETRIGHT)] * (end > high)
+        for edge, arrow in beyond:
+            axes.plot([edge], [at], marker=arrow, color=BLUE, markersize=5 * scale, clip_on=False)
+    means = [(line.mean, at) for at, line in rows if line.mean is not None]
+    axes.plot(*zip(*means, strict=True), linestyle="none", markersize=5 * scale, zorder=3, **_MEAN)
+    published = [(line.published, at) for at, line in rows if line.published is not None]
+    if published:
+        axes.plot(*zip(*published, strict=True), markersize=8 * scale, zorder=4, **_DIAMOND)
+
+
+def _has_means(shown: Comparison) -> bool:
+    return any(len(line.values) > 1 for line in shown.lines)
 
 
 def _range(shown: Comparison) -> tuple[float, float]:
@@ -103,15 +135,8 @@ def _in_percent(axes: Any, low: float, high: float) -> None:
     axes.grid(axis="x")
 
 
-def _short(name: str) -> str:
-    if len(name) <= _LONGEST:
-        return name
-    half = (_LONGEST - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
-
-
 def _handles(shown: Comparison) -> list[Any]:
-    several = any(len(line.values) > 1 for line in shown.lines)
+    several = _has_means(shown)
     handles = [Line2D([], [], markersize=3.4, label="one seed", **_DOT)] if several else []
     label = "mean and its 95 % t-interval" if several else "one seed"
     handles.append(Line2D([], [], linewidth=1.4 * several, markersize=5, label=label, **_MEAN))

@@ -23,9 +23,9 @@ _TRAIN_DASHES, _TEST_DASHES = (0, (5, 2)), (0, (2, 1.3))
 def picture(shown: Curves) -> Figure:
     """Build the picture."""
     figure = Figure(figsize=(WIDTH, _HEIGHT))
-    heading(figure, shown.experiment, f"{shown.dataset}, {_what(shown)}")
+    heading(figure, shown.experiment, f"{shown.folder} on {shown.dataset}, {_what(shown)}")
     left, right = (
-        figure.add_axes((x / WIDTH, 0.42 / _HEIGHT, 2.62 / WIDTH, 1.72 / _HEIGHT)) for x in (0.55, 3.78)
+        figure.add_axes((x / WIDTH, 0.42 / _HEIGHT, 2.62 / WIDTH, 1.8 / _HEIGHT)) for x in (0.55, 3.78)
     )
     _draw(left, shown.train_loss, **_TRAIN)
     _draw(right, shown.train_accuracy, **_TRAIN)
@@ -55,7 +55,8 @@ def _what(shown: Curves) -> str:
 def _draw(axes: Any, band: Band, **look: Any) -> None:
     epochs = range(1, len(band.mean) + 1)
     every = max(1, -(-len(epochs) // _MARKED))
-    axes.plot(epochs, band.mean, linewidth=1.4, markersize=3.6, markevery=every, zorder=3, **look)
+    marked = slice((len(epochs) - 1) % every, None, every)
+    axes.plot(epochs, band.mean, linewidth=1.4, markersize=3.6, markevery=marked, zorder=3, **look)
     if band.low is None or band.high is None:
         return
     if len(epochs) == 1:
