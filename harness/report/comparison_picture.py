@@ -47,7 +47,11 @@ def picture(shown: Comparison) -> Figure:
     axes.set_yticks(list(names), list(names.values()))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    place = {"xycoords": axes.get_yaxis_transform(), "xytext": (4, 0), "textcoords": "offset points"}
+    place: dict[str, Any] = {
+        "xycoords": axes.get_yaxis_transform(),
+        "xytext": (4, 0),
+        "textcoords": "offset points",
+    }
     for at, said in exceptions.items():
         axes.annotate(said, (1, at), va="center", fontsize=7, **place)
     legend(figure, _handles(shown))
