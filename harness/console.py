@@ -115,8 +115,9 @@ class Live:
         running = sum(
             self.progress.tasks[self.progress.task_ids.index(bar)].completed for bar in self.bars.values()
         )
+        known = max(self.total, len(self.ended) + len(self.bars))  # results may have called for more
         self.progress.update(
-            self.whole, completed=len(self.ended) + running, figures=f"{len(self.ended)}/{self.total}"
+            self.whole, total=known, completed=len(self.ended) + running, figures=f"{len(self.ended)}/{known}"
         )
 
 

@@ -109,6 +109,8 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
         total += (
             f": {duration(sum(known))} on one rank{unknown}" if known else "; nothing measured tells how long"
         )
+    if left and suite.seed_rule:
+        total += f"\nresults may call for more seeds, up to {suite.seed_rule.at_most} an experiment"
     return f"{suite.folder}: {suite.title}\n{_columns(rows)}\n{total}"
 
 

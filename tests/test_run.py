@@ -121,6 +121,16 @@ def assert_equal(found: dict[str, list[float]], expected: dict[str, list[float]]
         assert found[name] == pytest.approx(values, rel=1e-9, abs=0), name
 
 
+def test_results_call_for_more_seeds_within_a_run() -> None:
+    rule = "seeds: {half_width_points: 0.001, at_least: 2, at_most: 4}"
+    Path("suite.yaml").write_text(SUITE.replace("seeds: 2", rule).partition("  mlp")[0], encoding="utf-8")
+    output = run("run", "suite.yaml", "--nproc", "2", "--no-calibrate")
+    assert output.count(": done, test") == 4
+    assert "the cap is 4" in output
+    assert "2 ranks" in output
+    assert run("run", "suite.yaml", "--nproc", "2").count(": done, test") == 0
+
+
 def test_spread_ddp_and_torchrun_find_the_same() -> None:
     spread = run("suite.yaml", "--nproc", "2", "--no-calibrate", "--results", "spread")
     assert "placement: spread, because 4 trials remain for 2 ranks" in spread

@@ -86,6 +86,39 @@ def test_each_kind_is_measured_once_and_then_trained_by_pace(tmp_path: Path) -> 
     ]
 
 
+def test_more_seeds_are_trained_when_the_first_have_called_for_them(tmp_path: Path) -> None:
+    text = SUITE.partition("  two:")[0].replace(
+        "seeds: 3", "seeds: {half_width_points: 1, at_least: 2, at_most: 4}"
+    )
+    run = Run(tmp_path, text, calibrate=False)
+    first = run.next()
+    assert [run.trials[key].seed for key in first.trials] == [1, 2]
+    for key, accuracy in zip(first.trials, (0.7, 0.9), strict=True):
+        run.request.store.save(run.trials[key], record_of(run.trials[key], accuracy))
+    assert [run.trials[key].seed for key in run.next().trials] == [3, 4]
+    assert run.next() == Phase(work="end")
+
+
+def test_who_waits_for_others_first_seeds_trains_those_that_they_call_for(tmp_path: Path) -> None:
+    text = SUITE.partition("  two:")[0].replace(
+        "seeds: 3", "seeds: {half_width_points: 1, at_least: 2, at_most: 4}"
+    )
+    run = Run(tmp_path, text, calibrate=False, stale_seconds=0.01)
+    other = this_process("other", [0, 0], {})
+    first = list(run.trials.values())[:2]
+    run.held = {trial.key: other for trial in first}
+
+    def is_open(trial: Trial) -> bool:
+        """Let the other run end its trials once this one waits for them."""
+        for each, accuracy in zip(first, (0.7, 0.9), strict=True):
+            if run.said and run.held.pop(each.key, None):
+                run.request.store.save(each, record_of(each, accuracy))
+        return run.is_open(trial)
+
+    run.schedule.is_open = is_open
+    assert [run.trials[key].seed for key in run.next().trials] == [3, 4]
+
+
 def test_trials_that_differ_in_epochs_are_one_kind_and_weigh_by_them(tmp_path: Path) -> None:
     run = Run(tmp_path, LONGER, seeds=[1])
     measure = run.next()
