@@ -249,6 +249,13 @@ def test_a_renamed_folder_is_read_where_it_stands(harness: Harness) -> None:
     assert accuracy[2:5] == ["82.000 % ± 2.000 %", "81.003 % ± 2.005 %", "3 pairs"]
 
 
+def test_names_of_folders_cannot_break_the_text(harness: Harness) -> None:
+    same_bits()
+    os.rename("b", "b`|\n## c")
+    text = harness("compare", "a", "b`|\n## c")[1]
+    assert text.startswith("## `b'\\| ## c` beside `a`\n\nA: `a`. B: `b'\\| ## c`.\n\n| Experiment |")
+
+
 def test_only_seeds_that_the_results_call_for_count(harness: Harness) -> None:
     made(
         "a",
@@ -259,6 +266,18 @@ def test_only_seeds_that_the_results_call_for_count(harness: Harness) -> None:
     text = harness("compare", "a/small/one", "b/small/one")[1]
     assert rows_of(text)[0][4] == "2 pairs"
     assert "done in B only, left out: seed 3" in text
+
+
+def test_seeds_that_decided_their_number_give_the_spread_of_unpaired_ones(harness: Harness) -> None:
+    """Take the spread of the first three, 2 points, with two degrees of freedom; not that of all six."""
+    wanted = ONE.replace("seeds: 3", "seeds: {half_width_points: 3.6, at_least: 3, at_most: 6}")
+    made("a", wanted, with_accuracies([0.80, 0.82, 0.84, 0.82, 0.82, 0.82]))
+    shifted = ONE.replace("seeds: 3", "seeds: [101, 102, 103]")
+    made("b", shifted, with_accuracies([0.70, 0.72, 0.74]))
+    text = harness("compare", "a/small/one", "b/small/one")[1]
+    # Welch: 2 √(1/6 + 1/3) = 1.4142, df = (1/6 + 1/3)² / ((1/36 + 1/9) / 2) = 3.6, t(0.975, 3.6) = 2.9024
+    assert rows_of(text)[0][4:6] == ["6 and 3", "-10.000 points (-14.105 to -5.895)"]
+    assert "it takes the spread of those first" in text
 
 
 def test_stale_records_are_left_out(harness: Harness) -> None:

@@ -71,7 +71,8 @@ def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
 
     Seeds match where two or more, and half of the side with fewer, are on both sides: from a few pairs out of
     many seeds less is known than from all of them. Where a side has one seed only, its pair is shown if there
-    is one.
+    is one. Where a side's first outcomes decided how many there are, Welch's t takes their spread, as that of
+    all would be too small; that of the differences in pairs decided nothing.
     """
     ours, theirs = _values(metric, a), _values(metric, b)
     if not ours or not theirs:
@@ -83,7 +84,7 @@ def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
         ours, theirs = ({seed: side[seed] for seed in common} for side in (ours, theirs))
     scaled_a, scaled_b = ([metric.scaled(x) for x in side.values()] for side in (ours, theirs))
     pairs = [y - x for x, y in zip(scaled_a, scaled_b, strict=True)] if is_paired else None
-    found = paired(pairs) if pairs else welch(summary(scaled_b), summary(scaled_a))
+    found = paired(pairs) if pairs else welch(summary(scaled_b, b.deciding), summary(scaled_a, a.deciding))
     if found is None:
         obstacle = "one pair" if is_paired else "one seed"
     estimate = found.estimate if found else mean(pairs) if pairs else mean(scaled_b) - mean(scaled_a)

@@ -63,6 +63,10 @@ def _explained(table: Table, margin_points: float) -> list[str]:
         lines.append("Pairs are trials of one seed: the mean of their differences, with Student's t.")
     if any(each.pairs is None and each.difference for each in contrasts):
         lines.append("n and n: too few seeds are in both; the difference of means, with Welch's t.")
+        if any(side.deciding for row in table.rows for side in (row.a, row.b)):
+            lines.append(
+                "Where results decided how many seeds there are, it takes the spread of those first."
+            )
     lines += [
         f"EQUIVALENT: the 90 % interval, in parentheses, lies within ±{margin_points:g} points (two "
         "one-sided tests at 5 % each); losses and speeds have no such margin.",

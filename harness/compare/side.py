@@ -45,20 +45,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Side:
-    """An experiment's outcomes by seed, and the seeds that have none by the reason."""
+    """An experiment's outcomes by seed, and the seeds that have none by the reason.
+
+    `deciding` is how many outcomes decided how many seeds there are, None where the suite gives them.
+    """
 
     suite: Suite
     experiment: str
     outcomes: dict[int, Outcome]
     absent: dict[State, list[int]]
     errors: list[str]
+    deciding: int | None = None
 
     @classmethod
     def of(cls, store: Store, folder: str, suite: Suite, experiment: str, trials: Iterable[Trial]) -> Side:
         """Look up those of its trials that the suite calls for, in a folder that may have been renamed."""
         trials = [replace(trial, folder=folder) for trial in trials]
-        side = cls(suite, experiment, {}, {}, [])
-        for trial in trials[: decide(store, suite, trials).seeds]:
+        decision = decide(store, suite, trials)
+        side = cls(suite, experiment, {}, {}, [], decision.deciding)
+        for trial in trials[: decision.seeds]:
             found = store.find(trial)
             if found.state == "done" and found.record is not None:
                 side.outcomes[trial.seed] = Outcome.of(found.record)
