@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
+from harness.adaptive import called_for
 from harness.errors import StoreError
 from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule
 from harness.holder import Holder
@@ -108,7 +109,9 @@ class Schedule:
         return []
 
     def _open(self) -> list[Trial]:
-        return [trial for trial in self.request.called_for() if self.is_open(trial)]
+        """Return the trials to be trained; asked last is what those recorded by now call for."""
+        still_open = [trial for trial in self.request.trials if self.is_open(trial)]
+        return called_for(self.request.store, self.request.suites, still_open)
 
     @property
     def _is_measured(self) -> bool:

@@ -111,7 +111,8 @@ def test_who_waits_for_others_first_seeds_trains_those_that_they_call_for(tmp_pa
     def is_open(trial: Trial) -> bool:
         """Let the other run end its trials once this one waits for them."""
         for each, accuracy in zip(first, (0.7, 0.9), strict=True):
-            if run.said and run.held.pop(each.key, None):
+            if run.said and each.key in run.held:
+                del run.held[each.key]
                 run.request.store.save(each, record_of(each, accuracy))
         return run.is_open(trial)
 
