@@ -156,6 +156,14 @@ MaxRestarts = Annotated[
 ]
 RetryDiverged = Annotated[bool, typer.Option("--retry-diverged", help="Train diverged trials again.")]
 SaveModel = Annotated[bool, typer.Option("--save-model", help="Leave the final weights beside each record.")]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="TRACKER",
+        help="Log every epoch to tensorboard too, or to your own package.module:callable; repeatable.",
+    ),
+]
 
 
 def load(path: Path, changes: list[str] | None) -> Suite:

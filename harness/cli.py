@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
-from harness.commands import cluster, comparison, results, train
+from harness.commands import cluster, comparison, export, results, train
 from harness.console import say
 from harness.errors import HarnessError
 from harness.notice import JobFiles
@@ -31,6 +31,7 @@ app.command()(results.plan)
 app.command()(results.status)
 app.command()(results.report)
 app.command()(comparison.compare)
+app.command()(export.export)
 app.command("data")(results.fetch_data)
 app.command()(train.bench)
 app.command()(train.drill)

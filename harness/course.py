@@ -18,6 +18,7 @@ from harness.pulse import Position, Pulse
 from harness.record import Epoch
 from harness.request import Request, load_data
 from harness.suite import Trial
+from harness.tracking import Feed
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
 from harness.training.device import still_works
 from harness.training.keeper import Wish
@@ -45,8 +46,10 @@ class Courses:
     ) -> Generator[None, None, None]:
         """Train the claimed trial, step by step, and record how it ended."""
         self.running[trial.key] = execution, provenance.now()
+        names = self.request.log if ranks.owns else []
         try:
-            yield from self._train(trial, claim, ranks)
+            with Feed(trial, self.request.store, names, self.pulse.events.note) as feed:
+                yield from self._train(trial, claim, ranks, feed)
         except LostClaimError as error:
             self.pulse.events.note(str(error))
         except StoreError as error:
@@ -86,7 +89,7 @@ class Courses:
         self._tell_end(trial, f"failed, {error.strip().splitlines()[-1]}")
         self.fleet.put(f"failed/{trial.key}", error)
 
-    def _train(self, trial: Trial, claim: Claim, ranks: World) -> Generator[None, None, None]:
+    def _train(self, trial: Trial, claim: Claim, ranks: World, feed: Feed) -> Generator[None, None, None]:
         resident, data_digest = self.resident(trial)
         position = self.pulse.begin(trial.key, _parts(trial, resident), together=ranks.world_size > 1)
         places = Places(
@@ -94,12 +97,13 @@ class Courses:
             self.pool.ledger.versions.code,
             self.request.checkpoint_seconds,
         )
-        watcher = self._watcher(trial, claim, position, len(resident.train), ranks)
+        watcher = self._watcher(trial, claim, position, len(resident.train), ranks, feed)
         execution, _ = self.running[trial.key]
         outcome = yield from step_by_step(trial, resident, ranks, places, watcher, execution.engine)
         if outcome and ranks.owns:
             with position.saving():
                 self._record(trial, claim, outcome, len(resident.train), data_digest)
+            feed.status = outcome.status
 
     def _record(self, trial: Trial, claim: Claim, outcome: Outcome, size: int, data_digest: str) -> None:
         self.pool.claims.check(trial, claim)
@@ -109,17 +113,17 @@ class Courses:
         self.fleet.put(f"ended/{trial.key}", outcome.status)
 
     def _watcher(
-        self, trial: Trial, claim: Claim, position: Position, train_size: int, ranks: World
+        self, trial: Trial, claim: Claim, position: Position, train_size: int, ranks: World, feed: Feed
     ) -> Watcher:
+        def on_begin(history: list[Epoch]) -> None:
+            with position.saving():
+                feed.begin(history, train_size)
+
         def on_epoch(epoch: Epoch) -> None:
             if ranks.owns:
-                figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})
-                speed = train_size / epoch.train_seconds
-                epochs = trial.settings.training.epochs
-                self.pulse.events.tell(
-                    {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
-                    | {key: math.nan if value is None else value for key, value in figures.items()}
-                )
+                self._tell_epoch(trial, epoch, train_size)
+                with position.saving():
+                    feed.epoch(epoch)
 
         def on_note(text: str) -> None:
             if ranks.owns:
@@ -136,7 +140,13 @@ class Courses:
             return Wish.STOP if is_stopping else Wish.GO_ON
 
         return Watcher(
-            lambda step, loss: position.move(), position.move, on_epoch, on_note, wish, position.saving
+            lambda step, loss: position.move(),
+            position.move,
+            on_epoch,
+            on_note,
+            wish,
+            position.saving,
+            on_begin,
         )
 
     def _after_store_error(self, trial: Trial, claim: Claim, ranks: World, error: StoreError) -> None:
@@ -167,6 +177,15 @@ class Courses:
             threading.Event().wait()  # the pulse starts all ranks again
         if not works:
             raise CrashError(f"{trial.key}: its error left the GPU of rank {self.fleet.rank} unusable")
+
+    def _tell_epoch(self, trial: Trial, epoch: Epoch, train_size: int) -> None:
+        figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})
+        speed = train_size / epoch.train_seconds
+        epochs = trial.settings.training.epochs
+        self.pulse.events.tell(
+            {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
+            | {key: math.nan if value is None else value for key, value in figures.items()}
+        )
 
     def _tell_end(self, trial: Trial, text: str) -> None:
         self.pulse.events.tell({"kind": "end", "trial": trial.key, "text": f"{trial.key}: {text}"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import importlib.util
 import inspect
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import ModelError, nearest
+from harness.user_code import imported, is_callable_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,12 +25,6 @@ Fragment = Mapping[str, Any]
 def shipped() -> list[str]:
     """List the names of the models that come with the harness."""
     return sorted(path.stem for path in _SHIPPED.glob("[a-z]*.py"))
-
-
-def is_callable_path(name: str) -> bool:
-    """Tell whether `name` is a user's `package.module:callable`."""
-    module, colon, attribute = name.partition(":")
-    return bool(colon) and all(part.isidentifier() for part in [*module.split("."), attribute])
 
 
 def declared_settings(name: str) -> dict[str, Fragment]:
@@ -86,29 +80,7 @@ def _shipped_builder(name: str) -> Callable[..., nn.Module]:
 
 
 def _user_callable(name: str) -> Callable[..., nn.Module]:
-    module_name, _, attribute = name.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # the console script, unlike python -m, does not look here
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise ModelError(
-            f"model {name!r}: the module {module_name!r} cannot be imported: {type(error).__name__}: "
-            f"{error}; expected it installed or in the current folder {Path.cwd()}"
-        ) from error
-    builder = getattr(module, attribute, None)
-    if not callable(builder):
-        here = [
-            key
-            for key, value in vars(module).items()
-            if (inspect.isfunction(value) or inspect.isclass(value))
-            and value.__module__ == module_name
-            and not key.startswith("_")
-        ]
-        raise ModelError(
-            f"model {name!r}: {module_name} has no callable {attribute!r}; {nearest(attribute, here)}"
-        )
-    return cast("Callable[..., nn.Module]", builder)
+    return imported("model", name, ModelError)
 
 
 def _accepted(builder: Callable[..., Any], found: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness import data, provenance
+from harness import data, provenance, tracking
 from harness.adaptive import called_for
 from harness.console import say
 from harness.data import Dataset
@@ -42,6 +42,7 @@ class Request:
     max_restarts: int = 10
     retry_diverged: bool = False
     save_model: bool = False
+    log: Sequence[str] = ()
 
     @property
     def store(self) -> Store:
@@ -76,6 +77,8 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> 
         raise UsageError("--trials-per-device: under --placement ddp all ranks train one trial; use spread")
     if request.engine == "graph" and pick_device(request.device, 0, 1).type != "cuda":
         raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
+    for name in request.log:
+        tracking.opener("--log", name)
     _check_code(request, env.get("HARNESS_CODE", ""))
     for trial in trials:
         settings = trial.settings

@@ -28,6 +28,7 @@ from harness.suite import (
     SuiteName,
     Table,
 )
+from harness.user_code import is_callable_path
 from harness.yaml_file import Document, KeyPath
 
 # Files that stand beside the experiments' folders.
@@ -189,7 +190,7 @@ def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict
     if isinstance(name, str) and name in model.shipped():
         checked = checker.check(model_settings(name), data, layers, at=("model",))
         return None if checked is None else checked.model_dump()
-    if isinstance(name, str) and model.is_callable_path(name):
+    if isinstance(name, str) and is_callable_path(name):
         return data
     if name is None:
         checker.add(("model",), "'name' is missing in it; it says which one", layers)

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
     {"errors"},
+    {"user_code"},
     {"yaml_file", "model", "files", "process"},
     {"settings", "overrides"},
     {"mistakes", "suite"},
@@ -21,7 +22,7 @@ LAYERS = [
     {"record", "stats", "schema"},
     {"verdict"},
     {"store", "data", "provenance"},
-    {"adaptive", "holder", "notice"},
+    {"adaptive", "holder", "notice", "tracking"},
     {"claim"},
     {"training", "console"},
     {"execution", "events"},

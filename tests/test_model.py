@@ -12,6 +12,7 @@ import pytest
 
 from harness import model
 from harness.errors import ModelError
+from harness.user_code import is_callable_path
 
 OWN = """\
 from torch import nn
@@ -75,7 +76,7 @@ def test_a_folder_models_of_the_users_own_shadows_nothing(tmp_path: Path) -> Non
     [("a.b:c", True), ("a:c", True), ("mlp", False), ("a:", False), ("a b:c", False), (":c", False)],
 )
 def test_what_a_callable_looks_like(name: str, is_path: bool) -> None:
-    assert model.is_callable_path(name) == is_path
+    assert is_callable_path(name) == is_path
 
 
 def test_building_leaves_the_random_state_to_the_caller() -> None:

@@ -269,6 +269,7 @@ def test_every_option_of_run_can_be_submitted_and_arrives(harness: Callable[...,
     options = ["--only", "mlp", "--only", "mixer", "--seeds", "1,2", "--set", "training.epochs=3"]
     options += ["--device", "cpu", "--placement", "ddp", "--engine", "eager", "--no-calibrate"]
     options += ["--timeout", "5", "--retry-diverged", "--trials-per-device", "2"]
+    options += ["--log", "tensorboard", "--log", "own.tracker:opens"]
     harness("submit", "suite.yaml", *options)
     (first, _), _ = calls()
     arguments = first[first.index(str(slurm.SCRIPT)) + 2 :]

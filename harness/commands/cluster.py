@@ -15,6 +15,7 @@ from harness.arguments import (
     DeviceOption,
     Engine,
     EngineChoice,
+    Log,
     Only,
     PlacementChoice,
     PlacementOption,
@@ -92,16 +93,20 @@ def submit(
     wait: Wait = True,
     retry_diverged: RetryDiverged = False,
     save_model: SaveModel = False,
+    log: Log = None,
 ) -> None:
     """Submit a SLURM job that trains what the suites lack, and one that writes their tables after it.
 
     What is not asked for is taken from harness/slurm.yaml in the user's folder of configurations.
     """
     given = locals() | {"nproc": None, "wait": wait and array is None}
+    from harness import tracking
     from harness.launch import slurm, slurm_options, time_limit
 
     for option, text in (("--checkpoint-every", checkpoint_every), ("--stale-after", stale_after)):
         seconds_of(option, text)  # a mistake is found before a job is
+    for name in log or []:
+        tracking.check_name("--log", name)
     loaded = [load(path, changes) for path in suites]
     trials = chosen(loaded, known_experiments(only or [], loaded), chosen_seeds(seeds, loaded))
     left = time_limit.left(Store(results), loaded, trials, os.environ, retry_diverged=retry_diverged)

@@ -18,6 +18,7 @@ from harness.arguments import (
     DeviceOption,
     Engine,
     EngineChoice,
+    Log,
     MaxRestarts,
     Only,
     PlacementChoice,
@@ -64,6 +65,7 @@ def run(
     max_restarts: MaxRestarts = 10,
     retry_diverged: RetryDiverged = False,
     save_model: SaveModel = False,
+    log: Log = None,
 ) -> None:
     """Train what the suites lack, then write and print their tables."""
     from harness import start
@@ -88,6 +90,7 @@ def run(
         max_restarts=max_restarts,
         retry_diverged=retry_diverged,
         save_model=save_model,
+        log=log or [],
     )
     raise typer.Exit(start.run(request, nproc, sys.argv[1:], os.environ))
 

@@ -31,7 +31,9 @@ from harness.training.world import World
 
 @dataclass
 class Watcher:
-    """Is told how far a trial is: after each step or evaluation batch, and after each epoch.
+    """Is told how far a trial is: where it begins, after each step or evaluation batch, and after each epoch.
+
+    `on_begin` is given the epochs that were trained before.
 
     Its `wish` is asked for about once a second, and told whether a state is going to be saved; one is saved
     within `saving`.
@@ -43,6 +45,7 @@ class Watcher:
     on_note: Callable[[str], None] = lambda text: None
     wish: Callable[[bool], Wish] = lambda saving: Wish.GO_ON
     saving: Callable[[], AbstractContextManager[None]] = nullcontext
+    on_begin: Callable[[list[Epoch]], None] = lambda history: None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def step_by_step(
         trainee.scheduler,
     )
     progress = kept.resume(world, watcher.on_note)
+    watcher.on_begin(progress.history)
 
     def save(progress: Progress) -> None:
         with watcher.saving():

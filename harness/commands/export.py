@@ -1,0 +1,42 @@
+"""The command that shows a tracker what was recorded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.arguments import Changes, Results, SuiteNames, resolved
+from harness.store import Store
+
+
+def export(
+    tracker: Annotated[
+        str, typer.Argument(help="tensorboard, or your own package.module:callable.", show_default=False)
+    ],
+    suites: SuiteNames = None,
+    changes: Changes = None,
+    results: Results = Path("results"),
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Where a tracker of files keeps them. Default: RESULTS/.logs/TRACKER."),
+    ] = None,
+) -> None:
+    """Show a tracker every epoch of the trials that are finished, in place of what it had of them."""
+    from harness import tracking
+
+    store = Store(results)
+    open_tracker = tracking.opener("export", tracker)
+    root = to or tracking.default_root(store, tracker)
+    troubles: list[str] = []
+    for suite in resolved(store, suites, changes):
+        count, messages = tracking.export(store, suite, open_tracker, root)
+        troubles += messages
+        print(f"{suite.folder}: {count} trial{'s' * (count != 1)} exported")  # noqa: T201
+    if tracker == "tensorboard":
+        print(f"they are shown by: tensorboard --logdir {root}")  # noqa: T201
+    for message in troubles:
+        print(message, file=sys.stderr)  # noqa: T201
+    raise typer.Exit(int(bool(troubles)))

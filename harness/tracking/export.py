@@ -1,0 +1,38 @@
+"""Records into a tracker, as if their trials had been logged while they trained."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from harness.record import Record
+from harness.store import Store
+from harness.suite import Suite, Trial
+from harness.tracking.feed import reason, tracked, tracked_epochs
+from harness.tracking.interface import OpenTracker
+
+
+def export(store: Store, suite: Suite, open_tracker: OpenTracker, root: Path) -> tuple[int, list[str]]:
+    """Tell the tracker all finished trials of a suite; return how many, and what could not be told."""
+    count, troubles = 0, []
+    for found in map(store.find, suite.trials()):
+        if found.error:
+            troubles.append(found.error)
+        if found.record is None or found.state not in ("done", "diverged"):
+            continue
+        try:
+            _tell(found.trial, found.record, store, open_tracker, root)
+            count += 1
+        except Exception as error:
+            troubles.append(f"{found.trial.key}: export failed: {reason(error)}")
+    return count, troubles
+
+
+def _tell(trial: Trial, record: Record, store: Store, open_tracker: OpenTracker, root: Path) -> None:
+    tracker = open_tracker(tracked(trial, store, root))
+    first_speed = record.first_epoch_samples_per_second or 0.0
+    train_size = round(first_speed * record.epochs[0].train_seconds)
+    ended_at = datetime.fromisoformat(record.ended_at).timestamp()
+    for epoch in tracked_epochs(record.epochs, train_size, ended_at):
+        tracker.epoch(epoch)
+    tracker.end(record.status)

@@ -1,0 +1,39 @@
+"""Trackers by their names: those that come with the harness, and users' own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import UsageError, nearest
+from harness.store import Store
+from harness.tracking.interface import OpenTracker
+from harness.user_code import imported, is_callable_path
+
+_OURS = ("tensorboard",)
+
+
+def check_name(what: str, name: str) -> None:
+    """Raise UsageError about `what` where no tracker can have this name; import nothing."""
+    if name not in _OURS and not is_callable_path(name):
+        raise UsageError(
+            f"{what}: found {name!r}; {nearest(name, _OURS)}, or your own package.module:callable"
+        )
+
+
+def opener(what: str, name: str) -> OpenTracker:
+    """Return what opens this tracker for a trial; raise UsageError about `what` where there is none."""
+    check_name(what, name)
+    if name not in _OURS:
+        return imported(what, name, UsageError)
+    try:
+        from harness.tracking.tensorboard import EventFile
+    except ImportError as error:
+        raise UsageError(
+            f"{what} {name!r}: TensorBoard cannot be imported: {error}; pip install 'harness[tensorboard]'"
+        ) from error
+    return EventFile
+
+
+def default_root(store: Store, name: str) -> Path:
+    """Return where a tracker's folders stand; no suite's folder begins with a dot."""
+    return store.root / ".logs" / name.replace(":", ".")

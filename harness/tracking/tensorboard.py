@@ -1,0 +1,75 @@
+"""A tracker that writes TensorBoard's event files: one run a trial. Loads neither torch nor TensorFlow."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+from tensorboard.plugins.text.summary_v2 import text_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from harness.tracking.interface import End, TrackedEpoch, TrackedTrial
+
+_STATUSES = {
+    "done": api_pb2.STATUS_SUCCESS,
+    "diverged": api_pb2.STATUS_FAILURE,
+    "failed": api_pb2.STATUS_FAILURE,
+    "left": api_pb2.STATUS_UNKNOWN,
+}
+
+
+class EventFile:
+    """Writes what it is told into a new event file, in place of those that the trial had."""
+
+    def __init__(self, trial: TrackedTrial) -> None:
+        trial.folder.mkdir(parents=True, exist_ok=True)
+        earlier = list(trial.folder.glob("events.out.tfevents.*"))
+        name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
+        # written through this thread alone: TensorBoard's own writer has one that reports errors late
+        self._records = RecordWriter((trial.folder / name).open("xb"))
+        for path in earlier:
+            path.unlink(missing_ok=True)
+        self._begin(trial)
+
+    def epoch(self, epoch: TrackedEpoch) -> None:
+        """Write the epoch's figures; they can be seen at once."""
+        values = [Summary.Value(tag=key, simple_value=value) for key, value in epoch.figures.items()]
+        self._write(Event(wall_time=epoch.ended_at, step=epoch.number, summary=Summary(value=values)))
+
+    def end(self, status: End) -> None:
+        """Write how the trial ended, and close the file."""
+        ended = SessionEndInfo(status=_STATUSES[status], end_time_secs=time.time())
+        value = Summary.Value(
+            tag=metadata.SESSION_END_INFO_TAG,
+            metadata=metadata.create_summary_metadata(HParamsPluginData(session_end_info=ended)),
+            tensor=metadata.NULL_TENSOR,
+        )
+        self._write(Event(wall_time=time.time(), summary=Summary(value=[value])))
+        self._records.close()
+
+    def _begin(self, trial: TrackedTrial) -> None:
+        now = time.time()
+        self._write(Event(wall_time=now, file_version="brain.Event:2"))
+        # has a TensorBoard that is running forget what it read from the earlier files
+        self._write(Event(wall_time=now, session_log=SessionLog(status=SessionLog.START)))
+        settings = {key: _plain(value) for key, value in trial.flat_settings().items()}
+        self._write(Event(wall_time=now, summary=hparams_pb(settings, trial_id=trial.name)))
+        text = json.dumps({"seed": trial.seed, "digest": trial.digest, **trial.settings}, indent=1)
+        block = "\n".join(f"    {line}" for line in text.splitlines())
+        self._write(Event(wall_time=now, summary=text_pb("settings", block)))
+
+    def _write(self, event: Event) -> None:
+        self._records.write(event.SerializeToString())
+        self._records.flush()
+
+
+def _plain(value: object) -> str | float | bool:
+    """Return the value as the dashboard of hyper-parameters takes it."""
+    return value if isinstance(value, str | int | float | bool) else json.dumps(value)

@@ -1,0 +1,45 @@
+"""A user's own callable by its name, `package.module:callable`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from harness.errors import HarnessError, nearest
+
+
+def is_callable_path(name: str) -> bool:
+    """Tell whether `name` is a user's `package.module:callable`."""
+    module, colon, attribute = name.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in [*module.split("."), attribute])
+
+
+def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., Any]:
+    """Import the callable, from the current folder too; raise `error` about `what` where there is none."""
+    module_name, _, attribute = name.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # the console script, unlike python -m, does not look here
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as why:
+        raise error(
+            f"{what} {name!r}: the module {module_name!r} cannot be imported: {type(why).__name__}: "
+            f"{why}; expected it installed or in the current folder {Path.cwd()}"
+        ) from why
+    found = getattr(module, attribute, None)
+    if not callable(found):
+        here = [
+            key
+            for key, value in vars(module).items()
+            if (inspect.isfunction(value) or inspect.isclass(value))
+            and value.__module__ == module_name
+            and not key.startswith("_")
+        ]
+        raise error(
+            f"{what} {name!r}: {module_name} has no callable {attribute!r}; {nearest(attribute, here)}"
+        )
+    return cast("Callable[..., Any]", found)

@@ -1,0 +1,340 @@
+"""What TensorBoard, MLflow and users' own trackers are told, and that none of them harms a trial."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mlflow import MlflowClient
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+
+from harness import cli
+from harness.errors import UsageError
+from harness.record import Epoch, Record
+from harness.store import Store
+from harness.suite import Trial
+from harness.tracking import Feed, OpenTracker, default_root, opener
+from harness.training.keeper import Wish
+from harness.training.loop import Watcher
+from harness.training.world import World
+from tests import own_trackers
+from tests.records import diverged_of, failed_of, record_of, suite_of
+from tests.tracker_readers import FIGURES, assert_scalars, metrics, run_in, scalars
+from tests.trials import course, places, resident, small_trial
+
+ROOT = Path(__file__).parent.parent
+REAL = ROOT / "results" / "fashion-patch_size"
+OURS = "tests.own_trackers"
+WORLD = World(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def _mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have MLflow keep all in files and tell nobody; let the example be found."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "")  # set_experiment leaves it behind
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'docs'}")
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs a command in this process and returns what it printed on both streams."""
+
+    def run(*arguments: str, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        printed = capsys.readouterr()
+        assert (left.value.code or 0) == code, printed
+        return printed.out + printed.err
+
+    return run
+
+
+def real_records() -> tuple[Store, dict[str, Record]]:
+    """Copy real records here; return them by the names that their runs have."""
+    shutil.copytree(REAL, Path("results") / REAL.name)
+    store = Store(Path("results"))
+    suite = store.load_suite(REAL.name)
+    records = {
+        f"{trial.folder}/{trial.experiment}/{store.record_path(trial).stem}": store.find(trial).record
+        for trial in suite.trials()
+    }
+    return store, {name: record for name, record in records.items() if record}
+
+
+def test_tensorboard_shows_exported_records_once(harness: Callable[..., str]) -> None:
+    store, records = real_records()
+    before = {path: path.read_bytes() for path in Path("results").rglob("*") if path.is_file()}
+    logs = Path("results/.logs/tensorboard")
+    for _ in range(2):
+        told = harness("export", "tensorboard")
+        assert told == f"{REAL.name}: 9 trials exported\nthey are shown by: tensorboard --logdir {logs}\n"
+    files = list(logs.rglob("*.tfevents.*"))
+    assert sorted(path.parent.relative_to(logs).as_posix() for path in files) == sorted(records)
+    for name, record in records.items():
+        assert_scalars(logs / name, record)
+    times = [each.wall_time for each in run_in(logs / next(iter(records))).Scalars("test_loss")]
+    seconds = [each.train_seconds + each.eval_seconds for each in next(iter(records.values())).epochs]
+    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx(seconds[1:])
+    suite = store.load_suite(REAL.name)
+    store.tidy(REAL.name)
+    assert (store.folders(), store.stale(suite), len(store.files(REAL.name))) == ([REAL.name], [], 9)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_running_tensorboard_forgets_what_is_told_again(harness: Callable[..., str]) -> None:
+    _, records = real_records()
+    harness("export", "tensorboard", "--to", "board")
+    assert not Path("results/.logs").exists()
+    name, record = next(iter(records.items()))
+    reader = EventAccumulator(f"board/{name}")
+    for _ in range(2):
+        reader.Reload()
+        assert [each.step for each in reader.Scalars("test_loss")] == [each.epoch for each in record.epochs]
+        harness("export", "tensorboard", "--to", "board")
+
+
+def test_tensorboard_knows_the_settings_and_the_end() -> None:
+    trial = small_trial(model={"name": "mlp", "hidden": [8, 4], "dropout": 0.5})
+    store = Store(Path("results"))
+    with Feed(trial, store, ["tensorboard"], pytest.fail) as feed:
+        feed.begin([], 90)
+        feed.status = "done"
+    found = run_in(default_root(store, "tensorboard") / "suite/experiment" / name_of(trial))
+    contents = found.PluginTagToContent("hparams")
+    start = metadata.parse_session_start_info_plugin_data(contents[metadata.SESSION_START_INFO_TAG])
+    assert start.hparams["model.dropout"].number_value == 0.5
+    assert start.hparams["model.hidden"].string_value == "[8, 4]"
+    assert start.hparams["training.optimizer.name"].string_value == "Adam"
+    assert start.hparams["seed"].number_value == 3
+    end = metadata.parse_session_end_info_plugin_data(contents[metadata.SESSION_END_INFO_TAG])
+    assert end.status == 1
+    (text,) = found.Tensors("settings")
+    assert trial.digest.encode() in text.tensor_proto.string_val[0]
+
+
+def name_of(trial: Trial) -> str:
+    """Name the folder of a trial within its experiment's."""
+    return Store(Path()).record_path(trial).stem
+
+
+@pytest.mark.usefixtures("_mlflow")
+def test_mlflow_finds_exported_records_once(harness: Callable[..., str]) -> None:
+    _, records = real_records()
+    for _ in range(2):
+        assert f"{REAL.name}: 9 trials exported" in harness("export", "mlflow_tracker:open_tracker")
+    for name, record in records.items():
+        run, found = metrics(name)
+        for figure in FIGURES:
+            assert found[figure] == [(each.epoch, getattr(each, figure)) for each in record.epochs]
+        assert run.info.status == "FINISHED"
+        assert run.data.params["training.optimizer.lr"] == str(record.settings["training"]["optimizer"]["lr"])
+        assert run.data.tags["digest"] == record.digest
+    (record_file,) = MlflowClient().list_artifacts(run.info.run_id)
+    assert record_file.path == f"{name.rpartition('/')[2]}.json"
+
+
+@pytest.mark.usefixtures("_mlflow")
+def test_what_diverged_or_is_no_number_is_exported_too(harness: Callable[..., str]) -> None:
+    suite, store = suite_of(Path()), Store(Path("results"))
+    store.save_suite(suite)
+    one, two, three, *_ = suite.trials()
+    bad = record_of(one).epochs[0].model_copy(update={"test_loss": float("nan")})
+    store.save(one, diverged_of(one).model_copy(update={"epochs": [bad]}))
+    store.save(two, failed_of(two))
+    store.record_path(three).write_text("{", encoding="utf-8")
+    for tracker in ("tensorboard", "mlflow_tracker:open_tracker"):
+        told = harness("export", tracker, "small", code=1)
+        assert "small: 1 trial exported\n" in told
+        assert f"{store.record_path(three)}: unreadable record" in told
+    folder = default_root(store, "tensorboard") / "small" / "one" / name_of(one)
+    ((_, value),) = scalars(folder)["test_loss"]
+    assert math.isnan(value)
+    run, found = metrics(f"small/one/{name_of(one)}")
+    assert run.info.status == "FAILED"
+    assert math.isnan(found["test_loss"][0][1])
+
+
+def test_a_record_that_a_tracker_refuses_is_named_and_the_others_go_on(harness: Callable[..., str]) -> None:
+    suite, store = suite_of(Path()), Store(Path("results"))
+    store.save_suite(suite)
+    for trial in suite.trials():
+        store.save(trial, record_of(trial))
+    told = harness("export", f"{OURS}:KeepsSome", code=1)
+    assert told.splitlines() == [
+        "small: 4 trials exported",
+        "small/one/seed-2: export failed: ValueError: not this one",
+        "small/two/seed-2: export failed: ValueError: not this one",
+    ]
+
+
+def test_export_loads_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom harness import cli\n"
+        f"sys.argv[1:] = ['export', 'tensorboard', '--results', {str(REAL.parent)!r}, '--to', 'board']\n"
+        "try:\n    cli.main()\nexcept SystemExit as left:\n    code = left.code\n"
+        "assert 'torch' not in sys.modules and 'tensorflow' not in sys.modules, 'heavy'\n"
+        "sys.exit(code)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_without_tensorboard_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "harness.tracking.tensorboard", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+    with pytest.raises(
+        UsageError, match=r"--log 'tensorboard': .*pip install 'harness\[tensorboard\]'"
+    ) as told:
+        opener("--log", "tensorboard")
+    assert told.value.exit_code == 2
+
+
+def lines(trial: Trial, name: str) -> list[str]:
+    """Read what one of our trackers has kept of a trial."""
+    folder = default_root(Store(Path("results")), f"{OURS}:{name}") / "suite/experiment" / name_of(trial)
+    path = folder / "lines.txt"
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_trackers_that_fail_are_dropped_and_told_once() -> None:
+    trial, store, notes = small_trial(epochs=3), Store(Path("results")), list[str]()
+    names = ["Fails", "Keeps", "opens_nothing", "cannot_open", "Exits", "none"]
+    data = resident(trial, WORLD)
+    with Feed(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as feed:
+        watcher = Watcher(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
+        outcome = course(trial, data, WORLD, places(Path("checkpoint")), watcher)
+        feed.status = "done"
+    assert outcome is not None
+    losses = [f"{epoch.epoch} {epoch.train_loss!r}" for epoch in outcome.epochs]
+    assert lines(trial, "Keeps") == [*losses, "done"]
+    assert lines(trial, "Fails") == losses[:2]
+    assert [note.removeprefix(f"suite/experiment/seed-3: logging to {OURS}:") for note in notes] == [
+        "cannot_open failed: KeyError: 'API_KEY'; the trial goes on without it",
+        f"none failed: --log '{OURS}:none': {OURS} has no callable 'none'; "
+        "known: Exits, Fails, Keeps, KeepsSome, cannot_open, opens_nothing; the trial goes on without it",
+        "opens_nothing failed: AttributeError: 'NoneType' object has no attribute 'epoch'; "
+        "the trial goes on without it",
+        "Fails failed: ConnectionError: no answer; the trial goes on without it",
+        "Exits failed: SystemExit: good bye; the trial goes on without it",
+    ]
+
+
+def test_an_interrupted_trial_tells_each_epoch_once() -> None:
+    """It ends between saving an epoch and telling it; the epoch is told when the trial goes on."""
+    trial, store = small_trial(epochs=4), Store(Path("results"))
+    data = resident(trial, WORLD)
+
+    def part(on_epoch: Callable[[Feed, Epoch], None], after_epoch: Wish = Wish.GO_ON) -> Any:
+        with Feed(trial, store, [f"{OURS}:Keeps", "tensorboard"], pytest.fail) as feed:
+            watcher = Watcher(
+                on_begin=lambda history: feed.begin(history, 90),
+                on_epoch=lambda epoch: on_epoch(feed, epoch),
+                wish=lambda saving: after_epoch if saving else Wish.GO_ON,
+            )
+            outcome = course(trial, data, WORLD, places(Path("checkpoint")), watcher)
+            feed.status = outcome.status if outcome else "left"
+        return outcome
+
+    def fall(feed: Feed, epoch: Epoch) -> None:
+        raise OSError("a made-up end")
+
+    assert part(Feed.epoch, Wish.STOP) is None
+    first, *rest = lines(trial, "Keeps")
+    assert rest == ["left"]
+    with pytest.raises(OSError, match="a made-up end"):
+        part(fall)
+    assert lines(trial, "Keeps") == [first, "failed"]
+    outcome = part(Feed.epoch)
+    assert lines(trial, "Keeps") == [
+        *(f"{epoch.epoch} {epoch.train_loss!r}" for epoch in outcome.epochs),
+        "done",
+    ]
+    found = scalars(default_root(store, "tensorboard") / "suite/experiment" / name_of(trial))
+    assert [step for step, _ in found["test_loss"]] == [1, 2, 3, 4]
+
+
+SUITE = """\
+suite: small
+title: A small suite
+dataset: {name: kmnist_sample, resize: 8}
+seeds: 1
+common: {training: {epochs: 40, batch_size: 600, optimizer: {name: Adam, lr: 0.01}}}
+experiments:
+  mixer: {model: {name: patch_mixer, patch_size: 4, width: 12, hidden: [8]}}
+"""
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start a run of two ranks that train one trial."""
+    command = [sys.executable, "-m", "harness", "run", "suite.yaml", "--nproc", "2", "--placement", "ddp"]
+    return subprocess.Popen(
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for a run; return its exit code and what it has printed since."""
+    output, _ = process.communicate(timeout=200)
+    return process.returncode, output
+
+
+@pytest.mark.usefixtures("_mlflow")
+def test_a_run_is_logged_wherever_it_is_broken_off_and_finds_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path("suite.yaml").write_text(SUITE, encoding="utf-8")
+    assert finish(start("--results", "whole"))[0] == 0
+    log = ["--log", "tensorboard", "--log", "mlflow_tracker:open_tracker", "--log", f"{OURS}:Fails"]
+    process = start(*log)
+    assert process.stdout is not None
+    assert any("epoch 3/40" in line for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[0] == 130
+    code, output = finish(start(*log))
+    assert code == 0, output
+    failed = f"logging to {OURS}:Fails failed: ConnectionError: no answer; the trial goes on without it"
+    assert output.count(failed) == output.count("logging to") == 1
+    (path,), (other,) = (
+        list(Path(folder).glob("small/mixer/seed-*.json")) for folder in ("results", "whole")
+    )
+    record, whole = (Record.from_json(each.read_text(encoding="utf-8")) for each in (path, other))
+    assert path.name == other.name
+    assert figures(record) == figures(whole)
+    name = f"small/mixer/{path.stem}"
+    assert_scalars(Path("results/.logs/tensorboard") / name, record)
+    run, found = metrics(name)
+    assert run.info.status == "FINISHED"
+    assert found["test_loss"] == [(each.epoch, each.test_loss) for each in record.epochs]
+    assert len(record.epochs) == 40
+    assert not Path("whole/.logs").exists()
+
+
+def figures(record: Record) -> list[tuple[float, ...]]:
+    """Return all that a record's epochs found, without times."""
+    return [tuple(value for key, value in epoch if not key.endswith("seconds")) for epoch in record.epochs]
+
+
+TRACKERS: list[OpenTracker] = [own_trackers.Keeps, own_trackers.cannot_open]  # as mypy sees it
