@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from harness.tracking import End, TrackedEpoch, TrackedTrial
 
 
@@ -47,6 +50,14 @@ class KeepsSome(Keeps):
         if "seed-2" in str(self.path):
             raise ValueError("not this one")
         super().epoch(epoch)
+
+
+class Stops(Keeps):
+    """Has its rank told to end after the third epoch."""
+
+    def epoch(self, epoch: TrackedEpoch) -> None:
+        if epoch.number == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def opens_nothing(trial: TrackedTrial) -> None:

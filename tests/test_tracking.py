@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from mlflow import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from harness import cli
+from harness import cli, suite_file
 from harness.errors import UsageError
 from harness.record import Epoch, Record
 from harness.store import Store
@@ -31,7 +30,7 @@ from harness.training.world import World
 from tests import own_trackers
 from tests.records import diverged_of, failed_of, record_of, suite_of
 from tests.tracker_readers import FIGURES, assert_scalars, metrics, run_in, scalars
-from tests.trials import course, places, resident, small_trial
+from tests.trials import course, places, resident, small_trial, train
 
 ROOT = Path(__file__).parent.parent
 REAL = ROOT / "results" / "fashion-patch_size"
@@ -228,12 +227,16 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
         feed.status = "done"
     assert outcome is not None
     losses = [f"{epoch.epoch} {epoch.train_loss!r}" for epoch in outcome.epochs]
+    assert losses == [
+        f"{each.epoch} {each.train_loss!r}" for each in train(trial, data, WORLD, Path("alone")).epochs
+    ]
     assert lines(trial, "Keeps") == [*losses, "done"]
     assert lines(trial, "Fails") == losses[:2]
     assert [note.removeprefix(f"suite/experiment/seed-3: logging to {OURS}:") for note in notes] == [
         "cannot_open failed: KeyError: 'API_KEY'; the trial goes on without it",
         f"none failed: --log '{OURS}:none': {OURS} has no callable 'none'; "
-        "known: Exits, Fails, Keeps, KeepsSome, cannot_open, opens_nothing; the trial goes on without it",
+        "known: Exits, Fails, Keeps, KeepsSome, Stops, cannot_open, opens_nothing; "
+        "the trial goes on without it",
         "opens_nothing failed: AttributeError: 'NoneType' object has no attribute 'epoch'; "
         "the trial goes on without it",
         "Fails failed: ConnectionError: no answer; the trial goes on without it",
@@ -280,61 +283,44 @@ suite: small
 title: A small suite
 dataset: {name: kmnist_sample, resize: 8}
 seeds: 1
-common: {training: {epochs: 40, batch_size: 600, optimizer: {name: Adam, lr: 0.01}}}
+common: {training: {epochs: 4, batch_size: 2000, optimizer: {name: Adam, lr: 0.01}}}
 experiments:
-  mixer: {model: {name: patch_mixer, patch_size: 4, width: 12, hidden: [8]}}
+  mlp: {model: {name: mlp, hidden: [8], dropout: 0.1}}
 """
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start a run of two ranks that train one trial."""
+def run(*names: str) -> tuple[int, str]:
+    """Have two ranks train one trial; return the exit code and what was printed."""
     command = [sys.executable, "-m", "harness", "run", "suite.yaml", "--nproc", "2", "--placement", "ddp"]
-    return subprocess.Popen(
-        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for a run; return its exit code and what it has printed since."""
-    output, _ = process.communicate(timeout=200)
-    return process.returncode, output
+    command += [f"--log={name}" for name in names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.usefixtures("_mlflow")
-def test_a_run_is_logged_wherever_it_is_broken_off_and_finds_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_broken_off_is_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Path("suite.yaml").write_text(SUITE, encoding="utf-8")
-    assert finish(start("--results", "whole"))[0] == 0
-    log = ["--log", "tensorboard", "--log", "mlflow_tracker:open_tracker", "--log", f"{OURS}:Fails"]
-    process = start(*log)
-    assert process.stdout is not None
-    assert any("epoch 3/40" in line for line in process.stdout)
-    process.send_signal(signal.SIGINT)
-    assert finish(process)[0] == 130
-    code, output = finish(start(*log))
+    trackers = ["tensorboard", "mlflow_tracker:open_tracker", f"{OURS}:Fails"]
+    code, output = run(*trackers, f"{OURS}:Stops")
+    assert code == 1
+    assert "told to end (SIGTERM): states are saved first" in output
+    trial = next(suite_file.load(Path("suite.yaml")).trials())
+    name = f"small/mlp/{name_of(trial)}"
+    logs = Path("results/.logs/tensorboard") / name
+    assert [step for step, _ in scalars(logs)["test_loss"]] == [1, 2, 3]
+    assert metrics(name)[0].info.status == "KILLED"
+    code, output = run(*trackers)
     assert code == 0, output
     failed = f"logging to {OURS}:Fails failed: ConnectionError: no answer; the trial goes on without it"
     assert output.count(failed) == output.count("logging to") == 1
-    (path,), (other,) = (
-        list(Path(folder).glob("small/mixer/seed-*.json")) for folder in ("results", "whole")
-    )
-    record, whole = (Record.from_json(each.read_text(encoding="utf-8")) for each in (path, other))
-    assert path.name == other.name
-    assert figures(record) == figures(whole)
-    name = f"small/mixer/{path.stem}"
-    assert_scalars(Path("results/.logs/tensorboard") / name, record)
-    run, found = metrics(name)
-    assert run.info.status == "FINISHED"
+    record = Store(Path("results")).find(trial).record
+    assert record is not None
+    assert [each.epoch for each in record.epochs] == [1, 2, 3, 4]
+    assert_scalars(logs, record)
+    run_of_it, found = metrics(name)
+    assert run_of_it.info.status == "FINISHED"
     assert found["test_loss"] == [(each.epoch, each.test_loss) for each in record.epochs]
-    assert len(record.epochs) == 40
-    assert not Path("whole/.logs").exists()
-
-
-def figures(record: Record) -> list[tuple[float, ...]]:
-    """Return all that a record's epochs found, without times."""
-    return [tuple(value for key, value in epoch if not key.endswith("seconds")) for epoch in record.epochs]
 
 
 TRACKERS: list[OpenTracker] = [own_trackers.Keeps, own_trackers.cannot_open]  # as mypy sees it
