@@ -1,0 +1,43 @@
+"""The commands that train an experiment again, or what it lacks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from harness.report.contents import Contents, Row
+
+
+def again(contents: Contents, row: Row) -> str:
+    """Return the command that trains all of it again, in a folder of its own: no done record is replaced."""
+    return _command(contents, row, "--results", "results-again")
+
+
+def rest(contents: Contents, row: Row) -> str | None:
+    """Return the command that trains what is not done; None where nothing is left that a run would train."""
+    seeds = [each.seed for each in row.entries if each.state in ("left", "failed", "diverged")]
+    if not seeds:
+        return None
+    retry = ["--retry-diverged"] if any(each.state == "diverged" for each in row.entries) else []
+    return _command(contents, row, "--seeds", ",".join(map(str, seeds)), *retry)
+
+
+def _command(contents: Contents, row: Row, *options: str) -> str:
+    suite = contents.suite
+    words = ["harness", "run", f"{suite.suite}.yaml", "--only", row.name]
+    for key, value in suite.changed.items():
+        words += ["--set", f"{key}={_yaml(value)}"]
+    return shlex.join([*words, *options])
+
+
+def _yaml(value: Any) -> str:
+    """Write a value as `--set` reads it."""
+    if isinstance(value, float) and "e" in (text := repr(value)):
+        mantissa, exponent = text.split("e")
+        return f"{float(mantissa)}e{exponent}"  # without a dot, YAML reads text
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)}: {_yaml(each)}' for key, each in value.items())}}}"
+    return json.dumps(value)

@@ -1,0 +1,230 @@
+"""The seeds of one experiment for the page: figures, curves, and on what they were found."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from harness.record import Attempt, Record
+from harness.report.cells import loss, percent
+from harness.report.contents import Entry, Row
+from harness.report.source import short
+from harness.report.sparkline import Bounds, path
+
+_MOST_ERROR = 4000  # characters; the record has all of them
+
+_FACTS: dict[str, Callable[[Record], str]] = {
+    "Device": lambda record: _devices(record.hardware.devices),
+    "Host": lambda record: record.hardware.host,
+    "Placement": lambda record: record.hardware.placement,
+    "Engine": lambda record: record.hardware.engine,
+    "World size": lambda record: str(record.hardware.world_size),
+    "Threads": lambda record: str(record.hardware.threads),
+    "Trials a device": lambda record: str(record.hardware.trials_per_device),
+    "torch": lambda record: record.versions.torch,
+    "CUDA": lambda record: record.versions.cuda or "none",
+    "Python": lambda record: record.versions.python,
+    "harness": lambda record: record.versions.harness,
+    "Commit": lambda record: short(record.versions.commit),
+    "Code": lambda record: record.versions.code[:8],
+    "Data": lambda record: record.data_digest[:8],
+    "Parameters": lambda record: "–" if record.parameters is None else f"{record.parameters:,}",
+    "Replaced layers": lambda record: (
+        ", ".join(f"{count} {name}" for name, count in sorted(record.replaced_layers.items())) or "none"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A figure's text, and the number by which it sorts."""
+
+    text: str
+    number: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Curves of one trial, each as an SVG path, and what they show in words."""
+
+    title: str
+    train: str
+    test: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One seed."""
+
+    seed: int
+    state: str
+    file: str | None
+    error: str | None
+    values: Sequence[Value]
+    drawings: Sequence[Drawing]
+    facts: Sequence[str]
+    started: str
+    ended: str
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """A line a seed, the names of the facts in which they differ, and the facts that all of them share."""
+
+    lines: Sequence[Line]
+    differing: Sequence[str]
+    shared: Sequence[tuple[str, str]]
+    has_curves: bool
+    has_attempts: bool
+
+
+VALUES = (
+    "Testing accuracy",
+    "Training accuracy",
+    "Testing loss",
+    "Training loss",
+    "Images/s",
+    "Peak memory (GiB)",
+    "Took",
+)
+
+
+def seeds_of(row: Row, digits: int) -> Seeds:
+    """Return what the page shows of an experiment's seeds."""
+    records = [each.record for each in row.entries if each.record]
+    found = {name: {fact(record) for record in records} for name, fact in _FACTS.items()}
+    differing = [name for name, values in found.items() if len(values) > 1]
+    shared = [(name, min(values)) for name, values in found.items() if len(values) == 1]
+    bounds = {
+        kind: Bounds.of(each.epochs[f"{half}_{kind}"] for each in row.entries if each.epochs for half in _HALVES)
+        for kind in ("accuracy", "loss")
+    }
+    lines = [_line(each, digits, differing, bounds) for each in row.entries]
+    return Seeds(
+        lines,
+        differing,
+        shared,
+        has_curves=any(line.drawings for line in lines),
+        has_attempts=any(line.attempts or line.error for line in lines),
+    )
+
+
+_HALVES = ("train", "test")
+
+
+def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[str, Bounds | None]) -> Line:
+    record = entry.record
+    return Line(
+        seed=entry.seed,
+        state="missing" if entry.state == "left" else entry.state,
+        file=_file(entry),
+        error=_placed(entry),
+        values=_values(entry, digits),
+        drawings=[each for kind in bounds if (each := _drawing(entry, kind, digits, bounds[kind]))],
+        facts=[_FACTS[name](record) if record else "–" for name in differing],
+        started=_time(record.started_at) if record else "–",
+        ended=_time(record.ended_at) if record else "–",
+        attempts=[_shortened(each) for each in record.attempts] if record else [],
+    )
+
+
+def _file(entry: Entry) -> str | None:
+    """Return where the record stands within the results; that of a trial not done is named by its attempts."""
+    if entry.record is None or entry.state == "done":
+        return None if entry.state == "left" else entry.file
+    suffix = f".attempt-{len(entry.record.attempts)}.json"
+    return PurePosixPath(entry.file).with_suffix(suffix).as_posix()
+
+
+def _placed(entry: Entry) -> str | None:
+    """Return why a record is unreadable, without where the results stand on this machine."""
+    if entry.error is None:
+        return None
+    folder = f"{PurePosixPath(entry.file).parent.as_posix()}/"
+    _, found, rest = entry.error.partition(folder)
+    return folder + rest if found else entry.error
+
+
+def _values(entry: Entry, digits: int) -> list[Value]:
+    record = entry.record
+    is_done = entry.state == "done"
+    values = []
+    for kind, write, scale in (("accuracy", percent(digits), 100), ("loss", loss, 1)):
+        for half in ("test", "train"):
+            value = entry.last(f"{half}_{kind}") if is_done else None
+            number = "" if value is None else f"{scale * value:.{digits + 3}f}"
+            values.append(Value("–" if value is None else write(value), number))
+    for figure, form in (
+        (record and record.samples_per_second, ",.0f"),
+        (record and record.peak_memory_gib, ".2f"),
+    ):
+        values.append(Value("–") if figure is None else Value(f"{figure:{form}}", f"{figure:.2f}"))
+    return [*values, _took(record)]
+
+
+def _took(record: Record | None) -> Value:
+    """Return the time from a trial's start to its end."""
+    moments = [_moment(text) for text in (record.started_at, record.ended_at)] if record else []
+    if not moments or moments[0] is None or moments[1] is None:
+        return Value("–")
+    seconds = (moments[1] - moments[0]).total_seconds()
+    return Value(duration(seconds), f"{seconds:.0f}")
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as 12 s, 3 min 20 s, 1 h 02 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _drawing(entry: Entry, kind: str, digits: int, bounds: Bounds | None) -> Drawing | None:
+    if not entry.epochs or bounds is None:
+        return None
+    write = percent(digits) if kind == "accuracy" else loss
+    train, test = entry.epochs[f"train_{kind}"], entry.epochs[f"test_{kind}"]
+    words = "; ".join(
+        f"{word} {_figure(curve[0], write)} to {_figure(curve[-1], write)}"
+        for word, curve in (("testing", test), ("training", train))
+    )
+    title = f"Seed {entry.seed}, {kind}, {len(test)} epoch{'s' * (len(test) > 1)}: {words}"
+    return Drawing(title, path(train, bounds), path(test, bounds))
+
+
+def _figure(value: float, write: Callable[[float], str]) -> str:
+    return write(value) if math.isfinite(value) else "not a number"
+
+
+def _devices(devices: Sequence[str]) -> str:
+    counts = sorted(Counter(devices).items())
+    return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _time(text: str) -> str:
+    moment = _moment(text)
+    return text if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _shortened(attempt: Attempt) -> Attempt:
+    times = {"started_at": _time(attempt.started_at), "ended_at": _time(attempt.ended_at)}
+    error = attempt.error
+    if len(error) > _MOST_ERROR:
+        error = f"… (all {len(error):,} characters are in the record)\n{error[-_MOST_ERROR:]}"
+    return attempt.model_copy(update={**times, "error": error})

@@ -1,0 +1,52 @@
+"""Small curves of one trial, as paths of an SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 120, 36
+_EDGE = 2  # so that lines at the bounds are whole
+_MOST_POINTS = 60
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The lowest and the highest value that a drawing has room for."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, curves: Iterable[Sequence[float]]) -> Bounds | None:
+        """Return the bounds of all finite values; None where there are none."""
+        values = [value for curve in curves for value in curve if math.isfinite(value)]
+        return cls(min(values), max(values)) if values else None
+
+
+def path(values: Sequence[float], bounds: Bounds) -> str:
+    """Return the path of a curve from the left edge to the right one; gaps where values are not finite.
+
+    Of long curves as many points are drawn as can be seen, the first and the last among them. Steps are
+    whole and relative, which keeps them short.
+    """
+    count = min(len(values), _MOST_POINTS)
+    parts: list[str] = []
+    last: tuple[int, int] | None = None
+    for number in range(count):
+        share = number / (count - 1) if count > 1 else 0.5
+        value = values[round(share * (len(values) - 1))]
+        if not math.isfinite(value):
+            last = None
+            continue
+        x, y = round(_EDGE + share * (WIDTH - 2 * _EDGE)), _height(value, bounds)
+        parts.append(f"M{x} {y}h0" if last is None else f"l{x - last[0]}{y - last[1]:+}")
+        last = x, y
+    return "".join(parts)
+
+
+def _height(value: float, bounds: Bounds) -> int:
+    span = bounds.high - bounds.low
+    share = (value - bounds.low) / span if span > 0 else 0.5
+    return round(HEIGHT - _EDGE - share * (HEIGHT - 2 * _EDGE))
