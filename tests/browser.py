@@ -29,7 +29,8 @@ def browser(folder: Path) -> Iterator[Driver]:
     from selenium import webdriver
 
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium and chromedriver
+    assert chromium
+    assert chromedriver
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in (
@@ -51,11 +52,16 @@ def browser(folder: Path) -> Iterator[Driver]:
         driver.quit()
 
 
-def show(driver: Driver, *, width: int, height: int = 900, theme: str = "light", motion: str = "") -> None:
+def show(
+    driver: Driver, *, width: int, height: int = 900, theme: str = "light", motion: str = "reduce"
+) -> None:
     """Give the window a size, and the page a system of one theme and wish for motion."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    features = [{"name": "prefers-color-scheme", "value": theme}, {"name": "prefers-reduced-motion", "value": motion}]
+    features = [
+        {"name": "prefers-color-scheme", "value": theme},
+        {"name": "prefers-reduced-motion", "value": motion},
+    ]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 

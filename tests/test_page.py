@@ -1,4 +1,4 @@
-"""The page, as text and in a real browser: what it shows, that input is inert, that it works by mouse and keyboard."""
+"""The page, as text and in a real browser: what it shows, that input is inert, by mouse and by keyboard."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from harness.report.page import page
 from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.browser import Driver, browser, picture, show, skip_where_missing
-from tests.records import PUBLISHED, RUNS, SUITE, WHEN, diverged_of, failed_of, record_of, suite_of
+from tests.records import PUBLISHED, RUNS, SUITE, WHEN, failed_of, record_of, suite_of
 from tests.test_report import full, mixed, nothing, troubled
 
 ROOT = Path(__file__).parent.parent
 SVG = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="100"><path id="a" d="M0 0L300 100" stroke="red"/></svg>'
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="300" height="100">'
+    b'<path id="a" d="M0 0L300 100" stroke="red"/></svg>'
 )
 HOSTILE = "</script></style></title><img src=x onerror=\"document.title='owned'\">{{ 7 * 7 }}"
 
@@ -180,7 +181,9 @@ def test_figures_on_disk_are_embedded(tmp_path: Path) -> None:
     assert all(each["alt"] for each in images)
 
 
-def test_more_figures_than_a_page_should_hold_are_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_figures_than_a_page_should_hold_are_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("harness.report.page._MOST_EMBEDDED", len(SVG))
     store, _ = stored(tmp_path)
     for path in ("comparison.svg", "one/curves.svg"):
@@ -194,7 +197,9 @@ def hostile(store: Store, suite: Suite) -> None:
     """Leave records in which every text is hostile."""
     for trial in suite.trials():
         record = record_of(trial) if trial.seed == 1 else failed_of(trial, HOSTILE)
-        hardware = record.hardware.model_copy(update={"host": HOSTILE, "devices": [HOSTILE], "engine": HOSTILE})
+        hardware = record.hardware.model_copy(
+            update={"host": HOSTILE, "devices": [HOSTILE], "engine": HOSTILE}
+        )
         versions = record.versions.model_copy(update={"torch": HOSTILE, "commit": HOSTILE, "python": HOSTILE})
         changes = {"hardware": hardware, "versions": versions, "started_at": HOSTILE}
         store.save(trial, record.model_copy(update={**changes, "replaced_layers": {HOSTILE: 1}}))
@@ -241,7 +246,8 @@ def test_long_errors_are_cut_and_long_curves_thinned(tmp_path: Path) -> None:
 def test_the_same_bytes_whatever_the_locale_time_zone_and_hash_seed(tmp_path: Path) -> None:
     store, _ = stored(tmp_path, SUITE + PUBLISHED, troubled)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom harness.store import Store\nfrom tests.test_page import page_of\n"
+        "import sys\nfrom pathlib import Path\nfrom harness.store import Store\n"
+        "from tests.test_page import page_of\n"
         "sys.stdout.buffer.write(page_of(Store(Path(sys.argv[1]))).encode())"
     )
     texts = {page_of(store).encode()}
@@ -275,15 +281,17 @@ def uneven(store: Store, suite: Suite) -> None:
         if (trial.experiment, trial.seed) == ("two", 3):
             store.save(trial, failed_of(trial, HOSTILE))
         elif (trial.experiment, trial.seed) != ("two", 2):
-            store.save(trial, record_of(trial, accuracy_of(trial), samples_per_second=10.0 ** (2 * trial.seed)))
+            store.save(
+                trial, record_of(trial, accuracy_of(trial), samples_per_second=10.0 ** (2 * trial.seed))
+            )
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("page")
     store, _ = stored(folder, SUITE + PUBLISHED, uneven, title=HOSTILE)
-    for path in ("comparison.svg", "one/curves.svg"):
-        write_whole(store.root / "small" / path, SVG)
+    for name in ("comparison.svg", "one/curves.svg"):
+        write_whole(store.root / "small" / name, SVG)
     path = store.root / "index.html"
     path.write_text(page_of(store), encoding="utf-8")
     return path.as_uri()
@@ -309,7 +317,10 @@ def opened(driver: Driver, address: str) -> Iterator[Driver]:
 
 
 def column(driver: Driver, table: str, number: int) -> list[str]:
-    script = "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].map(r => r.cells[arguments[1]].innerText.trim())"
+    script = (
+        "return [...document.querySelectorAll(arguments[0] + ' tbody tr')]"
+        ".map(row => row.cells[arguments[1]].innerText.trim())"
+    )
     found: list[str] = driver.execute_script(script, table, number)
     return found
 

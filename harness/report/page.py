@@ -1,4 +1,4 @@
-"""All results as one HTML file that needs nothing else: suites, tables, figures, and every seed behind a cell."""
+"""All results as one HTML file that needs nothing else: tables, figures, and every seed behind a cell."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Read = Callable[[str], bytes | None]
 
 
 def page(contents: Sequence[Contents], tables: Sequence[Table], read: Read) -> str:
-    """Return the page; `read` returns the bytes of a file by its path within the results, None where it is missing.
+    """Return the page: the same bytes for the same records and files.
 
-    The same bytes for the same records and files.
+    `read` returns the bytes of a file by its path within the results, None where it is missing.
     """
     figures = _Figures(read)
     suites = [_Suite.of(each, table, figures) for each, table in zip(contents, tables, strict=True)]
@@ -124,7 +124,8 @@ class _Suite:
         common = [column for column in range(1, len(table.header)) if _is_common(table, lines, column)]
         groups = list(_groups(contents, lines))
         comparison = figures.figure(
-            f"{table.folder}/comparison.svg", f"The experiments of {table.folder} compared; the table has the figures"
+            f"{table.folder}/comparison.svg",
+            f"The experiments of {table.folder} compared; the table has the figures",
         )
         result = table.header.index("Final testing accuracy")
         return cls(
@@ -134,7 +135,9 @@ class _Suite:
             counts=_counts(contents.rows),
             common=[(table.header[column], lines[0][column].text) for column in common],
             columns=[column for column in range(len(table.header)) if column not in common],
-            groups=groups if contents.suite.table.style == "runs" else [[line for group in groups for line in group]],
+            groups=groups
+            if contents.suite.table.style == "runs"
+            else [[line for group in groups for line in group]],
             figure=comparison,
             experiments=[
                 _experiment(contents, row, group[-1].cells[result], figures)
@@ -145,7 +148,7 @@ class _Suite:
 
 def _experiment(contents: Contents, row: Row, result: Cell, figures: _Figures) -> _Experiment:
     folder = contents.suite.folder
-    alt = f"Training loss, training and testing accuracy of {row.name} by epoch; the table of seeds has the figures"
+    alt = f"Training loss, training and testing accuracy of {row.name} by epoch; the seeds' table has figures"
     return _Experiment(
         name=row.name,
         anchor=_anchor(folder, row.name),
@@ -233,6 +236,8 @@ def _hash(text: str) -> str:
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"number": _number, "tied": _tied, "urlquote": quote}
     return environment.from_string(_asset("page.html.j2"))

@@ -101,7 +101,9 @@ def seeds_of(row: Row, digits: int) -> Seeds:
     differing = [name for name, values in found.items() if len(values) > 1]
     shared = [(name, min(values)) for name, values in found.items() if len(values) == 1]
     bounds = {
-        kind: Bounds.of(each.epochs[f"{half}_{kind}"] for each in row.entries if each.epochs for half in _HALVES)
+        kind: Bounds.of(
+            each.epochs[f"{half}_{kind}"] for each in row.entries if each.epochs for half in _HALVES
+        )
         for kind in ("accuracy", "loss")
     }
     lines = [_line(each, digits, differing, bounds) for each in row.entries]
@@ -134,7 +136,7 @@ def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[str,
 
 
 def _file(entry: Entry) -> str | None:
-    """Return where the record stands within the results; that of a trial not done is named by its attempts."""
+    """Return where the record stands within the results; one that is not done is named by its attempts."""
     if entry.record is None or entry.state == "done":
         return None if entry.state == "left" else entry.file
     suffix = f".attempt-{len(entry.record.attempts)}.json"
@@ -188,10 +190,10 @@ def duration(seconds: float) -> str:
 
 
 def _drawing(entry: Entry, kind: str, digits: int, bounds: Bounds | None) -> Drawing | None:
-    if not entry.epochs or bounds is None:
+    train, test = entry.epochs.get(f"train_{kind}"), entry.epochs.get(f"test_{kind}")
+    if not train or not test or bounds is None:
         return None
     write = percent(digits) if kind == "accuracy" else loss
-    train, test = entry.epochs[f"train_{kind}"], entry.epochs[f"test_{kind}"]
     words = "; ".join(
         f"{word} {_figure(curve[0], write)} to {_figure(curve[-1], write)}"
         for word, curve in (("testing", test), ("training", train))

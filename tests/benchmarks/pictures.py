@@ -26,7 +26,7 @@ def pictures(page: Path, experiment: str, into: Path) -> list[Path]:
     with TemporaryDirectory() as folder, browser(Path(folder)) as driver:
         for theme in ("light", "dark"):
             for name, (width, height) in WIDTHS.items():
-                show(driver, width=width, height=height, theme=theme, motion="reduce")
+                show(driver, width=width, height=height, theme=theme)
                 driver.get(page.resolve().as_uri())
                 driver.execute_script(_OPEN, experiment)
                 paths.append(into / f"page-{theme}-{name}.png")
