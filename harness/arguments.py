@@ -85,6 +85,13 @@ Check = Annotated[
         help="Write nothing; show what is not as the records say, and exit with 1 if anything is.",
     ),
 ]
+Html = Annotated[
+    bool,
+    typer.Option(
+        "--html",
+        help="Write a page of all results too, index.html; --check looks at it wherever there is one.",
+    ),
+]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="A folder with the official files of datasets.")
 ]

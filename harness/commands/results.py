@@ -13,6 +13,7 @@ from harness.arguments import (
     Changes,
     Check,
     DataDir,
+    Html,
     Into,
     Results,
     SuiteNames,
@@ -51,6 +52,7 @@ def report(
     results: Results = Path("results"),
     into: Into = None,
     check: Check = False,
+    html: Html = False,
 ) -> None:
     """Write the tables and figures again, from the records alone.
 
@@ -61,7 +63,8 @@ def report(
     store = Store(results)
     folders = [suite.folder for suite in resolved(store, suites, changes)]
     files = changed = unreadable = 0
-    for each in reports.outputs(store, folders, into or []):
+    page = html or (check and (results / reports.PAGE).exists())
+    for each in reports.outputs(store, folders, into or [], page=page):
         if isinstance(each, str):
             print(each, file=sys.stderr)  # noqa: T201
             unreadable += 1

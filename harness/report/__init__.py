@@ -12,10 +12,13 @@ from harness.report.contents import Contents
 from harness.report.figures import figures
 from harness.report.inject import filled, text_of
 from harness.report.layout import layout
-from harness.report.outputs import Output, Picture, Text
+from harness.report.outputs import Output, Picture, Text, bytes_of
+from harness.report.page import page as page_of
 from harness.store import Store
 
-__all__ = ["Output", "Written", "outputs", "write"]
+__all__ = ["PAGE", "Output", "Written", "outputs", "write"]
+
+PAGE = "index.html"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ def outputs(
     for path in into:
         assert read
         yield Text(path, filled(text_of(path), str(path), lambda name: markdown.body(layout(read(name)))))
+    if page:
+        assert read
+        found = [read(folder) for folder in store.folders()]
+        text = page_of(found, list(map(layout, found)), lambda path: bytes_of(store.root / path))
+        yield Text(store.root / PAGE, text)
 
 
 def _of_suite(store: Store, contents: Contents) -> Iterator[Output]:

@@ -47,6 +47,11 @@ class Entry:
         """Return the trial's seed."""
         return self.trial.seed
 
+    @property
+    def word(self) -> str:
+        """Return the state as people read it."""
+        return "missing" if self.state == "left" else self.state
+
     def last(self, figure: str) -> float:
         """Return a figure of the last epoch."""
         return self.epochs[figure][-1]
@@ -82,7 +87,7 @@ class Row:
         reasons: dict[str, list[int]] = {}
         for each in self.entries:
             if each.state != "done":
-                reasons.setdefault("missing" if each.state == "left" else each.state, []).append(each.seed)
+                reasons.setdefault(each.word, []).append(each.seed)
         return "; ".join(f"{reason}: {seeds_text(seeds)}" for reason, seeds in sorted(reasons.items()))
 
     def shared(self, aspect: Callable[[Record], str]) -> dict[str, list[int]]:

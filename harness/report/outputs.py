@@ -34,7 +34,7 @@ class Text:
 
     def difference(self) -> str:
         """Return a unified diff, to what the records say."""
-        found = _read(self.path)
+        found = bytes_of(self.path)
         if found == self.text.encode():
             return ""
         if found is None:
@@ -45,7 +45,7 @@ class Text:
 
     def write(self) -> bool:
         """Write the file, unless it is as it should be; tell whether it was written."""
-        if _read(self.path) == self.text.encode():
+        if bytes_of(self.path) == self.text.encode():
             return False
         write_whole(self.path, self.text.encode())
         return True
@@ -80,7 +80,7 @@ class Picture:
 
     def _difference(self, kind: str) -> str:
         path = self._file(kind)
-        content = _read(path)
+        content = bytes_of(path)
         if content is None:
             return f"{path}: missing"
         found = digest_in(content)
@@ -90,7 +90,8 @@ class Picture:
         return f"{path}: shows something else: found {shown}, expected {self.figure.digest[:8]}…"
 
 
-def _read(path: Path) -> bytes | None:
+def bytes_of(path: Path) -> bytes | None:
+    """Return what a file holds; None where there is none that can be read."""
     try:
         return path.read_bytes()
     except OSError:

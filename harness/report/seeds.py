@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from harness.record import Attempt, Record
 from harness.report.cells import loss, percent
 from harness.report.contents import Entry, Row
-from harness.report.source import short
+from harness.report.origin import ASPECTS, duration, seconds_between, when
 from harness.report.sparkline import Bounds, path
 
 _MOST_ERROR = 4000  # characters; the record has all of them
-
-_FACTS: dict[str, Callable[[Record], str]] = {
-    "Device": lambda record: _devices(record.hardware.devices),
-    "Host": lambda record: record.hardware.host,
-    "Placement": lambda record: record.hardware.placement,
-    "Engine": lambda record: record.hardware.engine,
-    "World size": lambda record: str(record.hardware.world_size),
-    "Threads": lambda record: str(record.hardware.threads),
-    "Trials a device": lambda record: str(record.hardware.trials_per_device),
-    "torch": lambda record: record.versions.torch,
-    "CUDA": lambda record: record.versions.cuda or "none",
-    "Python": lambda record: record.versions.python,
-    "harness": lambda record: record.versions.harness,
-    "Commit": lambda record: short(record.versions.commit),
-    "Code": lambda record: record.versions.code[:8],
-    "Data": lambda record: record.data_digest[:8],
-    "Parameters": lambda record: "–" if record.parameters is None else f"{record.parameters:,}",
-    "Replaced layers": lambda record: (
-        ", ".join(f"{count} {name}" for name, count in sorted(record.replaced_layers.items())) or "none"
-    ),
-}
+VALUES = (
+    "Testing accuracy",
+    "Training accuracy",
+    "Testing loss",
+    "Training loss",
+    "Images/s",
+    "Peak memory (GiB)",
+    "Took",
+)
 
 
 @dataclass(frozen=True)
@@ -83,26 +69,15 @@ class Seeds:
     has_attempts: bool
 
 
-VALUES = (
-    "Testing accuracy",
-    "Training accuracy",
-    "Testing loss",
-    "Training loss",
-    "Images/s",
-    "Peak memory (GiB)",
-    "Took",
-)
-
-
 def seeds_of(row: Row, digits: int) -> Seeds:
     """Return what the page shows of an experiment's seeds."""
     records = [each.record for each in row.entries if each.record]
-    found = {name: {fact(record) for record in records} for name, fact in _FACTS.items()}
+    found = {name: {fact(record) for record in records} for name, fact in ASPECTS.items()}
     differing = [name for name, values in found.items() if len(values) > 1]
     shared = [(name, min(values)) for name, values in found.items() if len(values) == 1]
     bounds = {
         kind: Bounds.of(
-            each.epochs[f"{half}_{kind}"] for each in row.entries if each.epochs for half in _HALVES
+            each.epochs[f"{half}_{kind}"] for each in row.entries if each.epochs for half in ("train", "test")
         )
         for kind in ("accuracy", "loss")
     }
@@ -116,21 +91,18 @@ def seeds_of(row: Row, digits: int) -> Seeds:
     )
 
 
-_HALVES = ("train", "test")
-
-
 def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[str, Bounds | None]) -> Line:
     record = entry.record
     return Line(
         seed=entry.seed,
-        state="missing" if entry.state == "left" else entry.state,
+        state=entry.word,
         file=_file(entry),
         error=_placed(entry),
         values=_values(entry, digits),
         drawings=[each for kind in bounds if (each := _drawing(entry, kind, digits, bounds[kind]))],
-        facts=[_FACTS[name](record) if record else "–" for name in differing],
-        started=_time(record.started_at) if record else "–",
-        ended=_time(record.ended_at) if record else "–",
+        facts=[ASPECTS[name](record) if record else "–" for name in differing],
+        started=when(record.started_at) if record else "–",
+        ended=when(record.ended_at) if record else "–",
         attempts=[_shortened(each) for each in record.attempts] if record else [],
     )
 
@@ -171,22 +143,8 @@ def _values(entry: Entry, digits: int) -> list[Value]:
 
 def _took(record: Record | None) -> Value:
     """Return the time from a trial's start to its end."""
-    moments = [_moment(text) for text in (record.started_at, record.ended_at)] if record else []
-    if not moments or moments[0] is None or moments[1] is None:
-        return Value("–")
-    seconds = (moments[1] - moments[0]).total_seconds()
-    return Value(duration(seconds), f"{seconds:.0f}")
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as 12 s, 3 min 20 s, 1 h 02 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min"
+    seconds = seconds_between(record.started_at, record.ended_at) if record else None
+    return Value("–") if seconds is None else Value(duration(seconds), f"{seconds:.0f}")
 
 
 def _drawing(entry: Entry, kind: str, digits: int, bounds: Bounds | None) -> Drawing | None:
@@ -206,26 +164,8 @@ def _figure(value: float, write: Callable[[float], str]) -> str:
     return write(value) if math.isfinite(value) else "not a number"
 
 
-def _devices(devices: Sequence[str]) -> str:
-    counts = sorted(Counter(devices).items())
-    return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts)
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _time(text: str) -> str:
-    moment = _moment(text)
-    return text if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
 def _shortened(attempt: Attempt) -> Attempt:
-    times = {"started_at": _time(attempt.started_at), "ended_at": _time(attempt.ended_at)}
+    times = {"started_at": when(attempt.started_at), "ended_at": when(attempt.ended_at)}
     error = attempt.error
     if len(error) > _MOST_ERROR:
         error = f"… (all {len(error):,} characters are in the record)\n{error[-_MOST_ERROR:]}"

@@ -1,0 +1,68 @@
+"""On what, with what and when a trial was trained, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from harness.record import Record
+from harness.report.source import short
+
+ASPECTS: dict[str, Callable[[Record], str]] = {
+    "Device": lambda record: devices(record.hardware.devices),
+    "Host": lambda record: record.hardware.host,
+    "Placement": lambda record: record.hardware.placement,
+    "Engine": lambda record: record.hardware.engine,
+    "World size": lambda record: str(record.hardware.world_size),
+    "Threads": lambda record: str(record.hardware.threads),
+    "Trials a device": lambda record: str(record.hardware.trials_per_device),
+    "torch": lambda record: record.versions.torch,
+    "CUDA": lambda record: record.versions.cuda or "none",
+    "Python": lambda record: record.versions.python,
+    "harness": lambda record: record.versions.harness,
+    "Commit": lambda record: short(record.versions.commit),
+    "Code": lambda record: record.versions.code[:8],
+    "Data": lambda record: record.data_digest[:8],
+    "Parameters": lambda record: "–" if record.parameters is None else f"{record.parameters:,}",
+    "Replaced layers": lambda record: (
+        ", ".join(f"{count} {name}" for name, count in sorted(record.replaced_layers.items())) or "none"
+    ),
+}
+
+
+def devices(names: Sequence[str]) -> str:
+    """Name devices, equal ones once: `2 × A GPU`."""
+    counts = sorted(Counter(names).items())
+    return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts)
+
+
+def when(text: str) -> str:
+    """Write a record's time in UTC; as it stands where it is none."""
+    moment = _moment(text)
+    return text if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def seconds_between(start: str, end: str) -> float | None:
+    """Return the seconds from one of a record's times to another; None where one of them is none."""
+    first, last = _moment(start), _moment(end)
+    return None if first is None or last is None else (last - first).total_seconds()
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as 12 s, 3 min 20 s, 1 h 02 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
