@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 
-from harness import bench, report, runner
+from harness import report, runner
 from harness.console import say
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.launch import local
@@ -54,6 +54,8 @@ def measure(
     request: Request, nproc: int | None, seconds: float, argv: Sequence[str], env: Environment
 ) -> None:
     """Measure every way to execute the suite on this machine's ranks."""
+    from harness.bench import bench
+
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)
         fleet = world.meet(env, request.device, request.timeout_seconds)

@@ -112,3 +112,10 @@ class _Kills(_Net):
 def kills(image_shape: Shape, num_classes: int) -> nn.Module:
     """Build a net whose process is killed when it is trained."""
     return _Kills(image_shape, num_classes)
+
+
+def compiled(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a linear net that compiles itself."""
+    net = _Net(image_shape, num_classes)
+    net.compile(backend="eager")
+    return net

@@ -1,5 +1,1 @@
 """How fast every way to execute a suite's trials is on this machine: cells, their meter, their table."""
-
-from harness.bench.bench import measure
-
-__all__ = ["measure"]

@@ -68,14 +68,18 @@ def run(
     log: Log = None,
 ) -> None:
     """Train what the suites lack, then write and print their tables."""
-    from harness import start
+    loaded = [load(path, changes) for path in suites]
+    names, numbers = known_experiments(only or [], loaded), chosen_seeds(seeds, loaded)
+    checkpoint_seconds = seconds_of("--checkpoint-every", checkpoint_every)
+    stale_seconds = seconds_of("--stale-after", stale_after)
+
+    from harness import start  # loads torch: not before all that is told without it
     from harness.request import Request
 
-    loaded = [load(path, changes) for path in suites]
     request = Request(
         suites=loaded,
-        only=known_experiments(only or [], loaded),
-        seeds=chosen_seeds(seeds, loaded),
+        only=names,
+        seeds=numbers,
         results=results,
         data_dir=data_dir,
         device=device.value if device else None,
@@ -84,8 +88,8 @@ def run(
         trials_per_device=trials_per_device,
         calibrate=calibrate,
         timeout_seconds=timeout,
-        checkpoint_seconds=seconds_of("--checkpoint-every", checkpoint_every),
-        stale_seconds=seconds_of("--stale-after", stale_after),
+        checkpoint_seconds=checkpoint_seconds,
+        stale_seconds=stale_seconds,
         wait=wait,
         max_restarts=max_restarts,
         retry_diverged=retry_diverged,
@@ -110,13 +114,15 @@ def bench(
 
     Writes results/bench/<device>/<suite>.md and .json.
     """
+    loaded = load(suite, changes)
+    names = known_experiments(only or [], [loaded])
+
     from harness import start
     from harness.request import Request
 
-    loaded = load(suite, changes)
     request = Request(
         suites=[loaded],
-        only=known_experiments(only or [], [loaded]),
+        only=names,
         results=results,
         data_dir=data_dir,
         device=device.value if device else None,

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from harness.settings import Training
+from harness.training.compiler import optimizer_class
 
 Scheduler = torch.optim.lr_scheduler.LRScheduler
 
@@ -28,8 +29,7 @@ def optimizer_for(training: Training, parameters: Iterable[nn.Parameter]) -> tor
         settings["fused"] = True
     if name in _CAPTURABLE and trained[0].is_cuda:
         settings["capturable"] = True
-    optimizer: torch.optim.Optimizer = getattr(torch.optim, name)(trained, **settings)
-    return optimizer
+    return optimizer_class(name)(trained, **settings)
 
 
 def load_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

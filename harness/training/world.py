@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from harness.errors import LostRankError
+from harness.training.compiler import data_parallel
 from harness.training.device import compute_exactly, pick_device
 
 _POLL_SECONDS = 0.05
@@ -92,7 +93,7 @@ class World:
         parameters = inspect.signature(nn.parallel.DistributedDataParallel).parameters
         newer = "forward_sync_buffers" in parameters
         synced: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
-        wrapped = nn.parallel.DistributedDataParallel(
+        wrapped = data_parallel(
             model,
             process_group=self.group,
             gradient_as_bucket_view=True,
