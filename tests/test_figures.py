@@ -342,6 +342,14 @@ def test_a_matrix_of_a_hundred_is_bounded_and_partly_named(tmp_path: Path) -> No
     assert "100 experiments, from grid-lr=" in figures(contents)[0].alt
 
 
+def test_of_very_many_experiments_the_means_are_left(tmp_path: Path) -> None:
+    rates = ", ".join(str(round(0.001 * number, 3)) for number in range(1, 152))
+    text = ONE.replace("  one:\n", f"  grid: {{matrix: {{training.optimizer.lr: [{rates}]}}}}\n")
+    figure = picture_of(comparison_of(contents_of(tmp_path, text)))
+    assert len(by_marker(figure.axes[0], "o")) == len(intervals(figure.axes[0])) == 151
+    assert "one seed" not in words(figure)
+
+
 def test_exceptions_say_over_how_many_seeds_they_are(tmp_path: Path) -> None:
     figure = picture_of(comparison_of(contents_of(tmp_path, SUITE, without={("two", 1): missing})))
     assert [note.get_text() for note in figure.axes[0].texts] == ["2 of 3 seeds"]

@@ -16,6 +16,7 @@ from harness.report.curves import seeds
 
 _MOST_ROWS = 60  # more share the height of so many, and not every one is named
 _ROOMY = 12  # rows up to which there is room to spare
+_CROWDED = 150  # rows beyond which seeds are not to be told apart, and not drawn
 _LONGEST = 44  # characters of a name
 _BELOW, _ABOVE = 0.42, 0.72  # inches, for the axis and for the heading and the legend
 _DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": GREY, "markeredgewidth": 0, "alpha": 0.6}
@@ -42,7 +43,7 @@ def picture(shown: Comparison) -> Figure:
     right = 0.9 if exceptions else 0.12
     axes = figure.add_axes((left / WIDTH, _BELOW / height, 1 - (left + right) / WIDTH, rows / height))
     _in_percent(axes, *_range(shown))
-    _draw(axes, shown, 1.0 if len(shown.lines) <= _ROOMY else 0.8)
+    _draw(axes, shown)
     axes.set_ylim(len(shown.lines) - 0.5, -0.5)
     axes.set_yticks(list(names), list(names.values()))
     axes.tick_params(axis="y", length=0)
@@ -93,9 +94,10 @@ def _short(name: str) -> str:
     return f"{name[:half]}…{name[-half:]}"
 
 
-def _draw(axes: Any, shown: Comparison, scale: float) -> None:
+def _draw(axes: Any, shown: Comparison) -> None:
     rows = list(enumerate(shown.lines))
-    if _has_means(shown):
+    scale = 1.0 if len(rows) <= _ROOMY else 0.8 if len(rows) <= _CROWDED else 0.3
+    if _has_seeds(shown):
         dots = [(value, at + 0.27) for at, line in rows for value in line.values]
         axes.plot(*zip(*dots, strict=True), markersize=3.4 * scale, **_DOT)
     intervals = [(at, *found) for at, line in rows if (found := line.interval())]
@@ -115,6 +117,10 @@ def _draw(axes: Any, shown: Comparison, scale: float) -> None:
 
 def _has_means(shown: Comparison) -> bool:
     return any(len(line.values) > 1 for line in shown.lines)
+
+
+def _has_seeds(shown: Comparison) -> bool:
+    return _has_means(shown) and len(shown.lines) <= _CROWDED
 
 
 def _range(shown: Comparison) -> tuple[float, float]:
@@ -141,7 +147,7 @@ def _in_percent(axes: Any, low: float, high: float) -> None:
 
 def _handles(shown: Comparison) -> list[Any]:
     several = _has_means(shown)
-    handles = [Line2D([], [], markersize=3.4, label="one seed", **_DOT)] if several else []
+    handles = [Line2D([], [], markersize=3.4, label="one seed", **_DOT)] if _has_seeds(shown) else []
     label = "mean and its 95 % t-interval" if several else "one seed"
     handles.append(Line2D([], [], linewidth=1.4 * several, markersize=5, label=label, **_MEAN))
     if any(line.published is not None for line in shown.lines):
