@@ -1,6 +1,7 @@
 """Claims on trials, so that several runs can share one folder of results: files, no locks and no clocks.
 
-A claim is a file that exactly one run succeeds in making. A thread counts in it as long as its maker lives.
+A claim is a file that exactly one run succeeds in making. A thread counts in it as long as its maker lives,
+and says beside the count how far the trial is, which no other run depends on.
 Who sees the count stand still for long enough, by a clock of its own, makes the claim of the next generation
 and has the trial then; the old holder, should it live after all, finds that out before it saves anything.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from harness.errors import LostClaimError, StoreError
 from harness.files import place, remove, write_whole
+from harness.headway import Headway
 from harness.holder import NOBODY, Holder
 from harness.settings import Strict
 from harness.store import Store
@@ -42,6 +44,7 @@ class Claims:
     me: Holder
     now: Callable[[], float] = time.monotonic
     _held: dict[Path, bytes] = field(default_factory=dict)
+    _headways: dict[Path, Callable[[], Headway]] = field(default_factory=dict)
     _observed: dict[Path, tuple[bytes, float]] = field(default_factory=dict)
     _changing: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -90,6 +93,13 @@ class Claims:
             self.store.sweep(trial)
         return Claim(trial=trial.key, generation=generation + 1, token=holder.token, before=before)
 
+    def tell(self, trial: Trial, claim: Claim, headway: Callable[[], Headway]) -> None:
+        """Have the claim say how far its trial is, as of every beat, where this process took it."""
+        path = self.store.claim_path(trial, claim.generation)
+        with self._changing:
+            if path in self._held:
+                self._headways = {**self._headways, path: headway}
+
     def ours(self, trial: Trial) -> Claim | None:
         """Return the claim that this run has on the trial, whichever of its processes took it."""
         generation = self._generation(trial)
@@ -115,6 +125,7 @@ class Claims:
         own = self.store.claim_path(trial, claim.generation)
         with self._changing:
             self._held = {path: head for path, head in self._held.items() if path != own}
+            self._headways = {path: each for path, each in self._headways.items() if path != own}
         with contextlib.suppress(LostClaimError, StoreError):
             self.check(trial, claim)
             for generation in range(claim.generation, 0, -1):  # downwards: no gap may seem free
@@ -140,10 +151,7 @@ class Claims:
             raise StoreError(f"{path}: cannot be read: {error.strerror}") from None
         if content != self._observed.get(path, (b"", 0.0))[0]:
             self._observed[path] = content, self.now()
-        try:
-            return Holder.model_validate_json(content.partition(b"\n")[0])
-        except ValueError:
-            return NOBODY
+        return read(content)[0]
 
     def _may_live(self, trial: Trial, generation: int, holder: Holder) -> bool:
         _, since = self._observed[self.store.claim_path(trial, generation)]
@@ -163,8 +171,24 @@ class Claims:
                 ):  # gone: it is found before a save
                     if file.read(len(head)) == head:  # else it is another's by now
                         file.seek(0)
-                        file.write(_content(head, beats))
+                        file.write(_content(head, beats, self._headway_line(path)))
+
+    def _headway_line(self, path: Path) -> bytes:
+        headway = self._headways.get(path)
+        with contextlib.suppress(Exception):  # whatever it is, the heart goes on beating
+            return b" " + headway().line() if headway else b""
+        return b""
 
 
-def _content(head: bytes, beats: int) -> bytes:
-    return head + b"\n%020d\n" % beats
+def read(content: bytes) -> tuple[Holder, Headway | None]:
+    """Return what a claim's file says: who made it, and how far the trial is, if that can be known."""
+    head, _, beat = content.partition(b"\n")
+    try:
+        holder = Holder.model_validate_json(head)
+    except ValueError:
+        holder = NOBODY
+    return holder, Headway.from_line(beat.partition(b" ")[2])
+
+
+def _content(head: bytes, beats: int, headway: bytes = b"") -> bytes:
+    return head + b"\n%020d%s\n" % (beats, headway)

@@ -13,6 +13,7 @@ from harness import provenance
 from harness.claim import Claim
 from harness.errors import CrashError, HarnessError, LostClaimError, LostRankError, StoreError
 from harness.execution import Execution
+from harness.headway import Headway
 from harness.pool import Pool
 from harness.pulse import Position, Pulse
 from harness.record import Epoch
@@ -91,18 +92,24 @@ class Courses:
 
     def _train(self, trial: Trial, claim: Claim, ranks: World, feed: Feed) -> Generator[None, None, None]:
         resident, data_digest = self.resident(trial)
-        position = self.pulse.begin(trial.key, _parts(trial, resident), together=ranks.world_size > 1)
+        steps, batches = _parts_of_an_epoch(trial, resident)
+        parts = trial.settings.training.epochs * (steps + batches)
+        position = self.pulse.begin(trial.key, parts, together=ranks.world_size > 1)
+        train_size = len(resident.train)
+        self.pool.claims.tell(trial, claim, lambda: _headway(trial, position, train_size))
         places = Places(
             self.request.store.checkpoint_paths(trial),
             self.pool.ledger.versions.code,
             self.request.checkpoint_seconds,
         )
-        watcher = self._watcher(trial, claim, position, len(resident.train), ranks, feed)
+        watcher = self._watcher(trial, claim, position, train_size, ranks, feed)
+        # Counted from the trial's beginning, also where it goes on from a checkpoint.
+        watcher.on_step = lambda step, loss: position.move(step + 1 + step // steps * batches)
         execution, _ = self.running[trial.key]
         outcome = yield from step_by_step(trial, resident, ranks, places, watcher, execution.engine)
         if outcome and ranks.owns:
             with position.saving():
-                self._record(trial, claim, outcome, len(resident.train), data_digest)
+                self._record(trial, claim, outcome, train_size, data_digest)
             feed.status = outcome.status
 
     def _record(self, trial: Trial, claim: Claim, outcome: Outcome, size: int, data_digest: str) -> None:
@@ -116,10 +123,12 @@ class Courses:
         self, trial: Trial, claim: Claim, position: Position, train_size: int, ranks: World, feed: Feed
     ) -> Watcher:
         def on_begin(history: list[Epoch]) -> None:
+            position.last = history[-1] if history else None
             with position.saving():
                 feed.begin(history, train_size)
 
         def on_epoch(epoch: Epoch) -> None:
+            position.last = epoch
             if ranks.owns:
                 self._tell_epoch(trial, epoch, train_size)
                 with position.saving():
@@ -140,13 +149,12 @@ class Courses:
             return Wish.STOP if is_stopping else Wish.GO_ON
 
         return Watcher(
-            lambda step, loss: position.move(),
-            position.move,
-            on_epoch,
-            on_note,
-            wish,
-            position.saving,
-            on_begin,
+            on_batch=position.move,
+            on_epoch=on_epoch,
+            on_note=on_note,
+            wish=wish,
+            saving=position.saving,
+            on_begin=on_begin,
         )
 
     def _after_store_error(self, trial: Trial, claim: Claim, ranks: World, error: StoreError) -> None:
@@ -191,8 +199,18 @@ class Courses:
         self.pulse.events.tell({"kind": "end", "trial": trial.key, "text": f"{trial.key}: {text}"})
 
 
-def _parts(trial: Trial, resident: ResidentDataset) -> int:
-    """Count the steps and evaluation batches of a whole trial."""
-    training = trial.settings.training
-    steps = math.ceil(len(resident.train) / training.batch_size)
-    return training.epochs * (steps + math.ceil(len(resident.test) / EVAL_BATCH_SIZE))
+def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, int]:
+    """Count the steps and the evaluation batches of one epoch."""
+    steps = math.ceil(len(resident.train) / trial.settings.training.batch_size)
+    return steps, math.ceil(len(resident.test) / EVAL_BATCH_SIZE)
+
+
+def _headway(trial: Trial, position: Position, train_size: int) -> Headway:
+    """Say how far a trial is; the thread that trains leaves it in `position`."""
+    last = position.last
+    return Headway(
+        fraction=position.fraction,
+        epochs=trial.settings.training.epochs,
+        last=last,
+        samples_per_second=train_size / last.train_seconds if last else None,
+    )

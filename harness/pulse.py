@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from harness.errors import HarnessError, LostRankError
 from harness.events import Events
 from harness.notice import ASKED, Notice
+from harness.record import Epoch
 from harness.training.world import Fleet
 
 _INTERVAL_SECONDS = 0.2
@@ -40,6 +41,7 @@ class Position:
     is_saving: bool = False
     done_parts: int = 0
     moved_at: float = field(default_factory=time.monotonic)
+    last: Epoch | None = None
 
     @property
     def fraction(self) -> float:
@@ -55,9 +57,9 @@ class Position:
         finally:
             self.is_saving = False
 
-    def move(self) -> None:
-        """Note one more step or batch."""
-        self.done_parts += 1
+    def move(self, to: int | None = None) -> None:
+        """Note one more step or batch, or how many are done."""
+        self.done_parts = self.done_parts + 1 if to is None else to
         self.moved_at = time.monotonic()
 
 

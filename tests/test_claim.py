@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from harness.claim import Claims
+from harness.claim import Claims, read
 from harness.errors import LostClaimError, StoreError
 from harness.files import write_whole
-from harness.holder import Holder, this_process
+from harness.headway import Headway
+from harness.holder import NOBODY, Holder, this_process
 from harness.store import Store
 from harness.suite import Trial
 from tests.records import suite_of
@@ -271,3 +272,48 @@ def test_the_holder_says_who_it_is(trial: Trial) -> None:
     holder: Holder = this_process("one", [1, 2], env).model_copy(update={"host": "n1", "process": 5})
     assert str(holder) == "job local:17, process 5 on n1"
     assert holder.job_restart == 2
+
+
+def test_a_claim_says_how_far_its_trial_is(store: Store, trial: Trial) -> None:
+    claims = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
+    claim = claims.take(trial)
+    assert claim is not None
+    path = store.claim_path(trial, 1)
+    assert read(path.read_bytes()) == (claims.holder(trial), None)
+    steps = iter(range(1, 10**9))
+    claims.tell(trial, claim, lambda: Headway(fraction=1 - 1 / next(steps), epochs=2))
+    seen: set[float] = set()
+    while len(seen) < 3:
+        holder, headway = read(path.read_bytes())
+        assert holder == claims.holder(trial)
+        seen |= {headway.fraction} if headway else set()
+    claims.check(trial, claim)
+    claims.release(trial, claim)
+    claims.tell(trial, claim, lambda: Headway(fraction=1.0, epochs=2))  # too late: nothing comes of it
+    claims.stop()
+    assert not path.exists()
+
+
+def test_a_heart_beats_on_whatever_there_is_to_tell(store: Store, trial: Trial) -> None:
+    claims = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
+    claim = claims.take(trial)
+    assert claim is not None
+    told: list[int] = []
+
+    def fails() -> Headway:
+        told.append(1)
+        raise RuntimeError("a mistake")
+
+    claims.tell(trial, claim, fails)
+    while len(told) < 3:
+        time.sleep(0.001)
+    claims.stop()
+    assert read(store.claim_path(trial, 1).read_bytes()) == (claims.holder(trial), None)
+
+
+def test_claims_of_an_earlier_form_and_others_are_read(trial: Trial) -> None:
+    holder = this_process("one", [0, 0], {})
+    head = holder.model_dump_json().encode()
+    assert read(head + b"\n%020d\n" % 7) == (holder, None)
+    assert read(head) == (holder, None)
+    assert read(b"cut") == read(b"") == (NOBODY, None)

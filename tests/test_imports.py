@@ -22,7 +22,7 @@ LAYERS = [
     {"record", "stats", "schema"},
     {"verdict"},
     {"store", "data", "provenance"},
-    {"adaptive", "holder", "notice", "tracking"},
+    {"adaptive", "holder", "notice", "headway", "tracking"},
     {"claim"},
     {"training", "console"},
     {"execution", "events"},
