@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -180,21 +181,48 @@ def load(path: Path, changes: list[str] | None) -> Suite:
 
 def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
     """Return the suites as their results have them; a YAML file stands for the folder of its results."""
-    if not store.root.is_dir():
-        raise UsageError(
-            f"{store.root}: there is no such folder of results; run a suite first, or give --results"
-        )
+    _need_results(store)
+    folders = named_folders(names, changes)
+    return [store.load_suite(folder) for folder in folders or store.folders()]
+
+
+def followed(store: Store, names: list[str] | None, changes: list[str] | None) -> Callable[[], list[str]]:
+    """Return what names the folders of results to follow, those of YAML files also before they are there."""
+    folders = named_folders(names, changes)
+    if not folders:
+        _need_results(store)
+        return store.folders
+    for name in names or []:
+        if not _is_file(name):
+            _need_results(store)
+            store.load_suite(name)
+    return lambda: folders
+
+
+def named_folders(names: list[str] | None, changes: list[str] | None) -> list[str]:
+    """Return the folders of results that names of folders and YAML files stand for."""
     if changes and not names:
         raise UsageError("--set: expected the YAML file of a suite beside it")
     folders: list[str] = []
-    for name in names or store.folders():
-        if name.endswith((".yaml", ".yml")):
+    for name in names or []:
+        if _is_file(name):
             folders.append(load(Path(name), changes).folder)
         elif changes:
             raise UsageError(f"--set: found {name!r}, expected the YAML file of a suite beside it")
         else:
             folders.append(name)
-    return [store.load_suite(folder) for folder in folders]
+    return folders
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
+
+
+def _need_results(store: Store) -> None:
+    if not store.root.is_dir():
+        raise UsageError(
+            f"{store.root}: there is no such folder of results; run a suite first, or give --results"
+        )
 
 
 def known_experiments(found: list[str], suites: list[Suite]) -> list[str]:

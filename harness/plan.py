@@ -49,7 +49,7 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
 
     The estimates are from earlier records or else, by kind, from `paces`: seconds an epoch.
     """
-    seconds, known = _EpochSeconds(), called_for(store, [suite], suite.trials())
+    seconds, known = EpochSeconds(), called_for(store, [suite], suite.trials())
     states: list[State] = []
     for trial in known:
         found = store.find(trial)
@@ -60,7 +60,7 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
     speeds = {**(paces or {}), **seconds.medians()}
     return [
         PlannedTrial(trial, state, estimate)
-        for trial, state, estimate in zip(known, states, _estimates(known, speeds), strict=True)
+        for trial, state, estimate in zip(known, states, estimates(known, speeds), strict=True)
     ]
 
 
@@ -70,11 +70,11 @@ def longest_first(
     """Order trials by the time they should take; the longest first, with the unknown ones not last."""
     known, speeds = list(trials), dict(paces or {})
     if not set(_kinds(known)) <= set(speeds):
-        seconds = _EpochSeconds()
+        seconds = EpochSeconds()
         seconds.add_all(store)
         speeds = {**seconds.medians(), **speeds}
     epochs = [trial.settings.training.epochs for trial in known]
-    return [known[place] for place in starting_order(_estimates(known, speeds), epochs)]
+    return [known[place] for place in starting_order(estimates(known, speeds), epochs)]
 
 
 def starting_order(estimates: Sequence[float | None], epochs: Sequence[int]) -> list[int]:
@@ -146,7 +146,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-class _EpochSeconds:
+class EpochSeconds:
     """Collects the seconds of epochs from records, by kind of trial; keeps no record."""
 
     def __init__(self) -> None:
@@ -169,7 +169,8 @@ class _EpochSeconds:
         return {kind: statistics.median(values) for kind, values in self._by_kind.items() if values}
 
 
-def _estimates(trials: Sequence[Trial], speeds: Mapping[str, float]) -> list[float | None]:
+def estimates(trials: Sequence[Trial], speeds: Mapping[str, float]) -> list[float | None]:
+    """Return the seconds that each trial should take, from seconds an epoch by kind; None where unknown."""
     each = [speeds.get(kind) for kind in _kinds(trials)]
     return [
         None if pace is None else pace * trial.settings.training.epochs

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import time
+from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +22,7 @@ from harness.arguments import (
     Results,
     SuiteNames,
     Suites,
+    followed,
     load,
     resolved,
 )
@@ -36,14 +41,40 @@ def plan(suites: Suites, changes: Changes = None, results: Results = Path("resul
         print(plans.plan_text(suite, plans.plan(store, suite, paces)))  # noqa: T201
 
 
-def status(suites: SuiteNames = None, changes: Changes = None, results: Results = Path("results")) -> None:
+def status(
+    suites: SuiteNames = None,
+    changes: Changes = None,
+    results: Results = Path("results"),
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show the trials under way too, until nothing is left to train.")
+    ] = False,
+) -> None:
     """Count the trials that are done, failed, diverged, left and stale, from disk."""
     from harness import plan as plans
 
     store = Store(results)
+    if follow:
+        raise typer.Exit(_follow(store, followed(store, suites, changes)))
     states = [plans.status(store, suite) for suite in resolved(store, suites, changes)]
     print(plans.status_text(states))  # noqa: T201
     raise typer.Exit(int(any(state.is_troubled for state in states)))
+
+
+def _follow(store: Store, names: Callable[[], list[str]]) -> int:
+    """Follow until nothing is left, a signal comes or nobody can read any more; return the exit code."""
+    from harness.follow import follow, view_for
+    from harness.follow.lookout import Lookout
+
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is mended first
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an error's text may hold what the terminal cannot show
+    try:
+        return int(follow(Lookout(store, names, time.monotonic), view_for(sys.stdout), time.sleep))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except OSError:  # a closed pipe or terminal; what is read never raises it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def report(

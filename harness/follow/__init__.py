@@ -1,0 +1,44 @@
+"""Following runs from their files alone: looked at each second, shown until nothing is left to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TextIO
+
+from rich.console import Console
+
+from harness.follow.lines import Lines
+from harness.follow.live import Live
+from harness.follow.lookout import Lookout
+from harness.follow.sight import Sight
+
+_POLL_SECONDS = 1.0
+
+
+class View(Protocol):
+    """Shows what is seen."""
+
+    def show(self, sight: Sight) -> None:
+        """Show one look's sight."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def follow(lookout: Lookout, view: View, sleep: Callable[[float], None]) -> bool:
+    """Look and show until nothing is left to train; tell whether a trial failed or diverged."""
+    try:
+        while True:
+            sight = lookout.look()
+            view.show(sight)
+            if sight.is_over:
+                return sight.is_troubled
+            sleep(_POLL_SECONDS)
+    finally:
+        view.close()
+
+
+def view_for(out: TextIO) -> View:
+    """Return the live view on a terminal and plain lines elsewhere."""
+    rich = Console(file=out)
+    return Live(rich) if out.isatty() and not rich.is_dumb_terminal else Lines(out)

@@ -1,0 +1,172 @@
+"""One suite's folder, watched: the names in it tell what has changed, and only that is read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.adaptive import called_for
+from harness.claim import read
+from harness.errors import StoreError, UsageError
+from harness.follow.sight import End, Held, SuiteSight
+from harness.headway import Headway
+from harness.holder import Holder
+from harness.plan import EpochSeconds
+from harness.store import State, Store
+from harness.suite import Suite, Trial
+
+
+@dataclass
+class _Files:
+    """What a folder has of one trial: records by name and number, and the latest generation of claims."""
+
+    records: dict[str, int] = field(default_factory=dict)
+    generation: int = 0
+
+
+@dataclass(frozen=True)
+class _Beat:
+    """A claim as it was read last, since when, and whether it was seen to change."""
+
+    content: bytes
+    since: float
+    is_moving: bool
+    holder: Holder
+    headway: Headway | None
+
+
+@dataclass
+class Folder:
+    """Watches the results of one suite; what it reads of epochs' times goes into `seconds`."""
+
+    store: Store
+    name: str
+    seconds: EpochSeconds
+    suite: Suite | None = None
+    trials: dict[tuple[str, int], Trial] = field(default_factory=dict)
+    _version: tuple[int, ...] = ()
+    _ends: dict[tuple[str, int], tuple[dict[str, int], End]] = field(default_factory=dict)
+    _beats: dict[Path, _Beat] = field(default_factory=dict)
+
+    def look(self, now: float) -> tuple[SuiteSight | None, list[End]]:
+        """Return what is seen, None where there is no such suite, and the ends that were not there before."""
+        self._look_for_suite()
+        if self.suite is None:
+            return None, []
+        new = self._look_for_ends(files := self._files())
+        beats, held = self._beats, []
+        self._beats = {}
+        counts: Counter[State] = Counter()
+        left = []
+        for key, trial in self.trials.items():
+            state: State = self._ends[key][1].state if key in self._ends else "left"
+            generation = files[key].generation if key in files else 0
+            if generation and state != "done":
+                path = self.store.claim_path(trial, generation)
+                if beat := _beat(path, beats.get(path), now):
+                    self._beats[path] = beat
+                    held.append(Held(trial, beat.holder, beat.headway, now - beat.since, beat.is_moving))
+                    if held[-1].is_alive:
+                        continue
+            counts[state] += 1
+            if state == "left":
+                left.append(trial)
+        return SuiteSight(self.name, self.suite.title, counts, held, left), new
+
+    def _look_for_suite(self) -> None:
+        """Read `suite.json` where it has changed; raise StoreError where none could be read yet."""
+        try:
+            found = (self.store.root / self.name / "suite.json").stat()
+        except OSError:
+            self.suite, self._version = None, ()
+            return
+        version = found.st_mtime_ns, found.st_size, found.st_ino
+        if version == self._version:
+            return
+        try:
+            suite = self.store.load_suite(self.name)
+        except UsageError:  # it has vanished since
+            return
+        except StoreError:
+            if self.suite is None:
+                raise
+            return
+        if suite != self.suite:
+            self.suite, self.trials, self._ends = suite, {}, {}
+            self._take_trials()
+        self._version = version
+
+    def _take_trials(self) -> None:
+        """Find out which trials are wanted; those that are known keep their digests."""
+        assert self.suite is not None
+        known = self.trials
+        wanted = called_for(self.store, [self.suite], self.suite.trials())
+        keyed = {(trial.experiment, trial.seed): trial for trial in wanted}
+        self.trials = {key: known.get(key, trial) for key, trial in keyed.items()}
+
+    def _files(self) -> dict[tuple[str, int], _Files]:
+        """List what there is of each trial, by name alone."""
+        by_stem = {
+            (trial.experiment, self.store.record_path(trial).stem): key for key, trial in self.trials.items()
+        }
+        found: defaultdict[tuple[str, int], _Files] = defaultdict(_Files)
+        for experiment in dict.fromkeys(experiment for experiment, _ in self.trials):
+            for name, number in _listed(self.store.root / self.name / experiment):
+                stem, _, rest = name.partition(".")
+                key = by_stem.get((experiment, stem))
+                if key is None:
+                    continue
+                if rest.endswith("json"):
+                    found[key].records[name] = number
+                elif (generation := rest.removeprefix("claim-")).isdecimal():
+                    found[key].generation = max(found[key].generation, int(generation))
+        return found
+
+    def _look_for_ends(self, files: dict[tuple[str, int], _Files]) -> list[End]:
+        """Read the records that are new, and forget those that are gone; return how trials ended newly."""
+        new = []
+        for key, trial in self.trials.items():
+            records = files[key].records if key in files else {}
+            before = self._ends.get(key)
+            if records == (before[0] if before else {}) and not (before and before[1].state == "unreadable"):
+                continue
+            found = self.store.find(trial)
+            if found.state == "left":  # vanished since, or before
+                self._ends.pop(key, None)
+                continue
+            if found.record is not None:
+                self.seconds.add(found.record)
+            end = End.of(found)
+            self._ends[key] = records, end
+            if before is None or before[1] != end:
+                new.append(end)
+        if new:
+            self._take_trials()
+        return new
+
+
+def _listed(folder: Path) -> Iterator[tuple[str, int]]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # no folder yet, or no more
+        for entry in entries:
+            yield entry.name, entry.inode()
+
+
+def _beat(path: Path, before: _Beat | None, now: float) -> _Beat | None:
+    """Read a claim; None where it is gone."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:  # a file server that stumbles
+        return before
+    if before and content == before.content:
+        return before
+    holder, headway = read(content)
+    goes_on = before is not None and before.holder == holder
+    if before and goes_on and headway is None:  # torn
+        headway = before.headway
+    return _Beat(content, now, goes_on, holder, headway)

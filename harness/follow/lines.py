@@ -1,0 +1,77 @@
+"""Plain lines for who follows off a terminal: one whenever something has changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from harness.console import epoch_line
+from harness.follow.sight import Held, Sight, printable
+
+
+@dataclass
+class Lines:
+    """Writes what differs from the look before."""
+
+    out: TextIO
+    _counts: dict[str, str] = field(default_factory=dict)
+    _held: dict[str, Held] = field(default_factory=dict)
+
+    def show(self, sight: Sight) -> None:
+        """Write a line for each trial that started, got on, fell silent or ended, and new counts."""
+        held = {each.trial.key: each for suite in sight.suites for each in suite.held}
+        lines = [f"waiting for {name}" for name in sight.awaited if self._counts.get(name) != ""]
+        ended = {end.trial.key for end in sight.ended}
+        for key, now in held.items():
+            lines += _changes(key, self._held.get(key), now)
+        for key, before in self._held.items():
+            if key not in held and key not in ended:
+                lines.append(f"{key}: given up for now by {_name(before)}")
+        lines += [f"{end.trial.key}: {end.text}" for end in sight.ended]
+        counts = {suite.folder: str(suite) for suite in sight.suites}
+        lines += [f"{name}: {text}" for name, text in counts.items() if self._counts.get(name) != text]
+        self._counts = {**dict.fromkeys(sight.awaited, ""), **counts}
+        self._held = held
+        if not sight.suites and not sight.awaited:
+            lines.append("no results yet")
+        for line in lines:
+            self.out.write(line + "\n")
+        self.out.flush()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+
+
+def _changes(key: str, before: Held | None, now: Held) -> Iterator[str]:
+    if before is None:
+        yield f"{key}: held by {_name(now)}"
+    elif before.holder.token != now.holder.token:
+        yield f"{key}: taken over by {_name(now)}"
+    elif before.is_alive and not now.is_alive:
+        yield f"{key}: {now.sign_of_life} of {_name(now)}"
+    elif now.is_alive and not before.is_alive:
+        yield f"{key}: alive again, held by {_name(now)}"
+    epoch = _epoch_of(now)
+    if epoch and epoch != (_epoch_of(before) if before else 0):
+        yield epoch_text(now)
+
+
+def _epoch_of(held: Held) -> int:
+    """Return the number of its latest epoch with figures, 0 where there is none."""
+    return held.headway.last.epoch if held.headway and held.headway.last else 0
+
+
+def epoch_text(held: Held) -> str:
+    """Write an epoch's figures as the run itself does; empty where there are none yet."""
+    headway = held.headway
+    if headway is None or headway.last is None:
+        return ""
+    speed = math.nan if headway.samples_per_second is None else headway.samples_per_second
+    figures = {"trial": held.trial.key, "epochs": headway.epochs, "samples_per_second": speed}
+    return epoch_line(headway.last.model_dump() | figures)
+
+
+def _name(held: Held) -> str:
+    return printable(str(held.holder))

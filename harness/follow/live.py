@@ -1,0 +1,99 @@
+"""The live view for who follows on a terminal, drawn anew after each look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live as RichLive
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.follow.lines import epoch_text
+from harness.follow.sight import End, Held, Sight, SuiteSight, printable
+
+_BAR_WIDTH = 20
+_FEWEST_SHOWN = 3
+_LINES_EACH = 3
+
+
+@dataclass
+class Live:
+    """Draws suites with their trials under way, the latest ends and the time left."""
+
+    rich: Console
+    _live: RichLive = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._live = RichLive(console=self.rich, auto_refresh=False)
+        self._live.start()
+
+    def show(self, sight: Sight) -> None:
+        """Draw what is seen, over what was."""
+        self._live.update(drawn(sight, self.rich.height), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last picture and give the cursor back."""
+        self._live.stop()
+
+
+def drawn(sight: Sight, height: int) -> RenderableType:
+    """Draw a sight, with no more trials than that many lines have room for."""
+    suites = len(sight.suites)
+    room = height - 2 * suites - len(sight.latest) - len(sight.awaited) - 4
+    shown = max(_FEWEST_SHOWN, room // _LINES_EACH)
+    parts: list[RenderableType] = []
+    for suite in sight.suites:
+        parts += _suite(suite, shown)
+        shown = max(0, shown - len(suite.held))
+    parts += [Text(f"waiting for {name}", style="dim") for name in sight.awaited]
+    if sight.latest:
+        parts += [Text(), *map(_end, sight.latest)]
+    if sight.time_left:
+        parts += [Text(), Text(str(sight.time_left), style="bold")]
+    elif sight.is_over:
+        parts += [Text(), Text("nothing is left to train" if suites else "no results yet", style="bold")]
+    elif not any(suite.running for suite in sight.suites):
+        parts += [Text(), Text("nobody trains what is left", style="bold")]
+    return Group(*parts)
+
+
+def _suite(suite: SuiteSight, shown: int) -> Iterator[RenderableType]:
+    head = Table.grid(padding=(0, 1))
+    head.add_column(no_wrap=True)
+    head.add_column(width=_BAR_WIDTH)
+    head.add_column()
+    bar = ProgressBar(total=max(1, suite.total), completed=suite.completed, width=_BAR_WIDTH)
+    head.add_row(Text(suite.folder, style="bold"), bar, Text(str(suite)))
+    yield head
+    if suite.held and shown:
+        trials = Table.grid(padding=(0, 1))
+        trials.add_column(no_wrap=True)
+        trials.add_column(width=_BAR_WIDTH)
+        trials.add_column()
+        for each in suite.held[:shown]:
+            bar = ProgressBar(total=1.0, completed=each.fraction, width=_BAR_WIDTH)
+            trials.add_row(Text(f"  {each.trial.name}"), bar, _how(each))
+        yield trials
+    if len(suite.held) > shown:
+        yield Text(f"  and {len(suite.held) - shown} more under way", style="dim")
+
+
+def _how(held: Held) -> Text:
+    """Say how far a trial is, then who holds it and whether that lives."""
+    figures = epoch_text(held).partition(": ")[2]
+    epochs = held.trial.settings.training.epochs
+    epoch = held.headway.epoch if held.headway else 0
+    text = Text(figures or f"epoch {epoch}/{epochs}")
+    text.append(f"\n{printable(str(held.holder))}, ", style="dim")
+    text.append(held.sign_of_life, style="dim" if held.is_alive else "bold red")
+    return text
+
+
+def _end(end: End) -> Text:
+    style = "green" if end.state == "done" else "red"
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{end.trial.key}: ").append(end.text, style=style)
+    return text

@@ -1,0 +1,85 @@
+"""The lookout: what is to be seen in folders of results, look after look, and how long the rest takes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.follow.folder import Folder
+from harness.follow.sight import End, Held, Sight, SuiteSight, TimeLeft
+from harness.plan import EpochSeconds, estimates, kind_of
+from harness.store import Store
+
+_LATEST = 5
+
+
+@dataclass
+class Lookout:
+    """Looks at the suites that `names` names, also those that are still to come; `now` is its own clock."""
+
+    store: Store
+    names: Callable[[], Sequence[str]]
+    now: Callable[[], float]
+    _seconds: EpochSeconds = field(default_factory=EpochSeconds)
+    _folders: dict[str, Folder] = field(default_factory=dict)
+    _latest: deque[End] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    _paces: Mapping[str, float] | None = None
+
+    def look(self) -> Sight:
+        """Look once, reading what has changed only; raise StoreError where a suite cannot be read."""
+        now, is_first = self.now(), self._paces is None
+        self._folders = {
+            name: self._folders.get(name) or Folder(self.store, name, self._seconds) for name in self.names()
+        }
+        suites, awaited = [], []
+        found: list[End] = []
+        ended: list[End] = []
+        for name, folder in self._folders.items():
+            is_known = folder.suite is not None
+            suite, new = folder.look(now)
+            if suite is None:
+                awaited.append(name)
+                continue
+            suites.append(suite)
+            found += new
+            ended += new if is_known else []  # what was there before is no news
+        self._latest.extend(sorted(found, key=lambda end: end.when))
+        if is_first:
+            self._look_elsewhere()
+        if found or self._paces is None:
+            self._paces = self._seconds.medians()
+        return Sight(suites, awaited, ended, list(self._latest)[::-1], _time_left(suites, self._paces))
+
+    def _look_elsewhere(self) -> None:
+        """Take in the times of other suites' records, once."""
+        trials = [trial for folder in self._folders.values() for trial in folder.trials.values()]
+        self._seconds.add_all(self.store, {self.store.record_path(trial).with_suffix("") for trial in trials})
+
+
+def _time_left(suites: Sequence[SuiteSight], paces: Mapping[str, float]) -> TimeLeft | None:
+    """Estimate from the paces of the trials under way, or else from those of records.
+
+    Return None where nobody trains, or where nothing tells.
+    """
+    running = [each for suite in suites for each in suite.running]
+    left = [trial for suite in suites for trial in suite.left]
+    own = {kind_of(each.trial): pace for each in running if (pace := _pace(each))}
+    known = {**paces, **own}
+    wholes = estimates([each.trial for each in running], known)
+    rests = [
+        None if whole is None else (1 - each.fraction) * whole
+        for each, whole in zip(running, wholes, strict=True)
+    ]
+    under_way = [rest for rest in rests if rest is not None]
+    to_come = [whole for whole in estimates(left, known) if whole is not None]
+    if not running or not (under_way or to_come):
+        return None
+    unknown = len(running) + len(left) - len(under_way) - len(to_come)
+    at_once = len(running)
+    seconds = max([(sum(under_way) + sum(to_come)) / at_once, *under_way])
+    return TimeLeft(seconds, at_once, unknown)
+
+
+def _pace(held: Held) -> float | None:
+    return held.headway.epoch_seconds if held.headway else None
