@@ -23,13 +23,13 @@ class Lines:
         """Write a line for each trial that started, got on, fell silent or ended, and new counts."""
         held = {each.trial.key: each for suite in sight.suites for each in suite.held}
         lines = [f"waiting for {name}" for name in sight.awaited if self._counts.get(name) != ""]
+        lines += [f"{end.trial.key}: {end.text}" for end in sight.ended]
         ended = {end.trial.key for end in sight.ended}
         for key, now in held.items():
             lines += _changes(key, self._held.get(key), now)
         for key, before in self._held.items():
             if key not in held and key not in ended:
                 lines.append(f"{key}: given up for now by {_name(before)}")
-        lines += [f"{end.trial.key}: {end.text}" for end in sight.ended]
         counts = {suite.folder: str(suite) for suite in sight.suites}
         lines += [f"{name}: {text}" for name, text in counts.items() if self._counts.get(name) != text]
         self._counts = {**dict.fromkeys(sight.awaited, ""), **counts}
@@ -70,7 +70,7 @@ def epoch_text(held: Held) -> str:
         return ""
     speed = math.nan if headway.samples_per_second is None else headway.samples_per_second
     figures = {"trial": held.trial.key, "epochs": headway.epochs, "samples_per_second": speed}
-    return epoch_line(headway.last.model_dump() | figures)
+    return epoch_line(dict(headway.last) | figures)
 
 
 def _name(held: Held) -> str:

@@ -14,7 +14,6 @@ from rich.text import Text
 from harness.follow.lines import epoch_text
 from harness.follow.sight import End, Held, Sight, SuiteSight, printable
 
-_BAR_WIDTH = 20
 _FEWEST_SHOWN = 3
 _LINES_EACH = 3
 
@@ -32,21 +31,22 @@ class Live:
 
     def show(self, sight: Sight) -> None:
         """Draw what is seen, over what was."""
-        self._live.update(drawn(sight, self.rich.height), refresh=True)
+        self._live.update(drawn(sight, *self.rich.size), refresh=True)
 
     def close(self) -> None:
         """Leave the last picture and give the cursor back."""
         self._live.stop()
 
 
-def drawn(sight: Sight, height: int) -> RenderableType:
-    """Draw a sight, with no more trials than that many lines have room for."""
+def drawn(sight: Sight, width: int, height: int) -> RenderableType:
+    """Draw a sight for a terminal of that size, with no more trials than there is room for."""
+    bar_width = 20 if width >= 100 else 10
     suites = len(sight.suites)
     room = height - 2 * suites - len(sight.latest) - len(sight.awaited) - 4
     shown = max(_FEWEST_SHOWN, room // _LINES_EACH)
     parts: list[RenderableType] = []
     for suite in sight.suites:
-        parts += _suite(suite, shown)
+        parts += _suite(suite, shown, bar_width)
         shown = max(0, shown - len(suite.held))
     parts += [Text(f"waiting for {name}", style="dim") for name in sight.awaited]
     if sight.latest:
@@ -55,28 +55,22 @@ def drawn(sight: Sight, height: int) -> RenderableType:
         parts += [Text(), Text(str(sight.time_left), style="bold")]
     elif sight.is_over:
         parts += [Text(), Text("nothing is left to train" if suites else "no results yet", style="bold")]
-    elif not any(suite.running for suite in sight.suites):
+    elif suites and not any(suite.running for suite in sight.suites):
         parts += [Text(), Text("nobody trains what is left", style="bold")]
     return Group(*parts)
 
 
-def _suite(suite: SuiteSight, shown: int) -> Iterator[RenderableType]:
-    head = Table.grid(padding=(0, 1))
-    head.add_column(no_wrap=True)
-    head.add_column(width=_BAR_WIDTH)
-    head.add_column()
-    bar = ProgressBar(total=max(1, suite.total), completed=suite.completed, width=_BAR_WIDTH)
-    head.add_row(Text(suite.folder, style="bold"), bar, Text(str(suite)))
-    yield head
-    if suite.held and shown:
-        trials = Table.grid(padding=(0, 1))
-        trials.add_column(no_wrap=True)
-        trials.add_column(width=_BAR_WIDTH)
-        trials.add_column()
-        for each in suite.held[:shown]:
-            bar = ProgressBar(total=1.0, completed=each.fraction, width=_BAR_WIDTH)
-            trials.add_row(Text(f"  {each.trial.name}"), bar, _how(each))
-        yield trials
+def _suite(suite: SuiteSight, shown: int, bar_width: int) -> Iterator[RenderableType]:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(overflow="fold")
+    table.add_column(width=bar_width)
+    table.add_column(overflow="fold")
+    bar = ProgressBar(total=max(1, suite.total), completed=suite.completed, width=bar_width)
+    table.add_row(Text(suite.folder, style="bold"), bar, Text(str(suite)))
+    for each in suite.held[:shown]:
+        bar = ProgressBar(total=1.0, completed=each.fraction, width=bar_width)
+        table.add_row(Text(f"  {each.trial.name}"), bar, _how(each))
+    yield table
     if len(suite.held) > shown:
         yield Text(f"  and {len(suite.held) - shown} more under way", style="dim")
 

@@ -112,13 +112,13 @@ class TimeLeft:
     unknown: int = 0
 
     def __str__(self) -> str:
-        unknown = f", without {self.unknown} of unknown time" if self.unknown else ""
-        return f"about {duration(self.seconds)} left with {self.at_once} at once{unknown}"
+        unknown = f", and {self.unknown} of unknown time" if self.unknown else ""
+        return f"about {duration(self.seconds)} left, {self.at_once} at once{unknown}"
 
 
 @dataclass(frozen=True)
 class Sight:
-    """All that is seen in one look; `ended` is what ended since the one before, `latest` the last few ends."""
+    """All that one look shows; `ended` is what ended since the look before, `latest` the last ends."""
 
     suites: Sequence[SuiteSight]
     awaited: Sequence[str] = ()
