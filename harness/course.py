@@ -124,6 +124,7 @@ class Courses:
     ) -> Watcher:
         def on_begin(history: list[Epoch]) -> None:
             position.last = history[-1] if history else None
+            position.move(len(history) * position.parts // trial.settings.training.epochs)
             with position.saving():
                 feed.begin(history, train_size)
 
