@@ -258,3 +258,14 @@ def test_seeds_to_settle_reaches_any_number() -> None:
         n = seeds_to_settle(ours, difference, margin)
         least = math.ceil((1.6448536269514722 / gap) ** 2)
         assert n == (least if least < 10**9 else None)
+    at_last = seeds_to_settle(ours, lambda then: Difference(0.0, float(then.n < 10**9), math.inf), margin)
+    assert at_last == 10**9
+
+
+def test_what_is_settled_asks_for_no_seeds() -> None:
+    ours = summary([0.900, 0.901, 0.902])
+    for published in ([0.8], [0.901], [0.8, 0.801, 0.802], [0.900, 0.901, 0.902]):
+        found = verdict(ours, published, runs=30, margin=MARGIN)
+        assert found is not None
+        assert found.finding in ("within", "above")
+        assert found.seeds is None
