@@ -123,7 +123,9 @@ def test_its_structure_is_sound(case: str, tmp_path: Path) -> None:
     assert all((store.root / target).is_file() for target in targets if not target.startswith("#"))
     assert len(found.all("caption")) == len(found.all("table"))
     assert all(each.get("scope") in ("row", "col") for each in found.all("th"))
-    assert all(each.get("tabindex") == "0" for each in found.all("div") if each.get("role") == "region")
+    assert all(
+        each.get("tabindex") == "0" and each["aria-label"] for each in found.all("div") if "role" in each
+    )
     assert all(each.get("type") == "button" for each in found.all("button"))
     assert len(found.all("title")) - 1 == len(found.all("svg"))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 WIDTH, HEIGHT = 120, 36
 _EDGE = 2  # so that lines at the bounds are whole
-_MOST_POINTS = 60
+_MOST_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,24 @@ def path(values: Sequence[float], bounds: Bounds) -> str:
     Of long curves as many points are drawn as can be seen, the first and the last among them. Steps are
     whole and relative, which keeps them short.
     """
-    count = min(len(values), _MOST_POINTS)
+    span = bounds.high - bounds.low
+    scale, floor = ((HEIGHT - 2 * _EDGE) / span, HEIGHT - _EDGE) if span > 0 else (0.0, HEIGHT // 2)
     parts: list[str] = []
     last: tuple[int, int] | None = None
-    for number in range(count):
-        share = number / (count - 1) if count > 1 else 0.5
-        value = values[round(share * (len(values) - 1))]
+    for x, index in _points(len(values)):
+        value = values[index]
         if not math.isfinite(value):
             last = None
             continue
-        x, y = round(_EDGE + share * (WIDTH - 2 * _EDGE)), _height(value, bounds)
+        y = floor - round((value - bounds.low) * scale)
         parts.append(f"M{x} {y}h0" if last is None else f"l{x - last[0]}{y - last[1]:+}")
         last = x, y
     return "".join(parts)
 
 
-def _height(value: float, bounds: Bounds) -> int:
-    span = bounds.high - bounds.low
-    share = (value - bounds.low) / span if span > 0 else 0.5
-    return round(HEIGHT - _EDGE - share * (HEIGHT - 2 * _EDGE))
+@cache
+def _points(length: int) -> list[tuple[int, int]]:
+    """Return where points are drawn, from left to right, and which of so many values each shows."""
+    count = min(length, _MOST_POINTS)
+    shares = [number / (count - 1) for number in range(count)] if count > 1 else [0.5] * count
+    return [(round(_EDGE + share * (WIDTH - 2 * _EDGE)), round(share * (length - 1))) for share in shares]

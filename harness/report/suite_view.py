@@ -145,7 +145,8 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+            text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+            yield f"{prefix}{key}", text
 
 
 def _anchor(*names: str) -> str:
