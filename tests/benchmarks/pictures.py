@@ -15,7 +15,7 @@ from PIL import Image
 from tests.benchmarks.contestant import ROOT
 from tests.browser import browser, picture, show
 
-WIDTHS = {"wide": (1280, 1000), "narrow": (390, 844)}
+WIDTHS = {"wide": (1280, 1600), "narrow": (390, 1200)}
 COLOURS = 256
 
 
