@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint
+.PHONY: demo test lint check
 
 demo: .venv/ready
 	$(BIN)/harness run suites/quickstart.yaml
@@ -14,6 +14,10 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: .venv/ready # what is committed under results/ and in README.md is what the records say
+	$(BIN)/harness report --check --into README.md
+	$(BIN)/harness report --check --results results/two-ranks
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv

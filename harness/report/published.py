@@ -8,8 +8,14 @@ from harness.report.cells import loss, percent, signed
 from harness.report.contents import Contents, Row
 from harness.stats import Difference, Summary, summary
 from harness.suite import Figures, Published
-from harness.verdict import Verdict, verdict
+from harness.verdict import Finding, Verdict, finding, verdict
 
+WORDS: dict[Finding, str] = {
+    "within": "REPRODUCED",
+    "above": "DIFFERS ↑",
+    "below": "DIFFERS ↓",
+    "open": "INCONCLUSIVE",
+}
 _MOST_SEEDS = 1000  # that a suite can have
 
 
@@ -88,10 +94,10 @@ def verdict_cell(contents: Contents, row: Row) -> str:
     judged = verdict_of(contents, row)
     if judged is None:
         return "none: one seed"
-    words = {"within": "REPRODUCED", "above": "DIFFERS ↑", "below": "DIFFERS ↓"}
-    if judged.finding in words:
-        return words[judged.finding]
-    return f"INCONCLUSIVE: {_way_out(judged, ours, max(len(row.published.test_accuracy), published.runs))}"
+    if judged.finding != "open":
+        return WORDS[judged.finding]
+    runs = max(len(row.published.test_accuracy), published.runs)
+    return f"{WORDS[judged.finding]}: {_way_out(judged, ours, runs)}"
 
 
 def _way_out(judged: Verdict, ours: Summary, runs: int) -> str:
@@ -102,7 +108,7 @@ def _way_out(judged: Verdict, ours: Summary, runs: int) -> str:
         return f"no number of our seeds can: {'one' if runs == 1 else runs} published run{'s' * (runs > 1)}"
     if judged.seeds > _MOST_SEEDS:
         return f"more than {_MOST_SEEDS:,} seeds would settle it"
-    return f"{judged.seeds} seeds would settle it"
+    return f"about {judged.seeds} seeds would settle it"
 
 
 def verdict_notes(contents: Contents, digits: int) -> list[str]:
@@ -131,9 +137,10 @@ def verdict_notes(contents: Contents, digits: int) -> list[str]:
     ]
     if several:
         each = "; ".join(
-            f"{name} {signed(found.sensitivity.estimate, digits)} ({_interval(found.sensitivity, digits)})"
+            f"{name} {signed(other.estimate, digits)} ({_interval(other, digits)}), "
+            f"{WORDS[finding(other, published.margin_points / 100)]}"
             for name, found in several.items()
-            if found.sensitivity
+            if (other := found.sensitivity)
         )
         lines.append(f"Without equal variances (Welch's t): {each}.")
     return lines
