@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import torch
-from mlflow import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
@@ -138,7 +137,10 @@ def name_of(trial: Trial) -> str:
 
 
 @pytest.mark.usefixtures("_mlflow")
+@pytest.mark.filterwarnings("ignore")
 def test_mlflow_finds_exported_records_once(harness: Callable[..., str]) -> None:
+    from mlflow import MlflowClient
+
     _, records = real_records()
     for _ in range(2):
         assert f"{REAL.name}: 9 trials exported" in harness("export", "mlflow_tracker:open_tracker")
@@ -154,6 +156,7 @@ def test_mlflow_finds_exported_records_once(harness: Callable[..., str]) -> None
 
 
 @pytest.mark.usefixtures("_mlflow")
+@pytest.mark.filterwarnings("ignore")
 def test_what_diverged_or_is_no_number_is_exported_too(harness: Callable[..., str]) -> None:
     suite, store = suite_of(Path()), Store(Path("results"))
     store.save_suite(suite)
@@ -298,6 +301,7 @@ def run(*names: str) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("_mlflow")
+@pytest.mark.filterwarnings("ignore")
 def test_a_run_that_is_broken_off_is_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     Path("suite.yaml").write_text(SUITE, encoding="utf-8")

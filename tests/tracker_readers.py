@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from harness.record import Record
@@ -49,6 +48,8 @@ def assert_scalars(folder: Path, record: Record) -> None:
 
 def metrics(trial_name: str) -> tuple[Any, dict[str, list[tuple[int, float]]]]:
     """Read the one run of a trial as MLflow does."""
+    from mlflow import MlflowClient  # which may warn, of its store of files too
+
     client = MlflowClient()
     experiment = client.get_experiment_by_name(trial_name.partition("/")[0])
     assert experiment is not None

@@ -23,7 +23,7 @@ def export(store: Store, suite: Suite, open_tracker: OpenTracker, root: Path) ->
         try:
             _tell(found.trial, found.record, store, open_tracker, root)
             count += 1
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a library may want to end us
             troubles.append(f"{found.trial.key}: export failed: {reason(error)}")
     return count, troubles
 
