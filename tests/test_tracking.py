@@ -87,7 +87,7 @@ def test_tensorboard_shows_exported_records_once(harness: Callable[..., str]) ->
     for _ in range(2):
         told = harness("export", "tensorboard")
         assert told == f"{REAL.name}: 9 trials exported\nthey are shown by: tensorboard --logdir {logs}\n"
-    files = list(logs.rglob("*.tfevents.*"))
+    files = [path for path in logs.rglob("*.tfevents.*") if path.stat().st_size]
     assert sorted(path.parent.relative_to(logs).as_posix() for path in files) == sorted(records)
     for name, record in records.items():
         assert_scalars(logs / name, record)
@@ -100,16 +100,31 @@ def test_tensorboard_shows_exported_records_once(harness: Callable[..., str]) ->
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_running_tensorboard_forgets_what_is_told_again(harness: Callable[..., str]) -> None:
+def test_a_running_tensorboard_follows_a_trial_that_begins_again(tmp_path: Path) -> None:
+    trial, store = small_trial(), Store(Path("results"))
+    epochs = record_of(trial).epochs
+    folder = default_root(store, "tensorboard") / "suite/experiment" / name_of(trial)
+    reader: EventAccumulator | None = None
+    for loss in (3.0, 2.0, 1.0):
+        found = [each.model_copy(update={"test_loss": loss}) for each in epochs]
+        with Feed(trial, store, ["tensorboard"], pytest.fail) as feed:
+            feed.begin(found[:1], 90)
+            reader = reader or EventAccumulator(str(folder))
+            reader.Reload()
+            assert [(each.step, each.value) for each in reader.Scalars("test_loss")] == [(1, loss)]
+            feed.epoch(found[1])
+            reader.Reload()
+            assert [(each.step, each.value) for each in reader.Scalars("test_loss")] == [(1, loss), (2, loss)]
+    assert scalars(folder)["test_loss"] == [(1, 1.0), (2, 1.0)]
+    assert len(list(folder.iterdir())) == 2  # one of them is empty
+
+
+def test_an_export_goes_where_it_is_told(harness: Callable[..., str]) -> None:
     _, records = real_records()
     harness("export", "tensorboard", "--to", "board")
     assert not Path("results/.logs").exists()
-    name, record = next(iter(records.items()))
-    reader = EventAccumulator(f"board/{name}")
-    for _ in range(2):
-        reader.Reload()
-        assert [each.step for each in reader.Scalars("test_loss")] == [each.epoch for each in record.epochs]
-        harness("export", "tensorboard", "--to", "board")
+    for name, record in records.items():
+        assert_scalars(Path("board") / name, record)
 
 
 def test_tensorboard_knows_the_settings_and_the_end() -> None:

@@ -33,9 +33,12 @@ class EventFile:
         earlier = list(trial.folder.glob("events.out.tfevents.*"))
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
         # written through this thread alone: TensorBoard's own writer has one that reports errors late
-        self._records = RecordWriter((trial.folder / name).open("xb"))
-        for path in earlier:
-            path.unlink(missing_ok=True)
+        self._records = RecordWriter((trial.folder / name).open("ab"))
+        for path in earlier:  # a TensorBoard that is running comes to the new file by way of the last one
+            if path.stat().st_size:
+                os.truncate(path, 0)
+            else:
+                path.unlink(missing_ok=True)
         self._begin(trial)
 
     def epoch(self, epoch: TrackedEpoch) -> None:
@@ -57,7 +60,7 @@ class EventFile:
     def _begin(self, trial: TrackedTrial) -> None:
         now = time.time()
         self._write(Event(wall_time=now, file_version="brain.Event:2"))
-        # has a TensorBoard that is running forget what it read from the earlier files
+        # has that TensorBoard forget what it read before
         self._write(Event(wall_time=now, session_log=SessionLog(status=SessionLog.START)))
         settings = {key: _plain(value) for key, value in trial.flat_settings().items()}
         self._write(Event(wall_time=now, summary=hparams_pb(settings, trial_id=trial.name)))
