@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 _NUMBER = re.compile(r"[+−-]?\d[\d,]*(\.\d+)?")
-_TIES = re.compile(r"(?<=[±=]) (?=\d)| (?=[%/(]|to [\d+-])")
+_TIES = re.compile(r"(?<=[±=]) (?=\d)|(?<=of) (?=\d)|(?<=seed) (?=\d)| (?=[%/]|\(\d|of \d|to [\d+-])")
 
 
 def page(contents: Sequence[Contents], tables: Sequence[Table], read: Read) -> str:

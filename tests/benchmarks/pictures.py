@@ -9,6 +9,7 @@ import argparse
 import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 from PIL import Image
 
@@ -42,10 +43,14 @@ details.closest("section").scrollIntoView();
 
 
 def smaller(png: bytes) -> bytes:
-    """Return the picture with few colours, which text and lines do with."""
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    """Return the picture in its commonest colours, and in some of all that it has, which text and lines do with."""
+    full = Image.open(io.BytesIO(png)).convert("RGB")
+    common = sorted(full.getcolors(full.width * full.height) or [], reverse=True)[: COLOURS // 2]
+    rare = full.quantize(COLOURS // 2, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in common for part in cast(tuple[int, int, int], colour)] + rare)
     out = io.BytesIO()
-    few.save(out, "PNG", optimize=True)
+    full.quantize(palette=palette, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
