@@ -43,7 +43,7 @@ details.closest("section").scrollIntoView();
 
 
 def smaller(png: bytes) -> bytes:
-    """Return the picture in its commonest colours, and in some of all that it has, which text and lines do with."""
+    """Return the picture in its commonest colours and in some of all others, which text and lines do with."""
     full = Image.open(io.BytesIO(png)).convert("RGB")
     common = sorted(full.getcolors(full.width * full.height) or [], reverse=True)[: COLOURS // 2]
     rare = full.quantize(COLOURS // 2, Image.Quantize.MAXCOVERAGE).getpalette() or []
