@@ -27,6 +27,7 @@ def skip_where_missing() -> None:
 def browser(folder: Path) -> Iterator[Driver]:
     """Start a Chromium whose profile is in the folder; end it however the block is left."""
     from selenium import webdriver
+    from selenium.webdriver.common.proxy import Proxy, ProxyType
 
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     assert chromium
@@ -43,6 +44,7 @@ def browser(folder: Path) -> Iterator[Driver]:
         f"--user-data-dir={folder / 'profile'}",
     ):
         options.add_argument(argument)
+    options.proxy = Proxy({"proxyType": ProxyType.DIRECT})  # whatever the environment says
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(executable_path=chromedriver)
     driver = webdriver.Chrome(options=options, service=service)
@@ -53,7 +55,13 @@ def browser(folder: Path) -> Iterator[Driver]:
 
 
 def show(
-    driver: Driver, *, width: int, height: int = 900, theme: str = "light", motion: str = "reduce"
+    driver: Driver,
+    *,
+    width: int,
+    height: int = 900,
+    theme: str = "light",
+    motion: str = "reduce",
+    media: str = "screen",
 ) -> None:
     """Give the window a size, and the page a system of one theme and wish for motion."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
@@ -62,7 +70,7 @@ def show(
         {"name": "prefers-color-scheme", "value": theme},
         {"name": "prefers-reduced-motion", "value": motion},
     ]
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
 
 def picture(driver: Driver) -> bytes:

@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -22,7 +22,7 @@ from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.browser import Driver, browser, picture, show, skip_where_missing
 from tests.records import PUBLISHED, RUNS, SUITE, WHEN, failed_of, record_of, suite_of
-from tests.test_report import full, mixed, nothing, troubled
+from tests.test_report import MATRIX, full, mixed, nothing, troubled
 
 ROOT = Path(__file__).parent.parent
 SVG = (
@@ -93,6 +93,7 @@ CASES = {
     "troubled": (SUITE + PUBLISHED, troubled),
     "mixed": (SUITE, mixed),
     "nothing": (SUITE + PUBLISHED, nothing),
+    "matrix": (MATRIX, full),
 }
 
 
@@ -120,7 +121,7 @@ def test_its_structure_is_sound(case: str, tmp_path: Path) -> None:
         assert all(each[attribute] in ids for _, each in found.elements if attribute in each)
     targets = [str(each["href"]) for each in found.all("a")]
     assert all(target[1:] in ids for target in targets if target.startswith("#"))
-    assert all((store.root / target).is_file() for target in targets if not target.startswith("#"))
+    assert all((store.root / unquote(target)).is_file() for target in targets if not target.startswith("#"))
     assert len(found.all("caption")) == len(found.all("table"))
     assert all(each.get("scope") in ("row", "col") for each in found.all("th"))
     assert all(
@@ -267,10 +268,8 @@ def test_the_same_bytes_whatever_the_locale_time_zone_and_hash_seed(tmp_path: Pa
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     skip_where_missing()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # Selenium's own
-        with browser(tmp_path_factory.mktemp("browser")) as driver:
-            yield driver
+    with browser(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
 
 
 def accuracy_of(trial: Trial) -> float:
@@ -443,6 +442,21 @@ def test_the_command_is_copied(opened: Driver) -> None:
     assert copied == "harness run small.yaml --only one --results results-again"
 
 
+def test_the_first_key_leads_past_the_navigation(opened: Driver) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    opened.find_element("tag name", "body").send_keys(Keys.TAB)
+    opened.switch_to.active_element.send_keys(Keys.ENTER)
+    assert opened.execute_script("return document.activeElement.id") == "main"
+
+
+def test_paper_has_no_buttons_and_is_light(opened: Driver) -> None:
+    show(opened, width=800, theme="dark", media="print")
+    assert not any(each.is_displayed() for each in opened.find_elements("css selector", "nav, #theme, .copy"))
+    colour = opened.execute_script("return getComputedStyle(document.querySelector('h2')).color")
+    assert colour == "rgb(28, 31, 35)"
+
+
 def test_it_works_without_scripts(opened: Driver, address: str) -> None:
     opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
@@ -453,6 +467,14 @@ def test_it_works_without_scripts(opened: Driver, address: str) -> None:
         assert not opened.find_element("id", "theme").is_displayed()
     finally:
         opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_the_readmes_pictures_are_small() -> None:
+    pictures = sorted((ROOT / "docs").glob("page-*.png"))
+    assert [each.stem for each in pictures] == [
+        f"page-{theme}-{width}" for theme in ("dark", "light") for width in ("narrow", "wide")
+    ]
+    assert all(each.stat().st_size < 200_000 for each in pictures)
 
 
 # As a command.
