@@ -102,6 +102,7 @@ def test_it_shows_every_figure_of_the_table(case: str, tmp_path: Path) -> None:
     store, suite = stored(tmp_path, *CASES[case])
     found = Structure(page_of(store))
     words = found.words.replace("\N{NO-BREAK SPACE}", " ")
+    assert "″" not in words
     table = layout(Contents.of(store, suite.folder))
     for text in [*table.header, *table.notes, *table.source]:
         assert text in words
@@ -290,7 +291,7 @@ def uneven(store: Store, suite: Suite) -> None:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("page")
-    store, _ = stored(folder, SUITE + PUBLISHED, uneven, title=HOSTILE)
+    store, _ = stored(folder, SUITE + PUBLISHED + "    two: {test_accuracy: 0.2}\n", uneven, title=HOSTILE)
     for name in ("comparison.svg", "one/curves.svg"):
         write_whole(store.root / "small" / name, SVG)
     path = store.root / "index.html"
@@ -379,6 +380,11 @@ def test_the_keyboard_sorts_and_cells_without_a_figure_stay_last(opened: Driver)
     button.send_keys(Keys.SPACE)
     assert column(opened, seeds, 0)[-1] == "2"
     assert column(opened, seeds, 1)[-1] == "missing"
+
+
+def test_negative_figures_sort_as_numbers(opened: Driver) -> None:
+    header(opened, ".results", "Difference").find_element("css selector", "button").click()
+    assert [text.split()[0] for text in column(opened, ".results", 7)] == ["-36.42", "-9.50"]
 
 
 def test_a_cell_leads_to_its_experiment(opened: Driver) -> None:
