@@ -19,6 +19,15 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.replace(path)
 
 
+def update(path: Path, content: bytes) -> bool:
+    """Write the file unless it holds this already; tell whether it was written, or raise StoreError."""
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == content:
+            return False
+    write_whole(path, content)
+    return True
+
+
 def place(path: Path, content: bytes) -> bool:
     """Write the file unless it is there already; tell whether it was written.
 

@@ -212,8 +212,10 @@ def test_an_experiments_folder_may_be_a_link_and_gets_its_own_files(trial: Trial
     Path("results/small").mkdir(parents=True)
     Path("results/small/gated").symlink_to(outside)
     run("suite.yaml", "--nproc", "1")
-    assert list(contents(outside)) == [Store(Path("results")).record_path(trial).name]
-    assert {path.name for path in Path("results/small").iterdir()} == {"gated", "suite.json", "table.md"}
+    record = Store(Path("results")).record_path(trial).name
+    assert sorted(contents(outside)) == ["curves.png", "curves.svg", record]
+    tables = {"table.md", "table.tex", "table.csv", "epochs.csv", "comparison.png", "comparison.svg"}
+    assert {path.name for path in Path("results/small").iterdir()} == {"gated", "suite.json", *tables}
 
 
 @pytest.mark.usefixtures("trial")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from harness.files import write_whole
+from harness.files import update, write_whole
 from harness.report.figures import Figure, digest_in
 
 
@@ -45,10 +45,7 @@ class Text:
 
     def write(self) -> bool:
         """Write the file, unless it is as it should be; tell whether it was written."""
-        if bytes_of(self.path) == self.text.encode():
-            return False
-        write_whole(self.path, self.text.encode())
-        return True
+        return update(self.path, self.text.encode())
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.record import Record
 from tests.benchmarks.kill_case import Case, Figures, figures_of, trial_name
+from tests.report_files import is_of_report
 
 ROUNDING = 1e-9
 _DONE = re.compile(r"seed-\d+-[0-9a-f]{8}\.json")
@@ -140,7 +141,8 @@ def check_output(tally: Tally, texts: Sequence[str]) -> None:
 def check_leftovers(tally: Tally, folder: Path) -> None:
     """Count what stands beside the records when all trials are done."""
     for path in folder.rglob("*"):
-        if path.is_file() and not _DONE.fullmatch(path.name) and path.name not in {"suite.json", "table.md"}:
+        is_kept = path.name == "suite.json" or _DONE.fullmatch(path.name) or is_of_report(path)
+        if path.is_file() and not is_kept:
             tally.leftovers[_kind(path.name)] += 1
 
 
