@@ -15,10 +15,10 @@ import pytest
 
 from harness import stats
 from harness.record import Epoch, Record
-from harness.report.comparison import Comparison
 from harness.report.contents import Contents, Entry, Row
-from harness.report.curves import Curves
 from harness.report.figures import digest_in, figures
+from harness.report.figures.comparison import Comparison
+from harness.report.figures.curves import Curves
 from harness.store import Found, Store
 from harness.suite import PublishedCurve, Trial
 from tests.records import PUBLISHED, RUNS, SUITE, diverged_of, failed_of, record_of, suite_of
@@ -103,7 +103,7 @@ def picture_of(shown: Curves | Comparison) -> Any:
     """Build the picture as `draw` does, and draw it, so that a warning would be an error."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from harness.report import canvas, comparison_picture, curves_picture
+    from harness.report.figures import canvas, comparison_picture, curves_picture
 
     with canvas.style():
         build: Any = curves_picture if isinstance(shown, Curves) else comparison_picture

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from harness.report.contents import Contents
-from harness.report.embedded import Embedded, Read
 from harness.report.layout import Table
-from harness.report.seeds import VALUES
-from harness.report.sparkline import HEIGHT, WIDTH
-from harness.report.suite_view import SuiteView, counts
+from harness.report.page.embedded import Embedded, Read
+from harness.report.page.seeds import VALUES
+from harness.report.page.sparkline import HEIGHT, WIDTH
+from harness.report.page.suite_view import SuiteView, counts
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -58,7 +58,7 @@ def _tied(text: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return resources.files("harness.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("harness.report.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from harness.record import Attempt, Record
 from harness.report.cells import loss, percent
 from harness.report.contents import Entry, Row
-from harness.report.origin import ASPECTS, duration, seconds_between, when
-from harness.report.sparkline import Bounds, path
+from harness.report.page.origin import ASPECTS, duration, seconds_between, when
+from harness.report.page.sparkline import Bounds, path
 
 _MOST_ERROR = 4000  # characters; the record has all of them
 VALUES = (

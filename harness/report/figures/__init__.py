@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from harness.report.comparison import Comparison
 from harness.report.contents import Contents
-from harness.report.curves import Curves
+from harness.report.figures.comparison import Comparison
+from harness.report.figures.curves import Curves
 
 # Raised when pictures of the same figures come to look different.
 FORMAT = 1
@@ -37,7 +37,7 @@ class Figure:
 
     def draw(self) -> dict[str, bytes]:
         """Draw it as `svg` and `png`, each with the digest inside."""
-        from harness.report import canvas, comparison_picture, curves_picture  # they load matplotlib
+        from harness.report.figures import canvas, comparison_picture, curves_picture  # they load matplotlib
 
         def build() -> Any:
             if isinstance(self.shown, Curves):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from harness.report import rerun
 from harness.report.contents import Contents, Row
-from harness.report.embedded import Embedded, EmbeddedFigure
 from harness.report.figures import figures
 from harness.report.layout import DIGITS, Cell, Table
-from harness.report.seeds import Seeds, seeds_of
+from harness.report.page import rerun
+from harness.report.page.embedded import Embedded, EmbeddedFigure
+from harness.report.page.seeds import Seeds, seeds_of
 
 _RESULT = "Final testing accuracy"
 _Figure = Callable[[str], EmbeddedFigure | None]

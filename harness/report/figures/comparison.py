@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 
 from harness.report.contents import Contents, Row
-from harness.report.curves import seeds
+from harness.report.figures.curves import seeds
 from harness.stats import Summary
 
 
