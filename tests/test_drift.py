@@ -56,7 +56,7 @@ def check(folder: Path) -> tuple[int, str]:
 def test_what_was_reported_is_as_the_records_say_and_a_check_writes_nothing(reported: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in reported.rglob("*")}
     code, output = check(reported)
-    assert (code, output) == (0, "8 reports, 0 of them not as the records say\n")
+    assert (code, output) == (0, "8 tables and figures, 0 not as the records say\n")
     assert {path: path.stat().st_mtime_ns for path in reported.rglob("*")} == before
 
 
@@ -107,7 +107,7 @@ def test_a_block_of_unknown_results_is_a_mistake(reported: Path, tmp_path: Path)
 def test_nothing_is_drawn_again_that_is_as_the_records_say(reported: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in reported.rglob("*.*")}
     code, output = report("--results", str(reported / "results"))
-    assert (code, output) == (0, "7 reports, 0 of them changed\n")
+    assert (code, output) == (0, "7 tables and figures, 0 changed\n")
     assert {path: path.stat().st_mtime_ns for path in reported.rglob("*.*")} == before
 
 

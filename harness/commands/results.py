@@ -107,7 +107,7 @@ def report(
         elif not check and each.write():
             print(each.path)  # noqa: T201
             changed += 1
-    print(f"{files} reports, {changed} of them {'not as the records say' if check else 'changed'}")  # noqa: T201
+    print(f"{files} tables and figures, {changed} {'not as the records say' if check else 'changed'}")  # noqa: T201
     raise typer.Exit(int(bool(unreadable or (check and changed))))
 
 
