@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from harness import model as models
+
 Shape = tuple[int, int, int]
 
 REACHED, OPEN, SLOW = Path("gate-reached"), Path("gate-open"), Path("slow")
@@ -52,6 +54,21 @@ class _Slow(_Net):
         return super().forward(x)
 
 
+class _SlowMixer(nn.Module):
+    """The shipped mixer, with batch norm and dropout, that takes its time in training but computes little."""
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        super().__init__()
+        settings = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8]}
+        self.mixer = models.build(settings, shape, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and SLOW.exists():
+            time.sleep(0.05)
+        out: Tensor = self.mixer(x)
+        return out
+
+
 class _Full(_Net):
     def forward(self, x: Tensor) -> Tensor:
         if self.steps == GATE_STEP:
@@ -77,6 +94,11 @@ def gated(image_shape: Shape, num_classes: int) -> nn.Module:
 def slow(image_shape: Shape, num_classes: int) -> nn.Module:
     """Build a net that takes its time as long as it is to."""
     return _Slow(image_shape, num_classes)
+
+
+def slow_mixer(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a mixer that takes its time as long as it is to."""
+    return _SlowMixer(image_shape, num_classes)
 
 
 def out_of_memory(image_shape: Shape, num_classes: int) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -13,18 +12,15 @@ import torch
 import torch.distributed as dist
 
 from harness.training.world import World
-
-# The server loads torch once; each rank is then forked from it, before it has threads.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch", "torch.distributed", "harness.training.loop"])
+from tests.forks import context
 
 
 def run_ranks(world_size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
     """Call `function(world, *arguments)` in so many ranks; return what they returned, by rank."""
-    with tempfile.TemporaryDirectory() as folder, _CONTEXT.Manager() as manager:
+    with tempfile.TemporaryDirectory() as folder, context().Manager() as manager:
         answers = manager.dict()
         processes = [
-            _CONTEXT.Process(target=_rank, args=(rank, world_size, folder, answers, function, arguments))
+            context().Process(target=_rank, args=(rank, world_size, folder, answers, function, arguments))
             for rank in range(world_size)
         ]
         for process in processes:

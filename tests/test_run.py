@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -20,6 +21,8 @@ from harness import provenance, suite_file
 from harness.files import write_whole
 from harness.record import Record
 from harness.store import Store
+from tests import fault_models, forks
+from tests.report_files import is_of_report
 
 ROOT = Path(__file__).parent.parent
 HARNESS = [sys.executable, "-m", "harness"]
@@ -40,7 +43,10 @@ experiments:
   mixer: {model: {name: patch_mixer, patch_size: 4, width: 12, hidden: [8]}}
   mlp: {model: {name: mlp, hidden: [16], dropout: 0.2}}
 """
-LONG = SUITE.replace("epochs: 2", "epochs: 60").replace("seeds: 2", "seeds: 1").partition("  mlp")[0]
+ONE_TRIAL = SUITE.replace("seeds: 2", "seeds: 1").partition("  mlp")[0]
+# The same that takes half a second an epoch, and hardly computes, as long as there is a file `slow`.
+LONG = re.sub("{name: patch_mixer.*}}", "{name: 'tests.fault_models:slow_mixer'}}", ONE_TRIAL)
+LONG = LONG.replace("epochs: 2", "epochs: 12")
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +61,32 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
-def run(*arguments: str, starter: Sequence[str] = HARNESS, code: int = 0) -> str:
-    """Run a command to its end; return what it printed on both streams."""
-    command = [*starter, *arguments]
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+    """Return what two ranks find in the long suite when nothing disturbs them."""
+    with contextlib.chdir(tmp_path_factory.mktemp("whole")), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        Path("suite.yaml").write_text(LONG, encoding="utf-8")
+        run("suite.yaml", "--nproc", "2", "--placement", "ddp")
+        return figures()
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    """Run the harness to its end, in a process that was forked; return what it printed on both streams."""
+    found, output = forks.harness(arguments, seconds=300)
+    assert found == code, output
+    return output
+
+
+def torchrun(*arguments: str, code: int = 0) -> str:
+    """Run torchrun to its end; return what it printed on both streams."""
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300
+        [*TORCHRUN, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == code, done.stdout
     return done.stdout
@@ -102,6 +129,12 @@ def records(folder: str = "results") -> dict[str, Record]:
     }
 
 
+def table(folder: str = "results") -> str:
+    """Return the small suite's table as it is printed: without the pictures that stand under it."""
+    text = (Path(folder) / "small" / "table.md").read_text(encoding="utf-8")
+    return text.partition("\n![")[0]
+
+
 def figures(folder: str = "results") -> dict[str, list[float]]:
     """Return what all trials found, without times."""
     return {
@@ -135,23 +168,22 @@ def test_spread_ddp_and_torchrun_find_the_same() -> None:
     spread = run("suite.yaml", "--nproc", "2", "--no-calibrate", "--results", "spread")
     assert "placement: spread, because 4 trials remain for 2 ranks" in spread
     ddp = run("run", "suite.yaml", "--nproc", "3", "--placement", "ddp", "--results", "ddp")
-    arguments = ["--standalone", "--nproc_per_node=2", "-m", "harness", "suite.yaml", "--results", "torchrun"]
-    torchrun = run(*arguments, "--placement", "ddp", starter=TORCHRUN)
+    arguments = ["--standalone", "--nproc_per_node=2", "-m", "harness", "suite.yaml", "--results", "bare"]
+    bare = torchrun(*arguments, "--placement", "ddp")
     expected = figures("spread")
     assert len(expected) == 4
-    for folder, output in (("spread", spread), ("ddp", ddp), ("torchrun", torchrun)):
+    for folder, output in (("spread", spread), ("ddp", ddp), ("bare", bare)):
         assert_equal(figures(folder), expected)
         lines = [line for line in output.splitlines() if ": epoch " in line]
         assert (
             len(lines) == len({line.split("  ")[0] for line in lines}) == 8
         )  # each epoch of each trial once
-        table = (Path(folder) / "small" / "table.md").read_text(encoding="utf-8")
-        assert table in output
+        assert table(folder) in output
     shapes = {(record.hardware.placement, record.hardware.world_size) for record in records("ddp").values()}
     assert shapes == {("ddp", 3)}
     again = run("suite.yaml", "--results", "spread")
     assert ": epoch " not in again
-    assert (Path("spread") / "small" / "table.md").read_text(encoding="utf-8") in again
+    assert table("spread") in again
 
 
 def test_auto_measures_every_way_once_and_says_what_it_chose() -> None:
@@ -176,29 +208,35 @@ def test_what_cannot_be_measured_is_trained_by_the_rule() -> None:
     assert failed.hardware.world_size == 2
 
 
-def test_when_a_rank_is_killed_all_start_again_and_go_on() -> None:
-    Path("suite.yaml").write_text(LONG, encoding="utf-8")
-    run("suite.yaml", "--results", "whole")
-    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
-    wait_for(process, "epoch 2/60")
+def start_long(*arguments: str, timeless: bool = False) -> subprocess.Popen[str]:
+    """Start the long suite, or one that never ends; return its run when its second epoch is over."""
+    text = LONG.replace("epochs: 12", "epochs: 100000") if timeless else LONG
+    Path("suite.yaml").write_text(text, encoding="utf-8")
+    fault_models.SLOW.touch()
+    process = start("suite.yaml", *arguments)
+    wait_for(process, "epoch 2/")
+    return process
+
+
+def test_when_a_rank_is_killed_all_start_again_and_go_on(whole: dict[str, list[float]]) -> None:
+    process = start_long("--nproc", "2", "--placement", "ddp")
     os.kill(workers(process)[-1], signal.SIGKILL)
+    fault_models.SLOW.unlink()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "it goes on from its last checkpoint (1 of 3)" in output
-    assert "epoch 1/60" not in output
-    assert_equal(figures(), figures("whole"))
+    assert "epoch 1/12" not in output
+    assert_equal(figures(), whole)
     (record,) = records().values()
     assert [attempt.status for attempt in record.attempts] == ["killed"]
-    assert files() == ["mixer/seed-1-3880b09d.json", "suite.json", "table.md"]
+    assert files() == [name_of_record(), "suite.json"]
 
 
-def test_a_killed_run_goes_on_with_another_world_size() -> None:
-    Path("suite.yaml").write_text(LONG, encoding="utf-8")
-    run("suite.yaml", "--results", "whole")
-    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp", "--max-restarts", "0")
-    wait_for(process, "epoch 2/60")
+def test_a_killed_run_goes_on_with_another_world_size(whole: dict[str, list[float]]) -> None:
+    process = start_long("--nproc", "2", "--placement", "ddp", "--max-restarts", "0")
     for pid in workers(process):
         os.kill(pid, signal.SIGKILL)
+    fault_models.SLOW.unlink()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "was ended by SIGKILL" in output
@@ -206,22 +244,28 @@ def test_a_killed_run_goes_on_with_another_world_size() -> None:
     assert not records()
     resumed = run("suite.yaml", "--nproc", "3", "--placement", "ddp")
     assert "taken over from process" in resumed
-    assert "epoch 1/60" not in resumed
-    assert_equal(figures(), figures("whole"))
-    assert files() == ["mixer/seed-1-3880b09d.json", "suite.json", "table.md"]
+    assert "epoch 1/12" not in resumed
+    assert_equal(figures(), whole)
+    assert files() == [name_of_record(), "suite.json"]
 
 
 def files() -> list[str]:
-    """List all that stands in the results of the small suite."""
+    """List all that stands in the results of the small suite, but its report."""
     return sorted(
-        path.relative_to("results/small").as_posix() for path in Path("results").rglob("*") if path.is_file()
+        path.relative_to("results/small").as_posix()
+        for path in Path("results").rglob("*")
+        if path.is_file() and not is_of_report(path)
     )
 
 
+def name_of_record() -> str:
+    """Return how the record of the suite's only trial is called."""
+    (trial,) = suite_file.load(Path("suite.yaml")).trials()
+    return Store(Path()).record_path(trial).relative_to("small").as_posix()
+
+
 def test_killing_the_launcher_leaves_no_worker() -> None:
-    Path("suite.yaml").write_text(LONG.replace("epochs: 60", "epochs: 100000"), encoding="utf-8")
-    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
-    wait_for(process, "epoch 2/")
+    process = start_long("--nproc", "2", "--placement", "ddp", timeless=True)
     pids = workers(process)
     assert len(pids) == 2
     process.kill()
@@ -237,43 +281,50 @@ def _is_ours(pid: int) -> bool:
 
 
 def test_an_interrupted_run_saves_where_it_is_and_goes_on() -> None:
-    Path("suite.yaml").write_text(LONG, encoding="utf-8")
-    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
-    wait_for(process, "epoch 2/60")
+    process = start_long("--nproc", "2", "--placement", "ddp")
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "interrupted by SIGINT: everything finished is saved" in output
     assert "Traceback" not in output
     assert [name.split(".")[-1] for name in files()[:2]] == ["checkpoint-1", "checkpoint-2"]
+    fault_models.SLOW.unlink()
     resumed = run("suite.yaml")
-    assert "epoch 1/60" not in resumed
+    assert "epoch 1/12" not in resumed
     assert "taken over" not in resumed  # the claim was given up
 
 
-def test_a_run_that_is_asked_to_stop_by_its_job_leaves_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("suite.yaml").write_text(LONG, encoding="utf-8")
-    run("suite.yaml", "--nproc", "2", "--placement", "ddp", "--results", "whole")
+def test_a_run_that_is_asked_to_stop_by_its_job_leaves_in_order(
+    whole: dict[str, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HARNESS_JOB_FILES", "17.0")
     Path("17.1.stop").touch()  # that of another start stops nothing
-    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp")
-    wait_for(process, "epoch 2/60")
+    process = start_long("--nproc", "2", "--placement", "ddp")
     Path("17.0.stop").touch()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "stopping (asked by 17.0.stop): states are saved first" in output
     assert Path("17.0.outcome").read_text(encoding="utf-8") == "unfinished\n"
     Path("17.1.stop").unlink()
+    fault_models.SLOW.unlink()
     monkeypatch.setenv("HARNESS_JOB_FILES", "17.1")
-    assert "epoch 1/60" not in run("suite.yaml", "--nproc", "2", "--placement", "ddp")
+    assert "epoch 1/12" not in run("suite.yaml", "--nproc", "2", "--placement", "ddp")
     assert Path("17.1.outcome").read_text(encoding="utf-8") == "0\n"
-    assert figures() == figures("whole")
+    assert figures() == whole
 
 
 def test_two_runs_share_the_trials_of_a_suite() -> None:
-    Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 30"), encoding="utf-8")
-    run("suite.yaml", "--results", "whole")
+    Path("suite.yaml").write_text(
+        LONG.replace("seeds: 1", "seeds: 4").replace("epochs: 12", "epochs: 4"), encoding="utf-8"
+    )
+    run("suite.yaml", "--nproc", "2", "--no-calibrate", "--results", "whole")
+    fault_models.SLOW.touch()
     both = [start("suite.yaml", "--nproc", "1", "--no-calibrate") for _ in range(2)]
+    deadline = time.monotonic() + 120
+    while len(list(Path("results").glob("*/*/*.claim-1"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    fault_models.SLOW.unlink()
     outputs = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     done = [
@@ -282,9 +333,8 @@ def test_two_runs_share_the_trials_of_a_suite() -> None:
     assert len(done) == len(set(done)) == 4
     assert all(": done" in output for output in outputs)
     assert_equal(figures(), figures("whole"))
-    table = (Path("results") / "small" / "table.md").read_text(encoding="utf-8")
-    assert all(table in output for output in outputs[-1:])
-    assert "(2)" in table
+    assert table() in outputs[-1]
+    assert "(4)" in table()
     assert not [name for name in files() if "claim" in name]
 
 
@@ -340,9 +390,7 @@ def test_a_trial_that_fails_under_spread_takes_no_other_with_it() -> None:
 
 @pytest.mark.slow
 def test_a_rank_that_hangs_ends_in_a_recorded_failure() -> None:
-    Path("suite.yaml").write_text(LONG.replace("epochs: 60", "epochs: 100000"), encoding="utf-8")
-    process = start("suite.yaml", "--nproc", "2", "--placement", "ddp", "--timeout", "4")
-    wait_for(process, "epoch 2/")
+    process = start_long("--nproc", "2", "--placement", "ddp", "--timeout", "4", timeless=True)
     hanging = workers(process)[-1]
     os.kill(hanging, signal.SIGSTOP)
     process.communicate(timeout=200)
@@ -371,9 +419,9 @@ def test_chosen_trials_are_trained_alone_and_leave_their_weights() -> None:
     assert "missing: seeds 1, 2" in output  # the table is that of the whole suite
 
 
-def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced() -> None:
+def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced(whole: dict[str, list[float]]) -> None:
     Path("suite.yaml").write_text(LONG, encoding="utf-8")
-    run("suite.yaml", "--results", "whole")
+    fault_models.SLOW.touch()
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -388,10 +436,11 @@ def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced() -> None:
     owner = json.loads(claim.read_text(encoding="utf-8").partition("\n")[0])["process"]
     (victim,) = {pid for process in nodes for pid in workers(process)} - {owner}
     os.kill(victim, signal.SIGKILL)
+    fault_models.SLOW.unlink()
     outputs = [process.communicate(timeout=200)[0] for process in nodes]
     assert [process.returncode for process in nodes] == [0, 0], outputs
     assert "it goes on from its last checkpoint (1 of 3)" in "".join(outputs)
-    assert_equal(figures(), figures("whole"))
+    assert_equal(figures(), whole)
 
 
 def test_an_unreadable_record_is_named_and_never_replaced() -> None:
@@ -419,7 +468,7 @@ def test_a_run_that_nobody_listens_to_goes_on() -> None:
 def test_under_torchrun_a_mistake_is_told_once() -> None:
     Path("suite.yaml").write_text(SUITE.replace("hidden: [8]", "hidden: []"), encoding="utf-8")
     arguments = ["--standalone", "--nproc_per_node=3", "-m", "harness", "suite.yaml"]
-    output = run(*arguments, starter=TORCHRUN, code=1)
+    output = torchrun(*arguments, code=1)
     assert output.count("expected a list with at least 1 item") == 1
 
 
@@ -439,8 +488,8 @@ def test_a_job_trains_with_the_code_that_was_submitted(monkeypatch: pytest.Monke
     monkeypatch.setenv("HARNESS_JOB_FILES", "17.0")
     output = run("suite.yaml", code=2)
     assert "the code that trains has changed since the job was submitted" in output
-    torchrun = ["--standalone", "--nproc_per_node=2", "--max-restarts=3", "-m", "harness", "suite.yaml"]
-    output = run(*torchrun, starter=TORCHRUN)  # a crash would be started again
+    arguments = ["--standalone", "--nproc_per_node=2", "--max-restarts=3", "-m", "harness", "suite.yaml"]
+    output = torchrun(*arguments)  # a crash would be started again
     assert output.count("error: the code that trains has changed") == 1
     assert Path("17.0.outcome").read_text(encoding="utf-8") == "2\n"
     assert not records()

@@ -33,7 +33,7 @@ from tests.records import SUITE as RECORDED
 from tests.records import suite_of
 from tests.test_faults import SUITE as GATED
 from tests.test_faults import contents, errors_in, wait_until
-from tests.test_run import HARNESS, LONG, ROOT, SUITE, figures, run
+from tests.test_run import HARNESS, ONE_TRIAL, ROOT, SUITE, figures, run
 
 FOLDERS = ("harness", "models", "tests/benchmarks", "tests/fault_hook")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -136,7 +136,7 @@ class Hostile:
 
 @pytest.mark.usefixtures("_folder")
 def test_a_run_refuses_a_hostile_checkpoint_and_says_so() -> None:
-    Path("suite.yaml").write_text(LONG.replace("epochs: 60", "epochs: 2"), encoding="utf-8")
+    Path("suite.yaml").write_text(ONE_TRIAL, encoding="utf-8")
     run("suite.yaml", "--results", "whole")
     trial = next(suite_file.load(Path("suite.yaml")).trials())
     path = Store(Path("results")).checkpoint_paths(trial)[0]
