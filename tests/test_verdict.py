@@ -106,13 +106,27 @@ def test_more_slack_never_settles_more() -> None:
 
 @pytest.mark.parametrize("published", [[0.8], [0.8, 0.8], [0.8] * 20])
 @pytest.mark.parametrize("n", [2, 3, 50])
-def test_no_spread_at_all_never_differs(published: list[float], n: int) -> None:
-    found = verdict(summary([0.9] * n), published, runs=1, margin=MARGIN)
-    assert found is not None
-    assert (found.finding, found.seeds) == ("open", None)
-    near = verdict(summary([0.9] * n), [0.901] * len(published), runs=1, margin=MARGIN)
-    assert near is not None
-    assert near.finding == "within"
+def test_no_spread_at_all_shows_nothing(published: list[float], n: int) -> None:
+    for theirs in (published, [0.901] * len(published), [0.9] * len(published)):
+        found = verdict(summary([0.9] * n), theirs, runs=1, margin=MARGIN)
+        assert found is not None
+        assert (found.finding, found.seeds) == ("open", None)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_seeds_that_come_to_the_same_by_chance_do_not_reproduce(n: int) -> None:
+    """On few images seeds often tie; where the difference is the margin, 5 % may say `within`, not 15 %."""
+    chance, images, reports = random.Random(7), 2000, 2000
+
+    def run(mean: float) -> float:
+        return round(chance.gauss(mean, 0.0003) * images) / images
+
+    wrong = 0
+    for _ in range(reports):
+        ours = summary([run(0.9 + MARGIN) for _ in range(n)])
+        found = verdict(ours, [sum(run(0.9) for _ in range(3)) / 3], runs=3, margin=MARGIN, slack=0.00005)
+        wrong += found is not None and found.finding == "within"
+    assert wrong / reports < 0.06
 
 
 def test_no_spread_on_one_side_differs_by_the_others_alone() -> None:
@@ -258,7 +272,9 @@ def test_seeds_to_settle_reaches_any_number() -> None:
         n = seeds_to_settle(ours, difference, margin)
         least = math.ceil((1.6448536269514722 / gap) ** 2)
         assert n == (least if least < 10**9 else None)
-    at_last = seeds_to_settle(ours, lambda then: Difference(0.0, float(then.n < 10**9), math.inf), margin)
+    at_last = seeds_to_settle(
+        ours, lambda then: Difference(0.0, 1.0 if then.n < 10**9 else 1e-9, math.inf), margin
+    )
     assert at_last == 10**9
 
 

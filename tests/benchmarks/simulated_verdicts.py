@@ -70,7 +70,7 @@ def judge(case: Case, ours: Array, theirs: Array) -> NDArray[np.int64]:
     estimate = ours.mean(1) - theirs.mean(1)
     error, df = _standard_error(case, ours, theirs)
     half = {level: special.stdtrit(df, (1 + level) / 2) * error + SLACK for level in (0.90, 0.95)}
-    is_within = np.abs(estimate) + half[0.90] < MARGIN
+    is_within = (np.abs(estimate) + half[0.90] < MARGIN) & (error > 0)
     is_sure = (np.abs(estimate) > half[0.95]) & (error > 0)
     return np.where(is_within, 1, np.where(is_sure, np.where(estimate > 0, 2, 3), 0))
 
