@@ -47,9 +47,9 @@ class Courses:
     ) -> Generator[None, None, None]:
         """Train the claimed trial, step by step, and record how it ended."""
         self.running[trial.key] = execution, provenance.now()
-        names = self.request.log if ranks.owns else []
+        names, timeout_seconds = self.request.log if ranks.owns else [], self.request.timeout_seconds
         try:
-            with Feed(trial, self.request.store, names, self.pulse.events.note) as feed:
+            with Feed(trial, self.request.store, names, self.pulse.events.note, timeout_seconds) as feed:
                 yield from self._train(trial, claim, ranks, feed)
         except LostClaimError as error:
             self.pulse.events.note(str(error))

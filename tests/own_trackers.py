@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import threading
+
+import torch
 
 from harness.tracking import End, TrackedEpoch, TrackedTrial
 
@@ -41,6 +45,42 @@ class Exits(Keeps):
 
     def end(self, status: End) -> None:
         raise SystemExit("good bye")
+
+
+class Hangs(Keeps):
+    """Waits for a server that never answers."""
+
+    def __init__(self, trial: TrackedTrial) -> None:
+        threading.Event().wait()
+
+
+class Cancels(Keeps):
+    """Has its task cancelled, which is no Exception."""
+
+    def epoch(self, epoch: TrackedEpoch) -> None:
+        raise asyncio.CancelledError("task")
+
+
+class Unspeakable(Keeps):
+    """Raises what cannot be shown."""
+
+    def epoch(self, epoch: TrackedEpoch) -> None:
+        raise Unshowable
+
+
+class Unshowable(Exception):  # noqa: N818
+    """Fails to say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class Sheds(Keeps):
+    """Takes things from what it is told, and leaves torch without gradients."""
+
+    def epoch(self, epoch: TrackedEpoch) -> None:
+        epoch.figures.clear()
+        torch.set_grad_enabled(False)
 
 
 class KeepsSome(Keeps):

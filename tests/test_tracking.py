@@ -237,7 +237,17 @@ def lines(trial: Trial, name: str) -> list[str]:
 
 def test_trackers_that_fail_are_dropped_and_told_once() -> None:
     trial, store, notes = small_trial(epochs=3), Store(Path("results")), list[str]()
-    names = ["Fails", "Keeps", "opens_nothing", "cannot_open", "Exits", "none"]
+    names = [
+        "Sheds",
+        "Fails",
+        "Cancels",
+        "Unspeakable",
+        "Keeps",
+        "opens_nothing",
+        "cannot_open",
+        "Exits",
+        "none",
+    ]
     data = resident(trial, WORLD)
     with Feed(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as feed:
         watcher = Watcher(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
@@ -253,12 +263,26 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
     assert [note.removeprefix(f"suite/experiment/seed-3: logging to {OURS}:") for note in notes] == [
         "cannot_open failed: KeyError: 'API_KEY'; the trial goes on without it",
         f"none failed: --log '{OURS}:none': {OURS} has no callable 'none'; "
-        "known: Exits, Fails, Keeps, KeepsSome, Stops, cannot_open, opens_nothing; "
+        "known: Cancels, Exits, Fails, Hangs, Keeps, KeepsSome, Sheds, Stops, Unshowable, Unspeakable, "
+        "cannot_open, opens_nothing; "
         "the trial goes on without it",
+        "Cancels failed: CancelledError: task; the trial goes on without it",
+        "Unspeakable failed: Unshowable; the trial goes on without it",
         "opens_nothing failed: AttributeError: 'NoneType' object has no attribute 'epoch'; "
         "the trial goes on without it",
         "Fails failed: ConnectionError: no answer; the trial goes on without it",
         "Exits failed: SystemExit: good bye; the trial goes on without it",
+    ]
+
+
+def test_a_tracker_that_hangs_is_left_and_the_trial_goes_on() -> None:
+    trial, notes, names = small_trial(), list[str](), [f"{OURS}:Hangs"]
+    with Feed(trial, Store(Path("results")), names, notes.append, timeout_seconds=0.3) as feed:
+        watcher = Watcher(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
+        assert course(trial, resident(trial, WORLD), WORLD, places(Path("checkpoint")), watcher)
+    assert notes == [
+        f"suite/experiment/seed-3: logging to {OURS}:Hangs failed: TimeoutError: no answer for 0.1 s; "
+        "the trial goes on without it"
     ]
 
 

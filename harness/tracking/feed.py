@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +12,19 @@ from harness.errors import HarnessError
 from harness.record import Epoch
 from harness.store import Store
 from harness.suite import Trial
+from harness.tracking.aside import Aside
 from harness.tracking.interface import End, TrackedEpoch, TrackedTrial, Tracker
 from harness.tracking.named import default_root, opener
+
+_PATIENCE_SECONDS = 60.0
 
 
 @dataclass
 class Feed:
-    """Tells a trial's trackers how it goes; one that fails is noted, and told nothing more.
+    """Tells a trial's trackers how it goes; one that fails or hangs is noted, and told nothing more.
+
+    Each is called in a thread of its own, always the same, and waited for so briefly that the trial keeps
+    within its `timeout_seconds` without a step, even if all hang: some after the last epoch, some at the end.
 
     Leave the `with` block and they are told how the trial ended: `status`, or that it failed.
     """
@@ -28,10 +33,12 @@ class Feed:
     store: Store
     names: Sequence[str]
     note: Callable[[str], None]
+    timeout_seconds: float = 600.0
     status: End = "left"
     now: Callable[[], float] = time.time
     _train_size: int = 0
-    _open: dict[str, Tracker] = field(default_factory=dict)
+    _asides: dict[str, Aside] = field(default_factory=dict)
+    _trackers: dict[str, Tracker] = field(default_factory=dict)
 
     def __enter__(self) -> Feed:
         return self
@@ -40,35 +47,41 @@ class Feed:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         is_failure = isinstance(error, Exception) and not isinstance(error, HarnessError)
-        for name, tracker in list(self._open.items()):
-            with self._softly(name):
-                tracker.end("failed" if is_failure else self.status)
+        end: End = "failed" if is_failure else self.status
+        for name in list(self._asides):
+            self._ask(name, lambda tracker: tracker.end(end))
+        for aside in self._asides.values():
+            aside.close()
 
     def begin(self, history: Sequence[Epoch], train_size: int) -> None:
         """Open the trackers, and tell them the epochs that were trained before."""
         self._train_size = train_size
-        before = tracked_epochs(history, train_size, self.now())
+        patience_seconds = min(_PATIENCE_SECONDS, self.timeout_seconds / (3 * max(1, len(self.names))))
         for name in dict.fromkeys(self.names):
-            with self._softly(name):
-                root = default_root(self.store, name)
-                tracker = opener("--log", name)(tracked(self.trial, self.store, root))
-                for epoch in before:
-                    tracker.epoch(epoch)
-                self._open[name] = tracker
+            self._asides[name] = Aside(f"tracker {name}", patience_seconds)
+            self._have_done(name, lambda name=name: self._open(name, history))  # type: ignore[misc]
 
     def epoch(self, epoch: Epoch) -> None:
         """Tell the trackers an epoch's figures."""
-        (tracked_epoch,) = tracked_epochs([epoch], self._train_size, self.now())
-        for name, tracker in list(self._open.items()):
-            with self._softly(name):
-                tracker.epoch(tracked_epoch)
+        now = self.now()
+        for name in list(self._asides):
+            (told,) = tracked_epochs([epoch], self._train_size, now)
+            self._ask(name, lambda tracker, told=told: tracker.epoch(told))  # type: ignore[misc]
 
-    @contextmanager
-    def _softly(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except (Exception, SystemExit) as error:  # of a user's code, or of a library that would end us
-            self._open.pop(name, None)
+    def _open(self, name: str, history: Sequence[Epoch]) -> None:
+        root = default_root(self.store, name)
+        tracker = opener("--log", name)(tracked(self.trial, self.store, root))
+        for epoch in tracked_epochs(history, self._train_size, self.now()):
+            tracker.epoch(epoch)
+        self._trackers[name] = tracker
+
+    def _ask(self, name: str, what: Callable[[Tracker], None]) -> None:
+        self._have_done(name, lambda: what(self._trackers[name]))
+
+    def _have_done(self, name: str, work: Callable[[], None]) -> None:
+        error = self._asides[name].trouble(work)
+        if error is not None:
+            self._asides.pop(name).close()
             self.note(
                 f"{self.trial.key}: logging to {name} failed: {reason(error)}; the trial goes on without it"
             )
@@ -101,7 +114,10 @@ def tracked_epochs(epochs: Sequence[Epoch], train_size: int, ended_at: float) ->
 
 def reason(error: BaseException) -> str:
     """Say in one line what went wrong in a tracker."""
-    lines = str(error).strip().splitlines()
-    if isinstance(error, HarnessError) or not lines:
-        return str(error) or type(error).__name__
-    return f"{type(error).__name__}: {lines[0]}"
+    try:
+        text = str(error).strip()
+    except Exception:  # an exception of a user's code may fail at that too
+        text = ""
+    if isinstance(error, HarnessError) or not text:
+        return text or type(error).__name__
+    return f"{type(error).__name__}: {text.splitlines()[0]}"
