@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -68,6 +69,9 @@ def harness(
 
 def main() -> None:
     """Run the command that argv names; `harness SUITE.yaml` is `harness run SUITE.yaml`."""
+    for out in (sys.stdout, sys.stderr):
+        if isinstance(out, TextIOWrapper):
+            out.reconfigure(errors="replace")  # tables and errors hold what a terminal may be unable to show
     arguments = sys.argv[1:]
     if arguments and arguments[0].endswith((".yaml", ".yml")):
         sys.argv.insert(1, "run")

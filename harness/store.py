@@ -156,4 +156,6 @@ def _why(error: Exception) -> str:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "(top)"
         return f"{key}: {first['msg']}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # without the path, which is told already, and not always as it was named
     return str(error)

@@ -72,6 +72,7 @@ def test_what_was_reported_is_as_the_records_say_and_a_check_writes_nothing(repo
         ("results/small/one/curves.png", "harness-digest:", "harness-digest:0", "curves.png: shows"),
         (RECORD, '"test_accuracy": 0.801', '"test_accuracy": 0.802', "+| one |"),
         (RECORD, '"train_loss": 0.5', '"train_loss": 0.6', "curves.svg: shows something else"),
+        (RECORD, '"train_loss": 0.5', '"train_loss": 0.5000000000000001', "epochs.csv"),
         (RECORD, '"torch": "2.11.0"', '"torch": "2.12.0"', "do not share torch"),
         ("results/small/suite.json", '"title": "A small', '"title": "A large', "+## A large suite"),
         ("results/small/suite.json", '"margin_points": 0.5', '"margin_points": 0.6', "±0.6 points"),

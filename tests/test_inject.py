@@ -42,6 +42,11 @@ def test_code_that_shows_a_block_is_left() -> None:
     assert filled(text, "a.md", table).count("| one |") == 1
 
 
+def test_only_a_bare_fence_ends_code() -> None:
+    text = f"```\n```md\n{BLOCK}\n```\n{BLOCK}\n"
+    assert filled(text, "a.md", table).count("| one |") == 1
+
+
 def test_fences_in_a_table_end_no_block() -> None:
     text = BLOCK.replace("old", "```") + "\nafter\n" + BLOCK
     assert filled(text, "a.md", table).count("| one |") == 2

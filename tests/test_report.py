@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from harness import report
 from harness.files import write_whole
-from harness.report.cells import percent
+from harness.report.cells import percent, signed
 from harness.report.outputs import Text
 from harness.store import Store
 from harness.suite import Suite, Trial
@@ -172,6 +173,54 @@ def test_the_same_bytes_whatever_the_order_of_records_the_locale_the_zone_and_th
 )
 def test_percentages_are_rounded_as_the_report_rounds(value: float, digits: int, text: str) -> None:
     assert percent(digits)(value) == text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"), [(0.00123, "+0.12"), (-0.00123, "-0.12"), (-1e-9, "+0.00"), (0.0, "+0.00")]
+)
+def test_no_difference_has_no_sign_of_its_own(fraction: float, text: str) -> None:
+    assert signed(fraction, 2) == text
+
+
+def test_lines_of_a_source_break_no_table(tmp_path: Path) -> None:
+    """A block of YAML ends with a line break, and a table may stand inside another file."""
+    source = 'source: "A. Nother,\\n\\n<!-- /harness -->\\n# a report\\n"'
+    suite = suite_of(tmp_path, (SUITE + PUBLISHED).replace('source: "A. Nother, a report"', source))
+    assert suite.published
+    assert "\n\n" in suite.published.source
+    store = Store(tmp_path / "results")
+    store.save_suite(suite)
+    full(store, suite)
+    notes = tmp_path / "notes.md"
+    notes.write_text("<!-- harness:table small -->\n<!-- /harness -->\nAfter\n", encoding="utf-8")
+    for _ in range(2):
+        for each in report.outputs(store, ["small"], [notes]):
+            assert not isinstance(each, str)
+            each.write()
+    assert not each.difference()
+    text = notes.read_text(encoding="utf-8")
+    assert "Published figures: A. Nother, <!-- /harness --> # a report.\\\n" in text
+    assert (text.count("\n<!-- /harness -->\n"), text.count("Made from")) == (1, 1)
+
+
+def test_an_unreadable_record_is_told_without_the_machines_paths(tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    store.record_path(trial := next(suite.trials())).mkdir(parents=True)
+    path = store.record_path(trial)
+    assert store.find(trial).error == f"{path}: unreadable record: Is a directory"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_check_is_told_whatever_the_terminal_can_show(encoding: str, tmp_path: Path) -> None:
+    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    store.save_suite(suite)
+    full(store, suite)
+    command = [sys.executable, "-m", "harness", "report", "--check", "--results", str(store.root)]
+    report.write(store, "small").path.write_text("±\n", encoding="utf-8")
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, check=False, env=env, cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert b"+| two | ? | hidden" in done.stdout
 
 
 def test_a_report_needs_no_suite_file(tmp_path: Path) -> None:

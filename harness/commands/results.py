@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -66,8 +65,6 @@ def _follow(store: Store, names: Callable[[], list[str]]) -> int:
     from harness.follow.lookout import Lookout
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is mended first
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an error's text may hold what the terminal cannot show
     try:
         return int(follow(Lookout(store, names, time.monotonic), view_for(sys.stdout), time.sleep))
     except KeyboardInterrupt:

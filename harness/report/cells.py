@@ -41,4 +41,4 @@ def percent(digits: int) -> Callable[[float], str]:
 
 def signed(fraction: float, digits: int) -> str:
     """Write a difference of fractions in points, with its sign."""
-    return f"{100 * fraction:+.{digits}f}"
+    return f"{round(100 * fraction, digits) + 0.0:+.{digits}f}"  # no difference has no sign of its own

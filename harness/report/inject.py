@@ -55,7 +55,8 @@ def _blocks(lines: list[str], name_of_file: str) -> Iterator[_Block]:
     for number, line in enumerate(lines):
         mark = _FENCE.match(line)
         if fence:
-            fence = "" if mark and mark[1].startswith(fence) else fence
+            is_end = mark and mark[1].startswith(fence) and not line[mark.end() :].strip()
+            fence = "" if is_end else fence
             continue
         if mark and opened is None:
             fence = mark[1]

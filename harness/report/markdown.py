@@ -19,7 +19,8 @@ def body(table: Table) -> str:
     lines = [_line(table.header), _line(rule)]
     lines += [_line([_cell(cell, table.folder) for cell in cells]) for cells in table.lines]
     footnotes = [f"[^{table.folder}-{number}]: {note}" for number, note in enumerate(table.notes, 1)]
-    sentences = [line + "\\" for line in table.source[:-1]] + table.source[-1:]
+    source = [" ".join(line.split()) for line in table.source]
+    sentences = [line + "\\" for line in source[:-1]] + source[-1:]
     return "\n\n".join("\n".join(part) for part in (lines, footnotes, sentences) if part)
 
 

@@ -25,9 +25,9 @@ def table(contents: Contents) -> str:
 
 
 def epochs(contents: Contents) -> str:
-    """Write a line for each epoch of each trial, done or diverged."""
+    """Write a line for each epoch of each trial, done or diverged, to the last digit of its record."""
     lines = (
-        [row.name, each.seed, each.state, number, *map(_number, figures)]
+        [row.name, each.seed, each.state, number, *map(_exact, figures)]
         for row in contents.rows
         for each in row.entries
         for number, figures in enumerate(zip(*each.epochs.values(), strict=True), 1)
@@ -61,6 +61,10 @@ def _difference(value: Difference) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else f"{value:.{_DIGITS}g}"
+
+
+def _exact(value: float) -> str:
+    return "" if math.isnan(value) else repr(value)
 
 
 def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:

@@ -22,7 +22,7 @@ def source(contents: Contents, digits: int) -> list[str]:
     if any(settings.training.allow_rank_dependent for settings in suite.experiments.values()):
         lines.append("Rank-dependent layers were allowed: results may depend on the number of ranks.")
     if suite.published is not None:
-        note = f"Published figures: {suite.published.source}"
+        note = f"Published figures: {' '.join(suite.published.source.split())}"
         if not contents.is_published_dataset:
             note += f", on {suite.published.dataset}, another dataset: no difference is taken"
         lines.append(note + ".")
