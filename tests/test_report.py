@@ -197,7 +197,7 @@ def test_lines_of_a_source_break_no_table(tmp_path: Path) -> None:
         for each in report.outputs(store, ["small"], [notes]):
             assert not isinstance(each, str)
             each.write()
-    assert not each.difference()
+            assert not each.difference()
     text = notes.read_text(encoding="utf-8")
     assert "Published figures: A. Nother, <!-- /harness --> # a report.\\\n" in text
     assert (text.count("\n<!-- /harness -->\n"), text.count("Made from")) == (1, 1)
