@@ -17,7 +17,7 @@ def read(path: Path, experiments: Sequence[str]) -> dict[str, list[PublishedCurv
 
     Raise OSError or ValueError, which say what is wrong with the file.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file)
         header = next(lines, [])
         if header != _HEADER:

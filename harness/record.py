@@ -93,6 +93,19 @@ class Record(Strict):
     ended_at: str
     attempts: list[Attempt]
 
+    def mistake(self, epochs: int) -> str:
+        """Say what no trial of so many epochs can have left; empty where there is nothing."""
+        numbers = [each.epoch for each in self.epochs]
+        if len(numbers) > epochs or (self.status == "done" and len(numbers) < epochs):
+            return f"found {len(numbers)} epochs of a trial that is {self.status}, expected {epochs}"
+        if numbers != list(range(1, len(numbers) + 1)):
+            return f"found epochs numbered {numbers}, expected 1 to {len(numbers)}"
+        for each in self.epochs:
+            for accuracy in (each.train_accuracy, each.test_accuracy):
+                if accuracy < 0 or accuracy > 1:  # neither is true of NaN
+                    return f"found the accuracy {accuracy} in epoch {each.epoch}, expected one from 0 to 1"
+        return ""
+
     def to_json(self) -> str:
         """Write the record as JSON; floats come back exactly."""
         return json.dumps(self.model_dump(), indent=1, allow_nan=False) + "\n"

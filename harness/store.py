@@ -84,6 +84,8 @@ class Store:
         if record.digest != trial.digest:
             digests = f"found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {digests}")
+        if mistake := record.mistake(trial.settings.training.epochs):
+            return Found(trial, "unreadable", error=f"{path}: unreadable record: {mistake}")
         return Found(trial, record.status, record)
 
     def stale(self, suite: Suite) -> list[Path]:

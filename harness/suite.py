@@ -89,7 +89,8 @@ class Published(Strict):
             for key, values in figures:
                 if values is not None and len(values) not in (1, self.runs):
                     raise ValueError(
-                        f"{len(values)} values of {name}.{key}, expected 1 or {self.runs} as `runs`"
+                        f"{len(values)} values of {name}.{key}, expected one, "
+                        f"or one a run: `runs` is {self.runs}"
                     )
         return self
 

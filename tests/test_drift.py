@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.errors import UsageError
 from harness.store import Store
 from tests.records import PUBLISHED, SUITE, record_of, suite_of
 
@@ -101,8 +102,38 @@ def test_a_missing_file_makes_it_red(reported: Path, name: str) -> None:
 def test_a_block_of_unknown_results_is_a_mistake(reported: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes.md"
     notes.write_text(NOTES.replace("small", "other"), encoding="utf-8")
-    with pytest.raises(Exception, match="no such results; there are: small"):
+    with pytest.raises(UsageError, match=r"notes\.md:3: .*no such results; there are: small"):
         report("--results", str(reported / "results"), "--into", str(notes))
+
+
+def test_a_link_to_a_file_stays_one(reported: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text(NOTES, encoding="utf-8")
+    (tmp_path / "link.md").symlink_to("notes.md")
+    assert report("--results", str(reported / "results"), "--into", str(tmp_path / "link.md"))[0] == 0
+    assert (tmp_path / "link.md").is_symlink()
+    assert "80.20 %" in (tmp_path / "notes.md").read_text(encoding="utf-8")
+
+
+def test_a_page_that_is_old_is_told_in_lines_that_can_be_read(reported: Path) -> None:
+    page = reported / "results" / "index.html"
+    page.write_text("old\n" * 100 + "x" * 9999, encoding="utf-8")
+    code, output = check(reported)
+    page.unlink()
+    assert code == 1
+    assert output.count("-old\n") < 60
+    assert "more lines\n" in output
+    assert output.endswith(
+        "9 tables and figures, 1 not as the records say; without --check and with --html they are written\n"
+    )
+
+
+def test_an_edited_record_is_named(reported: Path) -> None:
+    (path,) = reported.glob(RECORD)
+    undo = changed(path, '"epoch": 2', '"epoch": 3')
+    code, output = check(reported)
+    undo()
+    assert code == 1
+    assert f"{path}: unreadable record: found epochs numbered [1, 3], expected 1 to 2" in output
 
 
 def test_nothing_is_drawn_again_that_is_as_the_records_say(reported: Path) -> None:

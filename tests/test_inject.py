@@ -59,12 +59,22 @@ def test_fences_in_a_table_end_no_block() -> None:
         ("x\n<!-- harness:table one -->\n", "a.md:2: found the block of 'one' open"),
         (f"<!-- harness:table one -->\n{BLOCK}", "a.md:1: found the block of 'one' open"),
         ("<!-- /harness -->\n", "a.md:1: found <!-- /harness --> without a block"),
+        (BLOCK.replace("\n", ""), "a.md:1: found '<!-- harness:table one -->old<!-- /harness -->', expected"),
+        (f"x\n<!-- harness:table -->\n{BLOCK}", "a.md:2: found '<!-- harness:table -->', expected"),
+        (
+            "<!-- harness: table one -->\n<!-- /harness -->",
+            "a.md:1: found '<!-- harness: table one -->', exp",
+        ),
         ("<!-- harness:figure one -->\n<!-- /harness -->", "a.md:1: found harness:figure, expected"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message.replace("<!--", "<!--")):
+    with pytest.raises(UsageError, match=message):
         filled(text, "a.md", table)
+
+
+def test_a_mark_of_the_order_of_bytes_hides_no_block() -> None:
+    assert filled(f"\ufeff{BLOCK}", "a.md", table).startswith("\ufeff<!-- harness:table one -->\n\n| one |")
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -54,6 +54,31 @@ def test_what_is_no_record_is_refused_as_ever(record: Record, change: dict[str, 
         Record.from_json(text)
 
 
+@pytest.mark.parametrize(
+    ("kept", "change", "mistake"),
+    [
+        ([], {}, "found 0 epochs of a trial that is done, expected 2"),
+        ([0], {}, "found 1 epochs of a trial that is done, expected 2"),
+        ([0, 1, 1], {}, "found 3 epochs of a trial that is done, expected 2"),
+        ([1, 0], {}, "found epochs numbered [2, 1], expected 1 to 2"),
+        (
+            [0, 1],
+            {"test_accuracy": 7.0},
+            "found the accuracy 7.0 in epoch 1, expected one from 0 to 1",
+        ),
+        ([0, 1], {"train_accuracy": -0.1}, "found the accuracy -0.1 in epoch 1"),
+        ([0, 1], {"test_accuracy": math.nan}, ""),
+    ],
+)
+def test_what_no_trial_leaves_is_a_mistake(
+    record: Record, kept: list[int], change: dict[str, float], mistake: str
+) -> None:
+    epochs = [each.model_copy(update=change) for each in record.epochs]
+    found = record.model_copy(update={"epochs": [epochs[index] for index in kept]})
+    assert found.mistake(2).startswith(mistake) if mistake else not found.mistake(2)
+    assert not found.model_copy(update={"epochs": [], "status": "failed"}).mistake(2)
+
+
 def test_a_figure_that_is_not_finite_is_nan_and_a_time_must_be_finite(record: Record) -> None:
     data = json.loads(record.to_json())
     data["epochs"][0]["test_loss"] = None

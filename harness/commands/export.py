@@ -30,12 +30,12 @@ def export(
     store = Store(results)
     open_tracker = tracking.opener("export", tracker)
     root = to or tracking.default_root(store, tracker)
-    troubles: list[str] = []
+    exported, troubles = 0, list[str]()
     for suite in resolved(store, suites, changes):
         count, messages = tracking.export(store, suite, open_tracker, root)
-        troubles += messages
+        exported, troubles = exported + count, troubles + messages
         print(f"{suite.folder}: {count} trial{'s' * (count != 1)} exported")  # noqa: T201
-    if tracker == "tensorboard":
+    if exported and tracker == "tensorboard":
         print(f"they are shown by: tensorboard --logdir {root}")  # noqa: T201
     for message in troubles:
         print(message, file=sys.stderr)  # noqa: T201

@@ -104,7 +104,9 @@ def report(
         elif not check and each.write():
             print(each.path)  # noqa: T201
             changed += 1
-    print(f"{files} tables and figures, {changed} {'not as the records say' if check else 'changed'}")  # noqa: T201
+    advice = f"; without --check{' and with --html' if page and not html else ''} they are written"
+    outcome = f"not as the records say{advice if changed else ''}" if check else "changed"
+    print(f"{files} tables and figures, {changed} {outcome}")  # noqa: T201
     raise typer.Exit(int(bool(unreadable or (check and changed))))
 
 

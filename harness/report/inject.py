@@ -9,8 +9,9 @@ from pathlib import Path
 
 from harness.errors import UsageError
 
-_OPENING = re.compile(r"^ {0,3}<!-- *harness:(\S+) +(\S+) *-->\s*$")
+_OPENING = re.compile(r"^\ufeff? {0,3}<!-- *harness:(\S+) +(\S+) *-->\s*$")
 _CLOSING = re.compile(r"^ {0,3}<!-- */harness *-->\s*$")
+_MEANT = re.compile(r"^\ufeff? {0,3}<!-- *(harness *:|/ *harness)")
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
 _END = "<!-- /harness -->"
 
@@ -44,7 +45,10 @@ def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
         )
     for block in reversed(blocks):
         newline = "\r\n" if lines[block.first - 1].endswith("\r\n") else "\n"
-        content = f"\n{table(block.name)}\n\n".replace("\n", newline)
+        try:
+            content = f"\n{table(block.name)}\n\n".replace("\n", newline)
+        except UsageError as error:
+            raise UsageError(f"{name_of_file}:{block.first}: {error}") from None
         lines[block.first : block.last] = [content]
     return "".join(lines)
 
@@ -74,6 +78,11 @@ def _blocks(lines: list[str], name_of_file: str) -> Iterator[_Block]:
                 raise UsageError(f"{name_of_file}:{number + 1}: found {_END} without a block that it closes")
             yield _Block(opened.name, opened.first, number)
             opened = None
+        elif _MEANT.match(line):
+            raise UsageError(
+                f"{name_of_file}:{number + 1}: found {line.strip()!r}, expected "
+                f"<!-- harness:table NAME --> or {_END}, alone on its line"
+            )
     if opened is not None:
         raise _unclosed(name_of_file, opened)
 

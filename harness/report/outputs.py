@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from harness.files import update, write_whole
 from harness.report.figures import Figure, digest_in
+
+_MOST_LINES, _MOST_CHARACTERS = 60, 2000  # of a difference; pictures in a page have lines of megabytes
 
 
 class Output(Protocol):
@@ -41,11 +45,11 @@ class Text:
             return f"{self.path}: missing"
         before, after = (text.splitlines() for text in (found.decode(errors="replace"), self.text))
         lines = difflib.unified_diff(before, after, str(self.path), "what the records say", lineterm="")
-        return "\n".join(lines) or f"{self.path}: differs in the ends of its lines"
+        return "\n".join(_shortened(lines)) or f"{self.path}: differs in the ends of its lines"
 
     def write(self) -> bool:
         """Write the file, unless it is as it should be; tell whether it was written."""
-        return update(self.path, self.text.encode())
+        return update(self.path.resolve(), self.text.encode())  # a link stays one
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,16 @@ class Picture:
             return ""
         shown = f"the digest {found[:8]}…" if found else "no digest"
         return f"{path}: shows something else: found {shown}, expected {self.figure.digest[:8]}…"
+
+
+def _shortened(lines: Iterator[str]) -> list[str]:
+    """Return a diff that can be read: whole where it is one of a table, and the beginning of a page's."""
+    shown = [
+        line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"
+        for line in islice(lines, _MOST_LINES)
+    ]
+    more = sum(1 for _ in lines)
+    return [*shown, f"… and {more:,} more lines"] if more else shown
 
 
 def bytes_of(path: Path) -> bytes | None:
