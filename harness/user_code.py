@@ -25,7 +25,7 @@ def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., A
         sys.path.insert(0, str(Path.cwd()))  # the console script, unlike python -m, does not look here
     try:
         module = importlib.import_module(module_name)
-    except Exception as why:
+    except (Exception, SystemExit) as why:  # a module may want to end us, as a script does
         raise error(
             f"{what} {name!r}: the module {module_name!r} cannot be imported: {type(why).__name__}: "
             f"{why}; expected it installed or in the current folder {Path.cwd()}"

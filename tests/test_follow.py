@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import math
 import shutil
@@ -407,6 +408,15 @@ def test_plain_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(view_for(io.StringIO()), Lines)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(view_for(Terminal(io.BytesIO())), Lines)
+
+
+def test_results_that_cannot_be_read_any_more_end_it_with_a_message(scene: Scene) -> None:
+    def names() -> list[str]:
+        raise OSError(errno.ESTALE, "Stale file handle", "results")
+
+    view = Lines(io.StringIO())
+    with pytest.raises(StoreError, match=r"^results: cannot be read: Stale file handle$"):
+        follow(Lookout(scene.store, names, lambda: 0.0), view, lambda seconds: None)
 
 
 def test_all_suites_are_followed_where_none_is_named(scene: Scene) -> None:

@@ -203,6 +203,7 @@ def test_a_record_that_a_tracker_refuses_is_named_and_the_others_go_on(harness: 
         "small/one/seed-2: export failed: ValueError: not this one",
         "small/two/seed-2: export failed: ValueError: not this one",
     ]
+    assert harness("export", f"{OURS}:Cancels", code=1).count("export failed: CancelledError: task") == 6
 
 
 def test_export_loads_no_torch(tmp_path: Path) -> None:
@@ -226,6 +227,24 @@ def test_without_tensorboard_it_is_said_how_to_install_it(monkeypatch: pytest.Mo
     ) as told:
         opener("--log", "tensorboard")
     assert told.value.exit_code == 2
+
+
+def test_a_tracker_that_cannot_be_imported_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    Path("a_script.py").write_text("import sys\nsys.exit(0)\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="'a_script' cannot be imported: SystemExit: 0"):
+        opener("--log", "a_script:opens")
+    monkeypatch.delitem(sys.modules, "harness.tracking.tensorboard", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", _Mismatched())
+    with pytest.raises(UsageError, match="TensorBoard cannot be imported: Descriptors cannot be created"):
+        opener("--log", "tensorboard")
+
+
+class _Mismatched:
+    """Stands for a module of TensorBoard's beside another protobuf than it needs."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TypeError("Descriptors cannot be created directly")
 
 
 def lines(trial: Trial, name: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Protocol, TextIO
 
 from rich.console import Console
 
+from harness.errors import StoreError
 from harness.follow.lines import Lines
 from harness.follow.live import Live
 from harness.follow.lookout import Lookout
@@ -26,16 +27,28 @@ class View(Protocol):
 
 
 def follow(lookout: Lookout, view: View, sleep: Callable[[float], None]) -> bool:
-    """Look and show until nothing is left to train; tell whether a trial failed or diverged."""
+    """Look and show until nothing is left to train; tell whether a trial failed or diverged.
+
+    Raise StoreError where nothing can be read any more, and OSError where nothing can be shown.
+    """
     try:
         while True:
-            sight = lookout.look()
+            sight = _seen(lookout)
             view.show(sight)
             if sight.is_over:
                 return sight.is_troubled
             sleep(_POLL_SECONDS)
     finally:
         view.close()
+
+
+def _seen(lookout: Lookout) -> Sight:
+    try:
+        return lookout.look()
+    except OSError as error:
+        raise StoreError(
+            f"{error.filename or lookout.store.root}: cannot be read: {error.strerror}"
+        ) from None
 
 
 def view_for(out: TextIO) -> View:

@@ -23,7 +23,9 @@ def export(store: Store, suite: Suite, open_tracker: OpenTracker, root: Path) ->
         try:
             _tell(found.trial, found.record, store, open_tracker, root)
             count += 1
-        except (Exception, SystemExit) as error:  # a library may want to end us
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a library may want to end us, or have a task of its own cancelled
             troubles.append(f"{found.trial.key}: export failed: {reason(error)}")
     return count, troubles
 

@@ -27,7 +27,7 @@ def opener(what: str, name: str) -> OpenTracker:
         return imported(what, name, UsageError)
     try:
         from harness.tracking.tensorboard import EventFile
-    except ImportError as error:
+    except Exception as error:  # of an installed one too, beside another protobuf or numpy than it needs
         raise UsageError(
             f"{what} {name!r}: TensorBoard cannot be imported: {error}; pip install 'harness[tensorboard]'"
         ) from error
