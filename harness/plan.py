@@ -109,8 +109,9 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
         total += (
             f": {duration(sum(known))} on one rank{unknown}" if known else "; nothing measured tells how long"
         )
-    if left and suite.seed_rule:
-        total += f"\nresults may call for more seeds, up to {suite.seed_rule.at_most} an experiment"
+    rule = suite.seed_rule
+    if rule and any(each.trial.seed in suite.seeds[: rule.at_least] for each in left):  # not decided yet
+        total += f"\nresults may call for more seeds, up to {rule.at_most} an experiment"
     return f"{suite.folder}: {suite.title}\n{_columns(rows)}\n{total}"
 
 

@@ -148,7 +148,10 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
         for message in written.unreadable:
             say(f"{message}; remove it to have it trained again", sys.stderr)
             code = 1
-    states = Counter(request.store.find(trial).state for trial in request.called_for())
+    called_for = request.called_for()
+    if request.seeds and (others := len(request.trials) - len(called_for)):
+        say(f"--seeds: results so far do not call for {others} of the trials that it names", sys.stderr)
+    states = Counter(request.store.find(trial).state for trial in called_for)
     if states["failed"] or states["diverged"] or (states["left"] and request.wait and not was_stopped):
         code = 1
     JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from harness import start
 from harness.adaptive import Decision, called_for, decide
 from harness.plan import plan, plan_text
 from harness.report.contents import Contents
+from harness.request import Request
 from harness.stats import stein_size
 from harness.store import Store
 from harness.suite import Suite
@@ -111,7 +113,20 @@ def test_the_plan_shows_what_is_called_for_and_that_more_may_follow(tmp_path: Pa
     ]
     assert text.endswith("results may call for more seeds, up to 20 an experiment")
     store, suite = saved(tmp_path / "more", FAR)
-    assert "2 of 5 trials left" in plan_text(suite, plan(store, suite))
+    text = plan_text(suite, plan(store, suite))
+    assert "2 of 5 trials left" in text
+    assert "call for more" not in text  # it is decided once
+
+
+def test_a_run_says_that_seeds_which_it_is_asked_for_are_not_called_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, suite = saved(tmp_path, NEAR)
+    for seeds, said in (([1, 2], ""), ([1, 7, 8], "do not call for 2 of the trials that it names\n")):
+        assert start.run(Request([suite], seeds=seeds, results=store.root), 1, [], {}) == 0
+        told = capsys.readouterr().err
+        assert told.endswith(said)
+        assert bool(told) == bool(said)
 
 
 def test_records_of_seeds_that_are_not_called_for_are_not_stale(tmp_path: Path) -> None:
