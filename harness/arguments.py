@@ -98,7 +98,7 @@ DataDir = Annotated[
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="EXPERIMENT", help="Train this experiment only; repeatable."),
+    typer.Option("--only", metavar="EXPERIMENT", help="Only this experiment; repeatable."),
 ]
 SeedList = Annotated[
     str | None, typer.Option("--seeds", metavar="1,2", help="Train these of the suite's seeds only.")

@@ -97,7 +97,7 @@ def submit(
 ) -> None:
     """Submit a SLURM job that trains what the suites lack, and one that writes their tables after it.
 
-    What is not asked for is taken from harness/slurm.yaml in the user's folder of configurations.
+    What is not asked for is taken from ~/.config/harness/slurm.yaml.
     """
     given = locals() | {"nproc": None, "wait": wait and array is None}
     from harness import tracking

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +37,7 @@ def export(
         exported, troubles = exported + count, troubles + messages
         print(f"{suite.folder}: {count} trial{'s' * (count != 1)} exported")  # noqa: T201
     if exported and tracker == "tensorboard":
-        print(f"they are shown by: tensorboard --logdir {root}")  # noqa: T201
+        print(f"they are shown by: tensorboard --logdir {shlex.quote(str(root))}")  # noqa: T201
     for message in troubles:
         print(message, file=sys.stderr)  # noqa: T201
     raise typer.Exit(int(bool(troubles)))

@@ -29,7 +29,7 @@ def opener(what: str, name: str) -> OpenTracker:
         from harness.tracking.tensorboard import EventFile
     except Exception as error:  # of an installed one too, beside another protobuf or numpy than it needs
         raise UsageError(
-            f"{what} {name!r}: TensorBoard cannot be imported: {error}; pip install 'harness[tensorboard]'"
+            f"{what} {name!r}: TensorBoard cannot be imported: {error}; pip install tensorboard"
         ) from error
     return EventFile
 
