@@ -24,7 +24,7 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "SIGTERM, another world size",
     }  # the others: test_kills, test_run
     monkeypatch.setattr("harness.drill.ways", lambda ranks: [way for way in ways(ranks) if way.name in some])
-    Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 30"), encoding="utf-8")
+    Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 10"), encoding="utf-8")
     trial = next(suite_file.load(Path("suite.yaml")).trials())
     arguments = [
         "--only",
