@@ -1,10 +1,31 @@
-"""One thread before torch is loaded, so that forked ranks are safe and equal; signals as a shell has them."""
+"""One thread before torch is loaded, so that forked ranks are safe and equal; signals as a shell has them.
+
+The files that take longest come first: each is tested by one worker, and the last one must not be alone.
+"""
 
 import os
 import signal
+
+import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 # What starts the tests in the background may ignore these, and so would the runs that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+_LONGEST = (
+    "test_slurm",
+    "test_run",
+    "test_faults",
+    "test_kills",
+    "test_drill",
+    "test_page",
+    "test_training_ranks",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests by how long their files take, as far as that matters."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))

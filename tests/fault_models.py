@@ -6,6 +6,7 @@ import os
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,18 +55,17 @@ class _Slow(_Net):
         return super().forward(x)
 
 
-class _SlowMixer(nn.Module):
-    """The shipped mixer, with batch norm and dropout, that takes its time in training but computes little."""
+class _SlowShipped(nn.Module):
+    """A shipped model, with its batch norm and dropout, that takes its time but computes little."""
 
-    def __init__(self, shape: Shape, classes: int) -> None:
+    def __init__(self, shape: Shape, classes: int, **settings: Any) -> None:
         super().__init__()
-        settings = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8]}
-        self.mixer = models.build(settings, shape, classes)
+        self.model = models.build(settings, shape, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and SLOW.exists():
             time.sleep(0.05)
-        out: Tensor = self.mixer(x)
+        out: Tensor = self.model(x)
         return out
 
 
@@ -98,7 +98,12 @@ def slow(image_shape: Shape, num_classes: int) -> nn.Module:
 
 def slow_mixer(image_shape: Shape, num_classes: int) -> nn.Module:
     """Build a mixer that takes its time as long as it is to."""
-    return _SlowMixer(image_shape, num_classes)
+    return _SlowShipped(image_shape, num_classes, name="patch_mixer", patch_size=4, width=12, hidden=[8])
+
+
+def slow_mlp(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a perceptron that takes its time as long as it is to."""
+    return _SlowShipped(image_shape, num_classes, name="mlp", hidden=[16], dropout=0.2)
 
 
 def out_of_memory(image_shape: Shape, num_classes: int) -> nn.Module:
