@@ -104,6 +104,9 @@ class Record(Strict):
             for accuracy in (each.train_accuracy, each.test_accuracy):
                 if accuracy < 0 or accuracy > 1:  # neither is true of NaN
                     return f"found the accuracy {accuracy} in epoch {each.epoch}, expected one from 0 to 1"
+            figures = (each.train_loss, each.train_accuracy, each.test_loss, each.test_accuracy)
+            if self.status == "done" and not all(map(math.isfinite, figures)):
+                return f"found epoch {each.epoch} of a trial that is done without a figure, expected numbers"
         return ""
 
     def to_json(self) -> str:

@@ -67,7 +67,9 @@ def test_what_is_no_record_is_refused_as_ever(record: Record, change: dict[str, 
             "found the accuracy 7.0 in epoch 1, expected one from 0 to 1",
         ),
         ([0, 1], {"train_accuracy": -0.1}, "found the accuracy -0.1 in epoch 1"),
-        ([0, 1], {"test_accuracy": math.nan}, ""),
+        ([0, 1], {"test_accuracy": math.nan}, "found epoch 1 of a trial that is done without a figure"),
+        ([0, 1], {"test_loss": math.inf}, "found epoch 1 of a trial that is done without a figure"),
+        ([0, 1], {}, ""),
     ],
 )
 def test_what_no_trial_leaves_is_a_mistake(
@@ -77,6 +79,8 @@ def test_what_no_trial_leaves_is_a_mistake(
     found = record.model_copy(update={"epochs": [epochs[index] for index in kept]})
     assert found.mistake(2).startswith(mistake) if mistake else not found.mistake(2)
     assert not found.model_copy(update={"epochs": [], "status": "failed"}).mistake(2)
+    if not all(map(math.isfinite, change.values())):
+        assert not found.model_copy(update={"status": "diverged"}).mistake(2)
 
 
 def test_a_figure_that_is_not_finite_is_nan_and_a_time_must_be_finite(record: Record) -> None:

@@ -176,6 +176,26 @@ def test_percentages_are_rounded_as_the_report_rounds(value: float, digits: int,
 
 
 @pytest.mark.parametrize(
+    ("figure", "more", "step", "verdict"),
+    [
+        ("0.85", "runs: 1", 0.0003, "no number of our seeds can: published in steps of 1 points"),
+        ("0.8501", "runs: 1", 0.01, "no number of our seeds can: one published run"),
+        ("0.85", "rounding_points: 0", 0.0003, "REPRODUCED"),
+    ],
+)
+def test_what_keeps_a_verdict_open_is_named(
+    figure: str, more: str, step: float, verdict: str, tmp_path: Path
+) -> None:
+    suite, store = suite_of(tmp_path, SUITE + published(figure, more)), Store(tmp_path / "results")
+    store.save_suite(suite)
+    for trial in suite.trials():
+        store.save(trial, record_of(trial, 0.85 + step * (-1) ** trial.seed))
+    text = report.write(store, "small").text
+    assert f"{verdict} |" in text
+    assert ("every interval is wider" in text) == ("rounding_points" not in more)
+
+
+@pytest.mark.parametrize(
     ("fraction", "text"), [(0.00123, "+0.12"), (-0.00123, "-0.12"), (-1e-9, "+0.00"), (0.0, "+0.00")]
 )
 def test_no_difference_has_no_sign_of_its_own(fraction: float, text: str) -> None:

@@ -19,8 +19,11 @@ WORDS: dict[Finding, str] = {
 _MOST_SEEDS = 1000  # that a suite can have
 
 
-def verdict_of(contents: Contents, row: Row) -> Verdict | None:
-    """Judge a row's testing accuracy; None where nothing comparable is published, or one seed is done."""
+def verdict_of(contents: Contents, row: Row, *, is_rounded: bool = True) -> Verdict | None:
+    """Judge a row's testing accuracy; None where nothing comparable is published, or one seed is done.
+
+    Not `is_rounded`, it is judged as if the published figure had all its digits.
+    """
     published, figures = contents.suite.published, row.published
     ours = row.test_accuracy
     if published is None or not contents.is_published_dataset or ours is None:
@@ -32,7 +35,7 @@ def verdict_of(contents: Contents, row: Row) -> Verdict | None:
         figures.test_accuracy,
         runs=published.runs,
         margin=published.margin_points / 100,
-        slack=rounding(published) / 2,
+        slack=rounding(published) / 2 if is_rounded else 0.0,
     )
 
 
@@ -97,15 +100,19 @@ def verdict_cell(contents: Contents, row: Row) -> str:
     if judged.finding != "open":
         return WORDS[judged.finding]
     runs = max(len(row.published.test_accuracy), published.runs)
-    return f"{WORDS[judged.finding]}: {_way_out(judged, ours, runs)}"
+    obstacle = f"{'one' if runs == 1 else runs} published run{'s' * (runs > 1)}"
+    exact = verdict_of(contents, row, is_rounded=False)
+    if exact and (exact.finding != "open" or exact.seeds is not None):
+        obstacle = f"published in steps of {100 * rounding(published):g} points"
+    return f"{WORDS[judged.finding]}: {_way_out(judged, ours, obstacle)}"
 
 
-def _way_out(judged: Verdict, ours: Summary, runs: int) -> str:
-    """Say how many seeds would settle it."""
+def _way_out(judged: Verdict, ours: Summary, obstacle: str) -> str:
+    """Say how many seeds would settle it, or what keeps any number from doing so."""
     if judged.difference.standard_error == 0:
         return f"all {ours.n} seeds came to the same"
     if judged.seeds is None:
-        return f"no number of our seeds can: {'one' if runs == 1 else runs} published run{'s' * (runs > 1)}"
+        return f"no number of our seeds can: {obstacle}"
     if judged.seeds > _MOST_SEEDS:
         return f"more than {_MOST_SEEDS:,} seeds would settle it"
     return f"about {judged.seeds} seeds would settle it"
@@ -128,12 +135,15 @@ def verdict_notes(contents: Contents, digits: int) -> list[str]:
         )
     if several:
         kinds.append("several runs were published: the interval is that of the pooled t, for equal variances")
-    slack = f"{50 * rounding(published):g} points"
+    slack = 50 * rounding(published)
+    wider = (
+        f" Published figures may be off by {slack:g} points, for their digits; every interval is wider by "
+        "that."
+    )
     lines = [
         "Verdicts are on testing accuracy. REPRODUCED: the difference's 90 % interval lies within "
         f"{margin} (two one-sided t-tests at 5 %). DIFFERS: it does not, and the 95 % interval, which is "
-        f"shown, leaves out 0. {_capital('; '.join(kinds))}. Published figures may be off by {slack}, for "
-        "their digits; every interval is wider by that."
+        f"shown, leaves out 0. {_capital('; '.join(kinds))}.{wider * (slack > 0)}"
     ]
     if several:
         each = "; ".join(
