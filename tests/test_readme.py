@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+
 from harness import suite_file
+from tests import forks
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (.+)$", TEXT, re.MULTILINE)
 
 
-def test_its_commands_run(tmp_path: Path) -> None:
+def test_its_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "suites", tmp_path / "suites")
     assert len(COMMANDS) >= 5
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for command in COMMANDS:
         program, *arguments = shlex.split(command)
         assert program == "harness"
-        done = subprocess.run(
-            [sys.executable, "-m", "harness", *arguments],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        code, output = forks.harness(arguments, seconds=300)
+        assert code == 0, output
 
 
 def test_its_suite_is_right(tmp_path: Path) -> None:
