@@ -59,7 +59,7 @@ class Tracker(Protocol):
         """Keep the figures of one more epoch; they come in order, from the first, each once."""
 
     def end(self, status: End) -> None:
-        """Close; not called where the process is killed."""
+        """Close; not called where the process is killed or starts again."""
 
 
 OpenTracker = Callable[[TrackedTrial], Tracker]
