@@ -283,7 +283,7 @@ def test_seeds_that_decided_their_number_give_the_spread_of_unpaired_ones(harnes
 def test_stale_records_are_left_out(harness: Harness) -> None:
     names = same_bits()
     Store(Path("b")).save_suite(suite_of(Path("b"), ONE.replace("lr: 0.01", "lr: 0.05")))
-    assert "missing in B: seeds 1 to 3" in harness("compare", *names)[1]
+    assert "missing in B: seeds 1, 2, 3" in harness("compare", *names)[1]
 
 
 def test_an_unreadable_record_is_told_and_the_code_says_so(harness: Harness) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator
 
 from harness.compare.row import EXECUTION, Row, Table
 from harness.compare.side import Outcome, Side
+from harness.report.contents import seeds_text
 from harness.report.hyper_parameters import hyper_parameters
 from harness.suite import Suite
 
@@ -34,15 +34,6 @@ def notes(table: Table) -> list[str]:
     return found
 
 
-def seeds_text(seeds: Sequence[int]) -> str:
-    """Write seeds, three or more in a row as a range."""
-    parts: list[str] = []
-    for _, run in groupby(enumerate(sorted(seeds)), lambda each: each[1] - each[0]):
-        those = [seed for _, seed in run]
-        parts += [f"{those[0]} to {those[-1]}"] if len(those) > 2 else map(str, those)
-    return f"seed{'s' * (len(seeds) > 1)} {', '.join(parts)}"
-
-
 def _of_row(row: Row) -> Iterator[str]:
     for name, side in (("A", row.a), ("B", row.b)):
         for state, seeds in sorted(side.absent.items()):
@@ -62,7 +53,7 @@ def _left_out(row: Row) -> Iterator[str]:
     if accuracy.pairs:
         for name, own in (("A", ours - theirs), ("B", theirs - ours)):
             if own:
-                yield f"done in {name} only, left out: {seeds_text(list(own))}"
+                yield f"done in {name} only, left out: {seeds_text(sorted(own))}"
     for contrast in row.contrasts:
         for name, side in (("A", row.a), ("B", row.b)):
             unknown = [seed for seed, each in side.outcomes.items() if contrast.metric.usable(each) is None]
