@@ -28,11 +28,15 @@ def read(path: Path, experiments: Sequence[str]) -> dict[str, list[PublishedCurv
             if epoch in runs.setdefault(run, {}):
                 raise ValueError(f"line {lines.line_num}: found epoch {epoch} of {run!r} twice")
             runs[run][epoch] = figures
-    return {
+    found = {
         name: curves
         for name in experiments
         if (curves := [_curve(run, runs[run]) for run in sorted(runs) if _experiment(run) == name])
     }
+    if not found and experiments:
+        of = ", ".join(sorted(runs)) or "nothing"
+        raise ValueError(f"found curves of {of}, expected some of {', '.join(experiments)}")
+    return found
 
 
 def _experiment(run: str) -> str:

@@ -26,13 +26,13 @@ def _as_list(value: Any) -> Any:
 
 
 def _count_or_list(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= 1000:
-            raise ValueError(f"{value!r}, expected a count from 1 to 1000 or a list of seeds")
-        return list(range(1, value + 1))
-    if isinstance(value, list) and len(set(map(str, value))) < len(value):
-        raise ValueError(f"{value!r}, expected each seed once")
-    return value
+    if isinstance(value, list):
+        if len(set(map(str, value))) < len(value):
+            raise ValueError(f"{value!r}, expected each seed once")
+        return value
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1000:
+        raise ValueError(f"{value!r}, expected a count from 1 to 1000, a list or {{half_width_points: …}}")
+    return list(range(1, value + 1))
 
 
 Seeds = Annotated[

@@ -80,6 +80,7 @@ SUITE_RULES = {
     "no-experiments": ("  one:\n  two: {model: {width: 16}}", "  {}"),
     "equal-experiments": ("  two: {model: {width: 16}}", "  two:"),
     "seeds-count": ("seeds: 2", "seeds: 0"),
+    "seeds-word": ("seeds: 2", 'seeds: "3"'),
     "seeds-twice": ("seeds: 2", "seeds: [1, 1]"),
     "seeds-negative": ("seeds: 2", "seeds: [-1]"),
     "seeds-empty": ("seeds: 2", "seeds: []"),
