@@ -16,7 +16,7 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 check: .venv/ready # what is committed under results/ and in README.md is what the records say
-	$(BIN)/harness report --check --into README.md
+	$(BIN)/harness report --check --html --into README.md
 	$(BIN)/harness report --check --results results/two-ranks
 
 .venv/ready: pyproject.toml
