@@ -87,6 +87,8 @@ def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
         return f"unknown key {path[-1]!r}; {nearest(path[-1], _known_keys(cls, details['loc'][:-1]))}"
     if kind == "missing":
         return "missing; it has no default"
+    if kind == "model_type":
+        return f"found {'nothing' if found is None else repr(found)}, expected keys of its own"
     if kind == "union_tag_not_found":
         return "'name' is missing in it; it says which one"
     if kind == "union_tag_invalid":

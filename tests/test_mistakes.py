@@ -79,6 +79,8 @@ SUITE_RULES = {
     "experiment-name": ("  one:", "  a/b:"),
     "no-experiments": ("  one:\n  two: {model: {width: 16}}", "  {}"),
     "equal-experiments": ("  two: {model: {width: 16}}", "  two:"),
+    "dataset-missing": ("dataset: {name: kmnist_sample, resize: 8}\n", ""),
+    "dataset-word": ("dataset: {name: kmnist_sample, resize: 8}", "dataset: kmnist"),
     "seeds-count": ("seeds: 2", "seeds: 0"),
     "seeds-word": ("seeds: 2", 'seeds: "3"'),
     "seeds-twice": ("seeds: 2", "seeds: [1, 1]"),
