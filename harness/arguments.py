@@ -90,7 +90,7 @@ Html = Annotated[
     bool,
     typer.Option(
         "--html",
-        help="Write a page of all results too, index.html; --check looks at it wherever there is one.",
+        help="Write a page of all results too, index.html; where there is one it is kept as the records say.",
     ),
 ]
 DataDir = Annotated[

@@ -15,7 +15,8 @@ from harness.errors import CrashError, HarnessError, LostClaimError, LostRankErr
 from harness.execution import Execution
 from harness.headway import Headway
 from harness.pool import Pool
-from harness.pulse import Position, Pulse
+from harness.position import Position
+from harness.pulse import Pulse
 from harness.record import Epoch
 from harness.request import Request, load_data
 from harness.suite import Trial

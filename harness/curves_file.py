@@ -1,12 +1,16 @@
-"""The CSV file of published curves: a line for each epoch of each run."""
+"""The CSV file of published curves: a line for each epoch of each run; and what suites publish beside it."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from harness.errors import nearest
+from harness.mistakes import Checker
 from harness.suite import PublishedCurve
+from harness.yaml_file import is_file
 
 _FIGURES = ("train_loss", "train_accuracy", "test_accuracy")
 _HEADER = ["experiment", "epoch", *_FIGURES]
@@ -61,3 +65,28 @@ def _curve(run: str, epochs: dict[int, list[float]]) -> PublishedCurve:
     columns = zip(*(epochs[epoch] for epoch in sorted(epochs)), strict=True)
     figures = dict(zip(_FIGURES, map(list, columns), strict=True))
     return PublishedCurve(run=run, epoch=sorted(epochs), **figures)
+
+
+def published_curves(
+    data: Mapping[str, Any], experiments: Mapping[str, Any], checker: Checker
+) -> dict[str, list[PublishedCurve]]:
+    """Check what was published against the experiments that there are; return its curves."""
+    published = data.get("published")
+    if not isinstance(published, dict):
+        return {}
+    figures = published.get("experiments")
+    unknown = set(figures) - set(experiments) if isinstance(figures, dict) else set()
+    for name in sorted(unknown) if experiments else ():
+        text = f"unknown experiment {name!r}; {nearest(name, experiments)}"
+        checker.add(("published", "experiments", name), text, [()])
+    curves = published.get("curves")
+    if isinstance(curves, str):
+        file = Path(checker.document.places["published", "curves"].rpartition(":")[0]).parent / curves
+        if not is_file(file):
+            checker.add(("published", "curves"), f"found {curves!r}, but there is no file {file}", [()])
+            return {}
+        try:
+            return read(file, list(experiments))
+        except (OSError, ValueError) as error:
+            checker.add(("published", "curves"), f"found {curves!r}: {error}", [()])
+    return {}

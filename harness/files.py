@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from harness.errors import StoreError
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write the file, over an older one where there is one; raise StoreError where it cannot be."""
+    """Write the file, over an older one, whose mode it keeps; raise StoreError where it cannot be."""
     with _whole(path, content) as temporary:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         temporary.replace(path)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.adaptive import called_for
+from harness.duration import duration
 from harness.record import Record
 from harness.store import State, Store, to_train
 from harness.suite import Suite, Trial
@@ -134,17 +135,6 @@ def status_text(states: Sequence[SuiteStatus]) -> str:
     rows: list[tuple[str, ...]] = [("suite", *states[0].counts, "stale")]
     rows += [(each.folder, *map(str, each.counts.values()), str(each.stale)) for each in states]
     return "\n".join([_columns(rows), *(error for each in states for error in each.unreadable)])
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as people do: 12 s, 3 min 20 s, 1 h 02 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 class EpochSeconds:

@@ -7,20 +7,18 @@ again in place (exec), which closes all connections on any backend, and goes on 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from harness.errors import HarnessError, LostRankError
 from harness.events import Events
 from harness.notice import ASKED, Notice
-from harness.record import Epoch
+from harness.position import Position
 from harness.training.world import Fleet
 
 _INTERVAL_SECONDS = 0.2
@@ -30,37 +28,6 @@ _STUCK_SECONDS = 5.0
 
 class Leave(Exception):  # noqa: N818
     """Stops the wait of a rank whose process is to end; others may have gone already."""
-
-
-@dataclass
-class Position:
-    """How far this rank is in a trial of so many `parts`; the training moves it, the pulse reads it."""
-
-    parts: int
-    together: bool
-    is_saving: bool = False
-    done_parts: int = 0
-    moved_at: float = field(default_factory=time.monotonic)
-    last: Epoch | None = None
-
-    @property
-    def fraction(self) -> float:
-        """Return how much is done, from 0 to 1."""
-        return min(1.0, self.done_parts / self.parts)
-
-    @contextlib.contextmanager
-    def saving(self) -> Iterator[None]:
-        """Note that a file is being written meanwhile, for which no other rank is needed."""
-        self.is_saving = True
-        try:
-            yield
-        finally:
-            self.is_saving = False
-
-    def move(self, to: int | None = None) -> None:
-        """Note one more step or batch, or how many are done."""
-        self.done_parts = self.done_parts + 1 if to is None else to
-        self.moved_at = time.monotonic()
 
 
 class Pulse:

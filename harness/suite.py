@@ -106,9 +106,10 @@ class PublishedCurve(Strict):
 
 
 class Table(Strict):
-    """Say how the table is laid out: a row for each experiment, or for each run."""
+    """Say how the table is laid out, a row for each experiment or for each run, and whether with figures."""
 
     style: Literal["experiments", "runs"] = "experiments"
+    figures: bool = True
 
 
 class ExperimentSettings(Strict):

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from harness import curves_file, model, yaml_file
+from harness import model, yaml_file
+from harness.curves_file import published_curves
 from harness.errors import SuiteError, nearest
 from harness.mistakes import Checker
 from harness.overrides import Assignment, expand, merged, with_leaf
@@ -21,7 +22,6 @@ from harness.suite import (
     ExperimentName,
     ExperimentSettings,
     Published,
-    PublishedCurve,
     SeedRule,
     Seeds,
     Suite,
@@ -29,7 +29,7 @@ from harness.suite import (
     Table,
 )
 from harness.user_code import is_callable_path
-from harness.yaml_file import Document, KeyPath
+from harness.yaml_file import Document, KeyPath, is_file
 
 # Files that stand beside the experiments' folders.
 _TAKEN = (
@@ -69,7 +69,7 @@ def load(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
     file = checker.check(SuiteFile, data, [()])
     experiments = dict(_experiments(data, checker, assignments))
     _check_distinct(experiments, checker)
-    curves = _published_curves(data, experiments, checker)
+    curves = published_curves(data, experiments, checker)
     if checker.mistakes:
         raise SuiteError(checker.mistakes)
     assert file is not None
@@ -102,7 +102,7 @@ def _extended(path: Path, above: tuple[Path, ...]) -> Document:
         raise SuiteError([f"{place}: found {base_name!r}, expected the path of a suite"])
     base_path = Path(os.path.normpath(path.parent / base_name))
     chain = (*above, path.resolve())
-    if not _is_file(base_path):
+    if not is_file(base_path):
         raise SuiteError([f"{place}: found {base_name!r}, but there is no file {base_path}"])
     if base_path.resolve() in chain:
         circle = " -> ".join(each.name for each in [*chain, base_path])
@@ -110,14 +110,6 @@ def _extended(path: Path, above: tuple[Path, ...]) -> Document:
     base = _extended(base_path, chain)
     own = {key: value for key, value in document.data.items() if key != "extends"}
     return Document(merged(base.data, own), {**base.places, **document.places})
-
-
-def _is_file(path: Path) -> bool:
-    """Tell whether there is such a file; a name too long or with a NUL is that of none."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any:
@@ -216,28 +208,3 @@ def _hashable(value: Any) -> Hashable:
     if isinstance(value, dict):
         return frozenset((key, _hashable(each)) for key, each in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
-
-
-def _published_curves(
-    data: Mapping[str, Any], experiments: Mapping[str, Any], checker: Checker
-) -> dict[str, list[PublishedCurve]]:
-    """Check what was published against the experiments that there are; return its curves."""
-    published = data.get("published")
-    if not isinstance(published, dict):
-        return {}
-    figures = published.get("experiments")
-    unknown = set(figures) - set(experiments) if isinstance(figures, dict) else set()
-    for name in sorted(unknown) if experiments else ():
-        text = f"unknown experiment {name!r}; {nearest(name, experiments)}"
-        checker.add(("published", "experiments", name), text, [()])
-    curves = published.get("curves")
-    if isinstance(curves, str):
-        file = Path(checker.document.places["published", "curves"].rpartition(":")[0]).parent / curves
-        if not _is_file(file):
-            checker.add(("published", "curves"), f"found {curves!r}, but there is no file {file}", [()])
-            return {}
-        try:
-            return curves_file.read(file, list(experiments))
-        except (OSError, ValueError) as error:
-            checker.add(("published", "curves"), f"found {curves!r}: {error}", [()])
-    return {}

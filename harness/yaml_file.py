@@ -181,3 +181,11 @@ def read(path: Path) -> Document:
         found = "nothing" if value is None else f"a {type(value).__name__}"
         raise SuiteError([f"{path}:1: (top): found {found}, expected keys like `suite:` and `experiments:`"])
     return Document(value, places)
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is such a file; a name too long or with a NUL is that of none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -99,6 +99,20 @@ def test_a_missing_file_makes_it_red(reported: Path, name: str) -> None:
     assert f"{name}: missing" in output
 
 
+def test_a_check_of_nothing_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="found no results in it"):
+        report("--check", "--results", str(tmp_path))
+
+
+def test_a_page_is_kept_where_there_is_one(reported: Path) -> None:
+    page = reported / "results" / "index.html"
+    page.write_text("old", encoding="utf-8")
+    assert check(reported)[0] == 1
+    assert report("--results", str(reported / "results"))[1] == f"{page}\n8 tables and figures, 1 changed\n"
+    assert check(reported)[0] == 0
+    page.unlink()
+
+
 def test_a_block_of_unknown_results_is_a_mistake(reported: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes.md"
     notes.write_text(NOTES.replace("small", "other"), encoding="utf-8")
@@ -123,7 +137,7 @@ def test_a_page_that_is_old_is_told_in_lines_that_can_be_read(reported: Path) ->
     assert output.count("-old\n") < 60
     assert "more lines\n" in output
     assert output.endswith(
-        "9 tables and figures, 1 not as the records say; without --check and with --html they are written\n"
+        "9 tables and figures, 1 not as the records say; without --check they are written\n"
     )
 
 

@@ -142,6 +142,11 @@ def intervals(axes: Any) -> list[tuple[float, float]]:
     ]
 
 
+def test_a_suite_may_do_without(tmp_path: Path) -> None:
+    text = SUITE + "table: {figures: false}\n"
+    assert figures(contents_of(tmp_path, text)) == []
+
+
 def test_curves_are_means_over_seeds_with_a_band_of_the_sample_standard_deviation(tmp_path: Path) -> None:
     contents = contents_of(tmp_path)
     left, right = picture_of(curves_of(contents)).axes

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
-    {"errors"},
+    {"duration", "errors"},
     {"user_code"},
     {"yaml_file", "model", "files", "process"},
     {"settings", "overrides"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"record", "stats", "schema"},
     {"verdict"},
     {"store", "data", "provenance"},
-    {"adaptive", "holder", "notice", "headway", "tracking"},
+    {"adaptive", "holder", "notice", "headway", "position", "tracking"},
     {"claim"},
     {"training", "console"},
     {"execution", "events"},

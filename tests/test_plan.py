@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import plan
+from harness.duration import duration
 from harness.files import write_whole
 from harness.record import Record
 from harness.store import Store
@@ -100,4 +101,4 @@ def test_records_of_all_suites_tell_how_long_and_broken_ones_do_not(tmp_path: Pa
     [(0.4, "0 s"), (59.4, "59 s"), (200, "3 min 20 s"), (3599.6, "1 h 00 min"), (3720, "1 h 02 min")],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert plan.duration(seconds) == text
+    assert duration(seconds) == text

@@ -110,7 +110,7 @@ CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "reproduced": (SUITE + published("0.8003", "margin_points: 1"), first_seeds(3, 0.001)),
     "inconclusive": (SUITE + published("0.81", "runs: 30\n  rounding_points: 0.01"), first_seeds(3, 0.01)),
     "adaptive": (ADAPTIVE + published("0.81"), first_seeds(8, 0.004)),
-    "adaptive-undecided": (ADAPTIVE, first_seeds(3, 0.003)),
+    "adaptive-undecided": (ADAPTIVE + published("0.81"), first_seeds(3, 0.003)),
     "adaptive-capped": (ADAPTIVE, first_seeds(10, 0.02)),
     "hostile": (SUITE.replace("A small suite", "'a | b <b> \\ `c` *d*'"), full),
 }

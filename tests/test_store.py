@@ -169,3 +169,11 @@ def test_results_that_are_not_there_are_named(store: Store, suite: Suite) -> Non
     store.save_suite(suite)
     with pytest.raises(UsageError, match="there are: small"):
         store.load_suite("smal")
+
+
+def test_a_file_that_is_written_again_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    write_whole(path, b"new")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", 0o640)

@@ -25,6 +25,7 @@ from harness.arguments import (
     load,
     resolved,
 )
+from harness.errors import UsageError
 from harness.store import Store
 
 
@@ -91,7 +92,9 @@ def report(
     store = Store(results)
     folders = [suite.folder for suite in resolved(store, suites, changes)]
     files = changed = unreadable = 0
-    page = html or (check and (results / reports.PAGE).exists())
+    if not folders:
+        raise UsageError(f"{results}: found no results in it; run a suite first, or give --results")
+    page = html or (results / reports.PAGE).exists()
     for each in reports.outputs(store, folders, into or [], page=page):
         if isinstance(each, str):
             print(each, file=sys.stderr)  # noqa: T201
@@ -104,7 +107,7 @@ def report(
         elif not check and each.write():
             print(each.path)  # noqa: T201
             changed += 1
-    advice = f"; without --check{' and with --html' if page and not html else ''} they are written"
+    advice = "; without --check they are written"
     outcome = f"not as the records say{advice if changed else ''}" if check else "changed"
     print(f"{files} tables and figures, {changed} {outcome}")  # noqa: T201
     raise typer.Exit(int(bool(unreadable or (check and changed))))

@@ -80,9 +80,10 @@ def _row(name: str, a: Side, b: Side) -> Row:
         word for word, aspect in EXECUTION.items() if len({*a.seeds_by(aspect), *b.seeds_by(aspect)}) > 1
     ]
     obstacle = f"not the same {', '.join(unlike)}" if unlike else ""
+    other_data = "not the same dataset" if a.suite.dataset.name != b.suite.dataset.name else ""
     return Row(
         name,
         a,
         b,
-        [contrast(metric, a, b, obstacle if metric.kind == "speed" else "") for metric in METRICS],
+        [contrast(metric, a, b, obstacle if metric.kind == "speed" else other_data) for metric in METRICS],
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.duration import duration
 from harness.headway import Headway
 from harness.holder import Holder
-from harness.plan import duration
 from harness.store import Found, State
 from harness.suite import Trial
 

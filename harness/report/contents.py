@@ -82,6 +82,11 @@ class Row:
         """Summarise the last epoch's testing accuracy."""
         return self.summary("test_accuracy")
 
+    @property
+    def is_decided(self) -> bool:
+        """Tell whether it is known how many seeds there are to be."""
+        return self.decision is None or self.decision.deciding is not None
+
     def absent(self) -> str:
         """Name the seeds whose trials are not in the figures, and why."""
         reasons: dict[str, list[int]] = {}

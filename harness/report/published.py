@@ -20,13 +20,13 @@ _MOST_SEEDS = 1000  # that a suite can have
 
 
 def verdict_of(contents: Contents, row: Row, *, is_rounded: bool = True) -> Verdict | None:
-    """Judge a row's testing accuracy; None where nothing comparable is published, or one seed is done.
+    """Judge a row's testing accuracy; None where nothing comparable is published or one seed is done.
 
     Not `is_rounded`, it is judged as if the published figure had all its digits.
     """
     published, figures = contents.suite.published, row.published
     ours = row.test_accuracy
-    if published is None or not contents.is_published_dataset or ours is None:
+    if published is None or not contents.is_published_dataset or ours is None or not row.is_decided:
         return None
     if figures is None or figures.test_accuracy is None:
         return None
@@ -94,6 +94,8 @@ def verdict_cell(contents: Contents, row: Row) -> str:
         return f"none: published on {published.dataset}"
     if ours is None:
         return "–"
+    if not row.is_decided:
+        return "none: how many seeds is not decided yet"
     judged = verdict_of(contents, row)
     if judged is None:
         return "none: one seed"

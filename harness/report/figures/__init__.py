@@ -48,7 +48,9 @@ class Figure:
 
 
 def figures(contents: Contents) -> list[Figure]:
-    """List a suite's pictures: how its experiments compare, then the curves of each that is done."""
+    """List a suite's pictures, if it wants any: its experiments compared, then the curves of each done."""
+    if not contents.suite.table.figures:
+        return []
     shown = [Comparison.of(contents), *(Curves.of(contents, row) for row in contents.rows)]
     return [Figure.of(each) for each in shown if each]
 

@@ -49,17 +49,6 @@ def seconds_between(start: str, end: str) -> float | None:
     return None if first is None or last is None else (last - first).total_seconds()
 
 
-def duration(seconds: float) -> str:
-    """Write seconds as 12 s, 3 min 20 s, 1 h 02 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02} min"
-
-
 def _moment(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)

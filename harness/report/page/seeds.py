@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from harness.duration import duration
 from harness.record import Attempt, Record
 from harness.report.cells import loss, percent
 from harness.report.contents import Entry, Row
-from harness.report.page.origin import ASPECTS, duration, seconds_between, when
+from harness.report.page.origin import ASPECTS, seconds_between, when
 from harness.report.page.sparkline import Bounds, path
 
 _MOST_ERROR = 4000  # characters; the record has all of them

@@ -1,0 +1,41 @@
+"""How far a rank is in a trial: moved by the thread that trains, read by those beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from harness.record import Epoch
+
+
+@dataclass
+class Position:
+    """How far this rank is in a trial of so many `parts`; the training moves it, the pulse reads it."""
+
+    parts: int
+    together: bool
+    is_saving: bool = False
+    done_parts: int = 0
+    moved_at: float = field(default_factory=time.monotonic)
+    last: Epoch | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Return how much is done, from 0 to 1."""
+        return min(1.0, self.done_parts / self.parts)
+
+    @contextlib.contextmanager
+    def saving(self) -> Iterator[None]:
+        """Note that a file is being written meanwhile, for which no other rank is needed."""
+        self.is_saving = True
+        try:
+            yield
+        finally:
+            self.is_saving = False
+
+    def move(self, to: int | None = None) -> None:
+        """Note one more step or batch, or how many are done."""
+        self.done_parts = self.done_parts + 1 if to is None else to
+        self.moved_at = time.monotonic()
