@@ -52,19 +52,20 @@ def suite_of(folder: Path, text: str = SUITE) -> Suite:
 
 
 def epochs_of(trial: Trial, test_accuracy: float) -> list[Epoch]:
-    """Return two epochs; the first is the better one on the test set."""
+    """Return the trial's epochs; each is better on the test set than the next."""
+    epochs = trial.settings.training.epochs
     return [
         Epoch(
             epoch=number,
             lr=0.01,
             train_loss=1.0 / (number + trial.seed),
-            train_accuracy=0.5 + 0.1 * number,
+            train_accuracy=min(1.0, 0.5 + 0.1 * number),
             test_loss=1.5,
-            test_accuracy=min(1.0, test_accuracy + 0.05 * (2 - number)),
+            test_accuracy=min(1.0, test_accuracy + 0.05 * (epochs - number)),
             train_seconds=2.0,
             eval_seconds=0.5,
         )
-        for number in (1, 2)
+        for number in range(1, epochs + 1)
     ]
 
 

@@ -49,7 +49,8 @@ class Text:
 
     def write(self) -> bool:
         """Write the file, unless it is as it should be; tell whether it was written."""
-        return update(self.path.resolve(), self.text.encode())  # a link stays one
+        target = self.path.resolve() if self.path.is_symlink() else self.path  # a link stays one
+        return update(target, self.text.encode())
 
 
 @dataclass(frozen=True)
