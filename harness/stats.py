@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 _ROUNDING = 1e-9
 
@@ -111,15 +112,19 @@ def welch(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | No
 
 
 def paired(differences: Sequence[float]) -> Difference | None:
-    """Return the mean of differences that belong together in pairs, with Student's t; None for one pair.
+    """Return the mean of differences that belong together in pairs, with Student's t; None for one pair."""
+    return of_pairs(summary(differences))
+
+
+def of_pairs(pairs: Summary) -> Difference | None:
+    """Return what differences in pairs come to, as `paired` does.
 
     Differences that are equal but for the rounding of floats have no spread.
     """
-    each = summary(differences)
-    if each.spread is None:
+    if pairs.spread is None:
         return None
-    spread = each.spread if each.spread > _ROUNDING * abs(each.mean) else 0.0
-    return Difference(each.mean, spread / math.sqrt(each.n), each.df)
+    spread = pairs.spread if pairs.spread > _ROUNDING * abs(pairs.mean) else 0.0
+    return Difference(pairs.mean, spread / math.sqrt(pairs.n), pairs.df)
 
 
 def stein_size(first: Sequence[float], half_width: float) -> int:
@@ -139,6 +144,7 @@ def binomial_half_width(fraction: float, n: int, level: float = 0.95) -> float:
     return z * math.sqrt(fraction * (1 - fraction) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
 
 
+@cache
 def t_quantile(probability: float, df: float) -> float:
     """Return the quantile of Student's t distribution; of the normal one for infinite `df`."""
     from scipy import special  # a tenth of the time that scipy.stats takes to load

@@ -7,7 +7,7 @@ from statistics import mean
 
 from harness.compare.metric import Metric
 from harness.compare.side import Side
-from harness.stats import Difference, Summary, paired, summary, welch
+from harness.stats import Difference, Summary, of_pairs, paired, summary, welch
 from harness.verdict import finding, seeds_to_settle
 
 
@@ -57,12 +57,7 @@ class Contrast:
             return ": no spread"
         if self.pairs is None or self.metric.kind != "accuracy":
             return ""
-
-        def difference(pairs: Summary) -> Difference:
-            assert pairs.spread is not None
-            return Difference(pairs.mean, pairs.spread / pairs.n**0.5, pairs.df)
-
-        number = seeds_to_settle(summary(self.pairs), difference, margin)
+        number = seeds_to_settle(summary(self.pairs), of_pairs, margin)
         return "" if number is None else f": some {number:,} pairs would settle it"
 
 
@@ -84,7 +79,11 @@ def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
         ours, theirs = ({seed: side[seed] for seed in common} for side in (ours, theirs))
     scaled_a, scaled_b = ([metric.scaled(x) for x in side.values()] for side in (ours, theirs))
     pairs = [y - x for x, y in zip(scaled_a, scaled_b, strict=True)] if is_paired else None
-    found = paired(pairs) if pairs else welch(summary(scaled_b, b.deciding), summary(scaled_a, a.deciding))
+    found = (
+        paired(pairs)
+        if pairs
+        else welch(summary(scaled_b, b.row.deciding), summary(scaled_a, a.row.deciding))
+    )
     if found is None:
         obstacle = "one pair" if is_paired else "one seed"
     estimate = found.estimate if found else mean(pairs) if pairs else mean(scaled_b) - mean(scaled_a)
@@ -97,9 +96,9 @@ def _mean(values: dict[int, float]) -> Summary | None:
 
 def _nothing(a: Side, b: Side, ours: dict[int, float], theirs: dict[int, float]) -> str:
     sides = " and ".join(name for name, values in (("A", ours), ("B", theirs)) if not values)
-    return f"nothing {'measured' if a.outcomes and b.outcomes else 'done'} in {sides}"
+    return f"nothing {'measured' if a.done and b.done else 'done'} in {sides}"
 
 
 def _values(metric: Metric, side: Side) -> dict[int, float]:
-    found = {seed: metric.usable(outcome) for seed, outcome in side.outcomes.items()}
+    found = {seed: metric.usable(entry) for seed, entry in side.done.items()}
     return {seed: value for seed, value in found.items() if value is not None}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from harness.compare.contrast import Contrast
 from harness.compare.notes import notes
 from harness.compare.row import Table
+from harness.report.markdown import escaped, line
 from harness.stats import Summary
 
 _COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Verdict")
@@ -14,15 +13,15 @@ _COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Ver
 
 def text(table: Table, margin_points: float) -> str:
     """Write a heading, the table, how to read it, and what has to be known beside it."""
-    lines = [_line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
+    lines = [line(_COLUMNS), line(["---"] * len(_COLUMNS))]
     for row in table.rows:
         for number, each in enumerate(row.contrasts):
-            lines.append(_line([row.name if number == 0 else "″", *_cells(each, margin_points)]))
+            lines.append(line([row.name if number == 0 else "″", *_cells(each, margin_points)]))
     parts = [
         f"## {_code(table.b.label)} beside {_code(table.a.label)}",
         f"A: {_code(table.a.label)}. B: {_code(table.b.label)}.",
         "\n".join(lines) if table.rows else "There is nothing to compare: no experiment is in both.",
-        "\n".join(f"- {_escaped(note)}" for note in notes(table)),
+        "\n".join(f"- {escaped(note)}" for note in notes(table)),
         "\\\n".join(_explained(table, margin_points)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -63,7 +62,7 @@ def _explained(table: Table, margin_points: float) -> list[str]:
         lines.append("Pairs are trials of one seed: the mean of their differences, with Student's t.")
     if any(each.pairs is None and each.difference for each in contrasts):
         lines.append("n and n: too few seeds are in both; the difference of means, with Welch's t.")
-        if any(side.deciding for row in table.rows for side in (row.a, row.b)):
+        if any(side.row.deciding for row in table.rows for side in (row.a, row.b)):
             lines.append(
                 "Where results decided how many seeds there are, it takes the spread of those first."
             )
@@ -84,12 +83,4 @@ def _explained(table: Table, margin_points: float) -> list[str]:
 
 
 def _code(text: str) -> str:
-    return f"`{_escaped(text).replace('`', chr(39))}`"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
-
-
-def _escaped(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    return f"`{escaped(text).replace('`', chr(39))}`"

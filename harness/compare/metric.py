@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.compare.side import Outcome
 from harness.report.cells import loss, percent
+from harness.report.contents import Entry
 
 Kind = Literal["accuracy", "loss", "speed"]
 
@@ -20,7 +20,7 @@ class Metric:
     key: str
     title: str
     kind: Kind
-    of: Callable[[Outcome], float | None]
+    of: Callable[[Entry], float | None]
 
     @property
     def words(self) -> tuple[str, str]:
@@ -31,9 +31,9 @@ class Metric:
         """Return a figure on the scale where differences are taken: speeds are compared by their ratio."""
         return math.log(value) if self.kind == "speed" else value
 
-    def usable(self, outcome: Outcome) -> float | None:
+    def usable(self, entry: Entry) -> float | None:
         """Return the figure; None where it was not measured, or has no place on the scale."""
-        value = self.of(outcome)
+        value = self.of(entry)
         is_usable = value is not None and math.isfinite(value) and (self.kind != "speed" or value > 0)
         return value if is_usable else None
 
@@ -64,9 +64,14 @@ class Metric:
 
 
 METRICS = (
-    Metric("test_accuracy_points", "Testing accuracy", "accuracy", lambda of: of.last.test_accuracy),
-    Metric("train_accuracy_points", "Training accuracy", "accuracy", lambda of: of.last.train_accuracy),
-    Metric("test_loss", "Testing loss", "loss", lambda of: of.last.test_loss),
-    Metric("train_loss", "Training loss", "loss", lambda of: of.last.train_loss),
-    Metric("samples_per_second_percent", "Images/s in training", "speed", lambda of: of.samples_per_second),
+    Metric("test_accuracy_points", "Testing accuracy", "accuracy", lambda of: of.last("test_accuracy")),
+    Metric("train_accuracy_points", "Training accuracy", "accuracy", lambda of: of.last("train_accuracy")),
+    Metric("test_loss", "Testing loss", "loss", lambda of: of.last("test_loss")),
+    Metric("train_loss", "Training loss", "loss", lambda of: of.last("train_loss")),
+    Metric(
+        "samples_per_second_percent",
+        "Images/s in training",
+        "speed",
+        lambda of: of.samples_per_second,
+    ),
 )

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from harness.compare.row import EXECUTION, Row, Table
-from harness.compare.side import Outcome, Side
-from harness.report.contents import seeds_text
+from harness.compare.side import Side
+from harness.record import Record
+from harness.report.contents import Entry, seeds_text
 from harness.report.hyper_parameters import hyper_parameters
 from harness.suite import Suite
 
-_MADE_WITH: dict[str, Callable[[Outcome], str]] = {
+_MADE_WITH: dict[str, Callable[[Record], str]] = {
     "data digest": lambda of: of.data_digest[:8],
     "code": lambda of: of.versions.code[:8],
     "torch": lambda of: of.versions.torch,
     **EXECUTION,
 }
+_RESULTS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def notes(table: Table) -> list[str]:
@@ -36,19 +38,19 @@ def notes(table: Table) -> list[str]:
 
 def _of_row(row: Row) -> Iterator[str]:
     for name, side in (("A", row.a), ("B", row.b)):
-        for state, seeds in sorted(side.absent.items()):
-            yield f"{'missing' if state == 'left' else state} in {name}: {seeds_text(seeds)}"
+        for reason, seeds in side.row.absentees().items():
+            yield f"{reason} in {name}: {seeds_text(seeds)}"
     yield from _left_out(row)
     yield from _settings(row)
     for word, aspect in _MADE_WITH.items():
-        if note := _unlike(word, row.a.seeds_by(aspect), row.b.seeds_by(aspect)):
+        if note := _unlike(word, row.a.row.shared(aspect), row.b.row.shared(aspect)):
             yield note
     if note := _sameness(row.a, row.b):
         yield note
 
 
 def _left_out(row: Row) -> Iterator[str]:
-    ours, theirs = row.a.outcomes.keys(), row.b.outcomes.keys()
+    ours, theirs = row.a.done.keys(), row.b.done.keys()
     accuracy = row.contrasts[0]
     if accuracy.pairs:
         for name, own in (("A", ours - theirs), ("B", theirs - ours)):
@@ -56,7 +58,7 @@ def _left_out(row: Row) -> Iterator[str]:
                 yield f"done in {name} only, left out: {seeds_text(sorted(own))}"
     for contrast in row.contrasts:
         for name, side in (("A", row.a), ("B", row.b)):
-            unknown = [seed for seed, each in side.outcomes.items() if contrast.metric.usable(each) is None]
+            unknown = [seed for seed, each in side.done.items() if contrast.metric.usable(each) is None]
             if unknown:
                 yield f"no {contrast.metric.title[0].lower()}{contrast.metric.title[1:]} in {name}: " + (
                     seeds_text(unknown)
@@ -68,7 +70,7 @@ def _settings(row: Row) -> Iterator[str]:
     ours, theirs = _dataset(a.suite), _dataset(b.suite)
     if ours != theirs:
         yield f"not the same dataset: {ours} in A; {theirs} in B"
-    both = {"A": a.suite.experiments[a.experiment], "B": b.suite.experiments[b.experiment]}
+    both = {"A": a.suite.experiments[a.row.name], "B": b.suite.experiments[b.row.name]}
     own = hyper_parameters(a.suite.model_copy(update={"experiments": both}))[1]
     if own["A"] != own["B"]:
         yield f"hyper-parameters differ: {own['A'] or 'defaults'} in A; {own['B'] or 'defaults'} in B"
@@ -95,13 +97,9 @@ def _unlike(word: str, a: dict[str, list[int]], b: dict[str, list[int]]) -> str:
 
 def _sameness(a: Side, b: Side) -> str:
     """Tell trials that must be the same, and whether they are to the last bit."""
-    alike = [
-        (own, b.outcomes[seed])
-        for seed, own in a.outcomes.items()
-        if seed in b.outcomes and own.digest == b.outcomes[seed].digest
-    ]
-    alike = [(x, y) for x, y in alike if (x.versions.code, x.data_digest) == (y.versions.code, y.data_digest)]
-    same = sum(x.curves == y.curves for x, y in alike)
+    both = [(own, b.done[seed]) for seed, own in a.done.items() if seed in b.done]
+    alike = [(x, y) for x, y in both if _made_of(x) == _made_of(y)]
+    same = sum(all(x.epochs[name] == y.epochs[name] for name in _RESULTS) for x, y in alike)
     if not alike:
         return ""
     number, bits = len(alike), "all" if same == len(alike) else same or "none"
@@ -109,3 +107,8 @@ def _sameness(a: Side, b: Side) -> str:
         f"settings, seed, data and code are the same in {number} pair{'s' * (number > 1)}; "
         f"every epoch's figures are the same bits in {bits} of them"
     )
+
+
+def _made_of(entry: Entry) -> tuple[str, ...]:
+    assert entry.record
+    return entry.record.digest, entry.record.versions.code, entry.record.data_digest

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from harness.adaptive import by_experiment
 from harness.compare.side import Side
 from harness.errors import UsageError, nearest
+from harness.report.contents import row_of
 from harness.store import Store
 
 Kind = Literal["a folder of several suites", "a suite", "an experiment"]
@@ -32,7 +33,8 @@ class Place:
             suite = self.store.load_suite(folder)
             for name, trials in by_experiment(suite).items():
                 if self.experiment in ("", name):
-                    side = Side.of(self.store, folder, suite, name, trials)
+                    here = [replace(trial, folder=folder) for trial in trials]  # which may have been renamed
+                    side = Side(suite, row_of(self.store, suite, here))
                     yield name if self.folder else f"{folder}/{name}", side
 
 

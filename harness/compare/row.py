@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from harness.compare.contrast import Contrast, contrast
 from harness.compare.metric import METRICS
 from harness.compare.place import Place
-from harness.compare.side import Outcome, Side
+from harness.compare.side import Side
 from harness.errors import UsageError
+from harness.record import Record
 
 # Speeds are those of a way to execute on a device: they are compared only where these are the same.
-EXECUTION: dict[str, Callable[[Outcome], str]] = {
+EXECUTION: dict[str, Callable[[Record], str]] = {
     "devices": lambda of: _devices(of.hardware.devices),
     "world size": lambda of: str(of.hardware.world_size),
     "placement": lambda of: of.hardware.placement,
@@ -45,7 +46,7 @@ class Table:
     @property
     def errors(self) -> list[str]:
         """Return what could not be read."""
-        return [error for row in self.rows for side in (row.a, row.b) for error in side.errors]
+        return [error for row in self.rows for side in (row.a, row.b) for error in side.row.errors]
 
 
 def table(a: Place, b: Place) -> Table:
@@ -77,7 +78,7 @@ def _devices(names: list[str]) -> str:
 
 def _row(name: str, a: Side, b: Side) -> Row:
     unlike = [
-        word for word, aspect in EXECUTION.items() if len({*a.seeds_by(aspect), *b.seeds_by(aspect)}) > 1
+        word for word, aspect in EXECUTION.items() if len({*a.row.shared(aspect), *b.row.shared(aspect)}) > 1
     ]
     obstacle = f"not the same {', '.join(unlike)}" if unlike else ""
     other_data = "not the same dataset" if a.suite.dataset.name != b.suite.dataset.name else ""

@@ -52,6 +52,11 @@ class Entry:
         """Return the state as people read it."""
         return "missing" if self.state == "left" else self.state
 
+    @property
+    def samples_per_second(self) -> float | None:
+        """Return the speed of its training, where it was measured."""
+        return self.record.samples_per_second if self.record else None
+
     def last(self, figure: str) -> float:
         """Return a figure of the last epoch."""
         return self.epochs[figure][-1]
@@ -75,7 +80,7 @@ class Row:
     def summary(self, figure: str) -> Summary | None:
         """Summarise a figure of the last epoch over the trials that are done."""
         values = [each.last(figure) for each in self.done]
-        return summary(values, self.decision.deciding if self.decision else None) if values else None
+        return summary(values, self.deciding) if values else None
 
     @cached_property
     def test_accuracy(self) -> Summary | None:
@@ -85,15 +90,29 @@ class Row:
     @property
     def is_decided(self) -> bool:
         """Tell whether it is known how many seeds there are to be."""
-        return self.decision is None or self.decision.deciding is not None
+        return self.decision is None or self.deciding is not None
 
-    def absent(self) -> str:
-        """Name the seeds whose trials are not in the figures, and why."""
+    @property
+    def deciding(self) -> int | None:
+        """Return how many values decided how many seeds there are; None where the suite gives them."""
+        return self.decision.deciding if self.decision else None
+
+    @property
+    def errors(self) -> list[str]:
+        """Say which records could not be read, and why."""
+        return [each.error for each in self.entries if each.error]
+
+    def absentees(self) -> dict[str, list[int]]:
+        """Return the seeds whose trials are not in the figures, by why."""
         reasons: dict[str, list[int]] = {}
         for each in self.entries:
             if each.state != "done":
                 reasons.setdefault(each.word, []).append(each.seed)
-        return "; ".join(f"{reason}: {seeds_text(seeds)}" for reason, seeds in sorted(reasons.items()))
+        return dict(sorted(reasons.items()))
+
+    def absent(self) -> str:
+        """Name the seeds whose trials are not in the figures, and why."""
+        return "; ".join(f"{reason}: {seeds_text(seeds)}" for reason, seeds in self.absentees().items())
 
     def shared(self, aspect: Callable[[Record], str]) -> dict[str, list[int]]:
         """Return the seeds of done trials by an aspect of their records, such as a version."""
@@ -106,7 +125,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Contents:
-    """A suite and its rows; `folder` is where its results stand."""
+    """A suite and its rows."""
 
     suite: Suite
     rows: Sequence[Row]
@@ -115,23 +134,26 @@ class Contents:
     def of(cls, store: Store, folder: str) -> Contents:
         """Read a suite's records; only those of one experiment are whole in memory at a time."""
         suite = store.load_suite(folder)
-        published = suite.published.experiments if suite.published else {}
-        rows = []
-        for name, trials in by_experiment(suite).items():
-            decision = decide(store, suite, trials) if suite.seed_rule else None
-            entries = [_entry(store, each) for each in trials[: decision.seeds if decision else None]]
-            rows.append(Row(name, entries, published.get(name), suite.curves.get(name, ()), decision))
-        return cls(suite, rows)
+        return cls(suite, [row_of(store, suite, each) for each in by_experiment(suite).values()])
 
     @property
     def unreadable(self) -> list[str]:
         """Say which records could not be read, and why."""
-        return [each.error for row in self.rows for each in row.entries if each.error]
+        return [error for row in self.rows for error in row.errors]
 
     @property
     def is_published_dataset(self) -> bool:
         """Tell whether the figures to compare with are of the same dataset."""
         return self.suite.published is not None and self.suite.published.dataset == self.suite.dataset.name
+
+
+def row_of(store: Store, suite: Suite, trials: Sequence[Trial]) -> Row:
+    """Read the records of one experiment, whose trials are in the order of seeds: those that it calls for."""
+    name = trials[0].experiment
+    published = suite.published.experiments if suite.published else {}
+    decision = decide(store, suite, trials) if suite.seed_rule else None
+    entries = [_entry(store, each) for each in trials[: decision.seeds if decision else None]]
+    return Row(name, entries, published.get(name), suite.curves.get(name, ()), decision)
 
 
 def seeds_text(seeds: Sequence[int]) -> str:

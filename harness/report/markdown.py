@@ -9,15 +9,15 @@ from harness.report.layout import Cell, Table
 
 def document(table: Table, pictures: Sequence[str] = ()) -> str:
     """Write the title, the table with its notes, and pictures, each as Markdown."""
-    parts = [f"## {_escaped(table.title)}", body(table), *pictures]
+    parts = [f"## {escaped(table.title)}", body(table), *pictures]
     return "\n\n".join(parts) + "\n"
 
 
 def body(table: Table) -> str:
     """Write the table, its footnotes and what it was made from."""
     rule = ["---"] * len(table.header)
-    lines = [_line(table.header), _line(rule)]
-    lines += [_line([_cell(cell, table.folder) for cell in cells]) for cells in table.lines]
+    lines = [line(table.header), line(rule)]
+    lines += [line([_cell(cell, table.folder) for cell in cells]) for cells in table.lines]
     footnotes = [f"[^{table.folder}-{number}]: {note}" for number, note in enumerate(table.notes, 1)]
     source = [" ".join(line.split()) for line in table.source]
     sentences = [line + "\\" for line in source[:-1]] + source[-1:]
@@ -26,7 +26,7 @@ def body(table: Table) -> str:
 
 def picture(alt: str, path: str) -> str:
     """Write a picture's link."""
-    return f"![{_escaped(alt)}]({path})"
+    return f"![{escaped(alt)}]({path})"
 
 
 def _cell(cell: Cell, folder: str) -> str:
@@ -35,9 +35,11 @@ def _cell(cell: Cell, folder: str) -> str:
     return f"{text}{cell.after}{note}"
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+def line(cells: Sequence[str]) -> str:
+    """Write a line of a table."""
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return the text as a cell holds it, on one line."""
     return " ".join(text.replace("|", "\\|").split())

@@ -135,7 +135,7 @@ def _values(entry: Entry, digits: int) -> list[Value]:
             number = "" if value is None else f"{scale * value:.{digits + 3}f}"
             values.append(Value("–" if value is None else write(value), number))
     for figure, form in (
-        (record and record.samples_per_second, ",.0f"),
+        (entry.samples_per_second, ",.0f"),
         (record and record.peak_memory_gib, ".2f"),
     ):
         values.append(Value("–") if figure is None else Value(f"{figure:{form}}", f"{figure:.2f}"))
