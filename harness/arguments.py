@@ -193,7 +193,7 @@ def followed(store: Store, names: list[str] | None, changes: list[str] | None) -
         _need_results(store)
         return store.folders
     for name in names or []:
-        if not _is_file(name):
+        if not _is_yaml(name):
             _need_results(store)
             store.load_suite(name)
     return lambda: folders
@@ -205,7 +205,7 @@ def named_folders(names: list[str] | None, changes: list[str] | None) -> list[st
         raise UsageError("--set: expected the YAML file of a suite beside it")
     folders: list[str] = []
     for name in names or []:
-        if _is_file(name):
+        if _is_yaml(name):
             folders.append(load(Path(name), changes).folder)
         elif changes:
             raise UsageError(f"--set: found {name!r}, expected the YAML file of a suite beside it")
@@ -214,7 +214,7 @@ def named_folders(names: list[str] | None, changes: list[str] | None) -> list[st
     return folders
 
 
-def _is_file(name: str) -> bool:
+def _is_yaml(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
 
 

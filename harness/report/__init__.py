@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from harness.report import latex, markdown, numbers
 from harness.report.contents import Contents
 from harness.report.figures import figures
 from harness.report.inject import filled, text_of
-from harness.report.layout import layout
+from harness.report.layout import Table, layout
 from harness.report.outputs import Output, Picture, Text, bytes_of
 from harness.report.page import page as page_of
 from harness.store import Store
@@ -32,11 +32,10 @@ class Written:
 
 def write(store: Store, folder: str) -> Written:
     """Write the tables and figures of one folder of results."""
-    contents = Contents.of(store, folder)
-    for each in _of_suite(store, contents):
+    contents, table = _read(store, folder)
+    for each in _of_suite(store, contents, table):
         each.write()
-    text = markdown.document(layout(contents))
-    return Written(store.root / folder / "table.md", text, contents.unreadable)
+    return Written(store.root / folder / "table.md", markdown.document(table), contents.unreadable)
 
 
 def outputs(
@@ -47,23 +46,27 @@ def outputs(
     The tables and figures of each; these files with their blocks filled; a page of all results there are.
     Each is to be written before the next is asked for: the page shows the figures that are on disk.
     """
-    read = cache(lambda folder: Contents.of(store, folder)) if into or page else None
+    read: Callable[[str], tuple[Contents, Table]] = partial(_read, store)
+    if into or page:
+        read = cache(read)  # else one suite's records at a time are enough
     for folder in folders:
-        contents = read(folder) if read else Contents.of(store, folder)
-        yield from _of_suite(store, contents)
+        contents, table = read(folder)
+        yield from _of_suite(store, contents, table)
         yield from contents.unreadable
     for path in into:
-        assert read
-        yield Text(path, filled(text_of(path), str(path), lambda name: markdown.body(layout(read(name)))))
+        yield Text(path, filled(text_of(path), str(path), lambda name: markdown.body(read(name)[1])))
     if page:
-        assert read
-        found = [read(folder) for folder in store.folders()]
-        text = page_of(found, list(map(layout, found)), lambda path: bytes_of(store.root / path))
-        yield Text(store.root / PAGE, text)
+        found, tables = zip(*map(read, store.folders()), strict=True)
+        yield Text(store.root / PAGE, page_of(found, tables, lambda path: bytes_of(store.root / path)))
 
 
-def _of_suite(store: Store, contents: Contents) -> Iterator[Output]:
-    folder, table = store.root / contents.suite.folder, layout(contents)
+def _read(store: Store, folder: str) -> tuple[Contents, Table]:
+    contents = Contents.of(store, folder)
+    return contents, layout(contents)
+
+
+def _of_suite(store: Store, contents: Contents, table: Table) -> Iterator[Output]:
+    folder = store.root / contents.suite.folder
     shown = figures(contents)
     pictures = [markdown.picture(each.alt, f"{each.path}.svg") for each in shown]
     yield Text(folder / "table.md", markdown.document(table, pictures))

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.report.contents import Contents
@@ -20,20 +21,28 @@ _DIGEST = re.compile(rb"harness-digest:([0-9a-f]{64})")
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture: its path within the suite's results without a suffix, itself in words, and its digest.
+    """A picture of what is to be shown."""
 
-    The digest is of what it shows, not of its bytes, which differ between versions of matplotlib.
-    """
+    shown: Curves | Comparison
 
-    path: str
-    alt: str
-    digest: str
-    shown: Curves | Comparison = dataclasses.field(repr=False)
+    @property
+    def path(self) -> str:
+        """Return its path within the suite's results, without a suffix."""
+        return self.shown.path
 
-    @classmethod
-    def of(cls, shown: Curves | Comparison) -> Figure:
-        """Name and hash what is to be shown."""
-        return cls(shown.path, shown.alt(), digest_of(shown), shown)
+    @cached_property
+    def alt(self) -> str:
+        """Say it in words."""
+        return self.shown.alt()
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash what it shows, each number to ten digits, so that it is the same on every machine.
+
+        Not its bytes, which differ between versions of matplotlib.
+        """
+        text = json.dumps([FORMAT, type(self.shown).__name__, _plain(self.shown)], separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def draw(self) -> dict[str, bytes]:
         """Draw it as `svg` and `png`, each with the digest inside."""
@@ -52,13 +61,7 @@ def figures(contents: Contents) -> list[Figure]:
     if not contents.suite.table.figures:
         return []
     shown = [Comparison.of(contents), *(Curves.of(contents, row) for row in contents.rows)]
-    return [Figure.of(each) for each in shown if each]
-
-
-def digest_of(shown: Curves | Comparison) -> str:
-    """Hash what is to be shown, each number to ten digits, so that it is the same on every machine."""
-    text = json.dumps([FORMAT, type(shown).__name__, _plain(shown)], separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return [Figure(each) for each in shown if each]
 
 
 def digest_in(content: bytes) -> str | None:
