@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from harness.suite import Trial
+from harness.training import lanes
 from harness.training.lanes import Course, take_turns
 from harness.training.loop import Outcome, Watcher, step_by_step
 from harness.training.world import World
@@ -98,3 +99,25 @@ def test_several_trials_at_once_find_exactly_what_each_finds_alone(tmp_path: Pat
         alone = train(trial, data, ALONE, tmp_path / f"{name}.alone")
         assert len(alone.epochs) == trial.settings.training.epochs
         assert found(at_once[name]) == found(alone), name
+
+
+def test_a_place_keeps_its_stream_for_as_long_as_the_process_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream:
+        made = 0
+
+        def __init__(self, device: torch.device) -> None:
+            Stream.made += 1
+
+        def wait_stream(self, other: object) -> None:
+            pass
+
+    monkeypatch.setattr("torch.cuda.Stream", Stream)
+    monkeypatch.setattr("torch.cuda.current_stream", lambda device: None)
+    monkeypatch.setattr("torch.cuda.stream", lambda stream: stream)
+    lanes._stream.cache_clear()
+    gpu = torch.device("cuda", 0)
+    first = [lanes.own_stream(gpu, place) for place in range(3)]
+    for _ in range(40):  # torch gives 32 and then the first again
+        assert [lanes.own_stream(gpu, place) for place in range(3)] == first
+    assert Stream.made == 3
+    lanes._stream.cache_clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Generator, Iterator
 
 import torch
@@ -15,8 +16,7 @@ def take_turns(courses: Iterator[Course], width: int, device: torch.device) -> N
 
     On a GPU a turn only launches work, so that the trials' streams fill the device together.
     """
-    # A stream belongs to a place and not to a trial: torch has few, and workspaces belong to streams.
-    places = [own_stream(device) for _ in range(width)]
+    places = [own_stream(device, place) for place in range(width)]
     lanes: list[tuple[Course, contextlib.AbstractContextManager[object]]] = []
     is_last = False
     while True:
@@ -36,10 +36,19 @@ def take_turns(courses: Iterator[Course], width: int, device: torch.device) -> N
                     places.append(place)
 
 
-def own_stream(device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """Return a context, to be entered again and again, that has a GPU's work go to a stream of its own."""
+def own_stream(device: torch.device, place: int) -> contextlib.AbstractContextManager[object]:
+    """Return a context, to be entered again and again, that has a GPU's work go to the place's own stream."""
     if device.type != "cuda":
         return contextlib.nullcontext()
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream = _stream(device, place)
     stream.wait_stream(torch.cuda.current_stream(device))
     return torch.cuda.stream(stream)
+
+
+@functools.cache
+def _stream(device: torch.device, place: int) -> torch.cuda.Stream:
+    """Return the stream of a place, the same one for as long as the process lives.
+
+    torch has 32 streams and then gives out the first again; workspaces of cuBLAS belong to a stream.
+    """
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ class Rig:
         self.world = world
         self.lanes = []
         for seed in range(width):
-            stream = own_stream(world.device)
+            stream = own_stream(world.device, seed)
             with stream:
                 trainee = prepare(dataclasses.replace(trial, seed=seed), data, world, engine)
                 self.lanes.append((trainee, _full_batches(trial, seed, data, world), stream))
