@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from harness.record import Epoch
 from harness.suite import Trial
 from harness.training import keeper, layers, randomness, step
 from harness.training.batches import Share
-from harness.training.loop import Watcher
+from harness.training.loop import Watcher, prepare
 from harness.training.world import World
 from tests.ranks import run_ranks
 from tests.trials import MIXER, course, places, resident, small_trial, train
@@ -202,3 +203,22 @@ def test_ranks_agree_on_weights_and_running_statistics(tmp_path: Path) -> None:
     for found in together:
         for key, value in alone.items():
             torch.testing.assert_close(found[key], value, rtol=1e-9, atol=1e-12, msg=key)
+
+
+def collectives(world: World, trial: Trial) -> dict[str, int]:
+    """Count what the ranks exchange in one training step, by operation; none of it as a list of tensors."""
+    setattr(dist, "all_gather", None)  # noqa: B010
+    trainee = prepare(trial, resident(trial, world), world)
+    share = next(trainee.step.data.train.train_shares(1, 1, 16, world))
+    trainee.step.model.train()
+    trainee.step.train(share)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        trainee.step.train(share)
+    counts = {each.key: each.count for each in profile.key_averages()}
+    return {key: count for key, count in counts.items() if key.startswith("gloo:")}
+
+
+def test_a_step_exchanges_twice_a_norm_and_once_for_all_gradients() -> None:
+    trial = small_trial({"name": "mlp", "hidden": [400, 400], "dropout": 0.4})  # gradients of 1.5 MB
+    for counts in run_ranks(2, collectives, trial):
+        assert counts == {"gloo:all_gather": 2, "gloo:all_reduce": 2 + 1}

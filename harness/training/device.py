@@ -24,7 +24,8 @@ def pick_device(requested: str | None, local_rank: int, local_world_size: int) -
 
 def compute_exactly() -> None:
     """Have a GPU give the same bits each time, and fp32 mean fp32; torch warns where it has no such way."""
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # The same as use_deterministic_algorithms(True, warn_only=True), which also loads torch's compiler.
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False

@@ -20,6 +20,8 @@ from harness.training.compiler import data_parallel
 from harness.training.device import compute_exactly, pick_device
 
 _POLL_SECONDS = 0.05
+# Its name in torch 2.14, which warns of the former one.
+_gather_into = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,15 @@ class World:
         """Return every rank's tensor (n,) as one of (world_size, n), in the order of ranks."""
         if self.world_size == 1:
             return tensor[None]
-        out = [torch.empty_like(tensor) for _ in range(self.world_size)]
-        dist.all_gather(out, tensor, group=self.group)
-        return torch.stack(out)
+        out = tensor.new_empty(self.world_size * len(tensor))
+        _gather_into(out, tensor, group=self.group)
+        return out.view(self.world_size, len(tensor))
+
+    def any(self, found: bool) -> bool:
+        """Tell whether any rank has found it so; waits for the device."""
+        if self.world_size == 1:
+            return found
+        return bool(self.sum_(torch.tensor(int(found), device=self.device)).item())
 
     def agree(self, values: list[int]) -> list[int]:
         """Return the owner's values on every rank."""
@@ -96,6 +104,7 @@ class World:
         wrapped = data_parallel(
             model,
             process_group=self.group,
+            bucket_cap_mb=25,  # said, it holds for the first bucket too, which else is of 1 MiB
             gradient_as_bucket_view=True,
             find_unused_parameters=find_unused_parameters,
             **synced,
