@@ -13,8 +13,9 @@ from torch import nn
 
 from harness.suite import Trial
 from harness.training import loop
-from harness.training.engine import WARM_UP_STEPS, Eager, Graph, Work, engine_for
+from harness.training.engine import WARM_UP_STEPS, Eager, Graph, engine_for
 from harness.training.loop import Watcher, prepare
+from harness.training.recorder import Work
 from harness.training.step import Step
 from harness.training.world import World, alone
 from tests.test_training_ranks import CONVNET, MLP, figures, interrupted

@@ -39,25 +39,25 @@ def asked_for(courses: Iterable[tuple[str, int]], log: list[str]) -> Iterator[Co
 
 def test_courses_take_turns_and_the_next_is_asked_for_when_a_lane_is_free() -> None:
     log: list[str] = []
-    take_turns(asked_for([("a", 3), ("b", 1), ("c", 2)], log), 2, CPU)
+    take_turns(asked_for([("a", 3), ("b", 1), ("c", 2)], log), lambda: 2, CPU)
     assert log == ["a?", "b?", "a0", "b0", "a1", "b ends", "c?", "a2", "c0", "a ends", "c1", "c ends"]
 
 
 def test_one_lane_is_one_after_the_other() -> None:
     log: list[str] = []
-    take_turns(asked_for([("a", 2), ("b", 0), ("c", 1)], log), 1, CPU)
+    take_turns(asked_for([("a", 2), ("b", 0), ("c", 1)], log), lambda: 1, CPU)
     assert log == ["a?", "a0", "a1", "a ends", "b?", "b ends", "c?", "c0", "c ends"]
 
 
 def test_more_lanes_than_courses_ask_for_no_more() -> None:
     log: list[str] = []
-    take_turns(asked_for([("a", 1), ("b", 1)], log), 8, CPU)
+    take_turns(asked_for([("a", 1), ("b", 1)], log), lambda: 8, CPU)
     assert log == ["a?", "b?", "a0", "b0", "a ends", "b ends"]
 
 
 def test_never_more_courses_than_lanes_are_under_way() -> None:
     log: list[str] = []
-    take_turns(asked_for([(name, turns) for turns, name in enumerate("abcdefgh", 1)], log), 3, CPU)
+    take_turns(asked_for([(name, turns) for turns, name in enumerate("abcdefgh", 1)], log), lambda: 3, CPU)
     changes = [each.endswith("?") - each.endswith(" ends") for each in log]
     under_way = list(itertools.accumulate(changes))
     assert max(under_way) == 3
@@ -70,7 +70,7 @@ def test_an_exception_of_a_course_is_not_swallowed() -> None:
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        take_turns(iter([course("a", 5, []), breaks()]), 2, CPU)
+        take_turns(iter([course("a", 5, []), breaks()]), lambda: 2, CPU)
 
 
 def found(outcome: Outcome) -> tuple[list[dict[str, Any]], list[list[float]]]:
@@ -94,7 +94,7 @@ def test_several_trials_at_once_find_exactly_what_each_finds_alone(tmp_path: Pat
         assert outcome is not None
         at_once[name] = outcome
 
-    take_turns((one_of_several(name, trial) for name, trial in trials.items()), 3, CPU)
+    take_turns((one_of_several(name, trial) for name, trial in trials.items()), lambda: 3, CPU)
     for name, trial in trials.items():
         alone = train(trial, data, ALONE, tmp_path / f"{name}.alone")
         assert len(alone.epochs) == trial.settings.training.epochs

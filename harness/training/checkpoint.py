@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from harness.files import write_whole
 from harness.record import Epoch
-from harness.training.optimizer import Scheduler, load_state
+from harness.training.lr_schedule import LearningRate
+from harness.training.optimizer import load_state
 from harness.training.world import World
 
 Sums = list[list[float]]
@@ -52,7 +53,7 @@ class Checkpoints:
     digest: str
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    scheduler: Scheduler | None
+    lr: LearningRate
     _next: int = 0
 
     def save(self, progress: Progress) -> None:
@@ -65,7 +66,7 @@ class Checkpoints:
             "seconds": progress.seconds,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "scheduler": self.lr.state_dict(),
         }
         write_whole(self.paths[self._next], _bytes(state))
         self._next = 1 - self._next
@@ -82,8 +83,7 @@ class Checkpoints:
         state = _loaded(content)
         self.model.load_state_dict(state["model"])
         load_state(self.optimizer, state["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
+        self.lr.load_state_dict(state["scheduler"])
         self._next = 1 - newest
         return _progress(state)
 

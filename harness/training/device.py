@@ -41,3 +41,17 @@ def still_works(device: torch.device) -> bool:
         return torch.ones(1, device=device).item() == 1
     except RuntimeError:
         return False
+
+
+class _Process:
+    is_spoiled = False
+
+
+def spoil() -> None:
+    """Note that a capture broke: torch's allocator and random state may stay as if it went on."""
+    _Process.is_spoiled = True
+
+
+def is_spoiled() -> bool:
+    """Tell whether no further trial is to begin in this process."""
+    return _Process.is_spoiled

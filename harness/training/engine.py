@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from harness.record import EngineName
+from harness.training import device
 from harness.training.batches import Share
+from harness.training.recorder import CudaRecorder, Recorder
 from harness.training.step import Step
 
 WARM_UP_STEPS = 11  # what torch asks for before a graph of DDP is captured
+USES_BEFORE = 3  # a recording takes about as long as executing the same so often
 
-Work = Callable[[], Tensor]
 Key = tuple[str, int, int, int]
 
 
@@ -30,6 +32,13 @@ class Engine(Protocol):
 
     def evaluate(self, share: Share) -> Tensor:
         """Evaluate one batch; return this rank's summed loss."""
+
+    def close(self) -> None:
+        """Give back what it holds on the device."""
+
+
+class CaptureError(Exception):
+    """Says why the ranks of a trial cannot capture it; none of them can go on in its process."""
 
 
 @dataclass
@@ -47,15 +56,8 @@ class Eager:
         """Evaluate one batch; return this rank's summed loss."""
         return self.step.evaluate(share)
 
-
-class Recorder(Protocol):
-    """Makes graphs on a device."""
-
-    def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
-        """Execute the work; return what it returns, and what in it no graph can do."""
-
-    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
-        """Record the work and do not execute it; return what executes it, and what it will have returned."""
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 @dataclass(frozen=True)
@@ -68,26 +70,27 @@ class _Recording:
 class Graph:
     """Executes whole steps as graphs, one for every way that a batch is cut.
 
-    The first steps, and the first of every cut, are executed eagerly: they make what a graph takes as given
-    (optimizer state, DDP's buckets). The learning rate is a constant of a graph, which every optimizer can
-    take: when it changes, once an epoch at most, all is recorded anew. What cannot be recorded is executed
-    eagerly from then on, and `tell` says why.
+    The first steps are executed eagerly: they make what a graph takes as given (optimizer state, DDP's
+    buckets). So are the first uses of each cut: one that comes once an epoch may never be worth a recording.
+    A learning rate that is a number is a constant of the graphs: when it changes, all are forgotten. What
+    cannot be recorded is executed eagerly from then on, by all ranks, and `tell` says why.
     """
 
     def __init__(self, step: Step, recorder: Recorder, tell: Callable[[str], None]) -> None:
         self.step, self.recorder, self.tell = step, recorder, tell
         self.name: EngineName = "graph"
         self._trained = 0
-        self._seen: set[Key] = set()
+        self._uses: Counter[Key] = Counter()
         self._recordings: dict[Key, _Recording] = {}
-        self._rates: list[float] = []
+        self._constants: list[float] = []
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
-        rates = [float(group["lr"]) for group in self.step.optimizer.param_groups]
-        if rates != self._rates:
-            # Of evaluation too: graphs of one stream share a workspace, which goes with the first of them.
-            self._rates, self._recordings = rates, {}
+        rates = [group["lr"] for group in self.step.optimizer.param_groups]
+        constants = [rate for rate in rates if not isinstance(rate, Tensor)]
+        if constants != self._constants:
+            self._constants = constants
+            self.close()
         self._trained += 1
         return self._execute("train", self.step.train, share)
 
@@ -95,17 +98,23 @@ class Graph:
         """Evaluate one batch; return this rank's summed loss."""
         return self._execute("evaluate", self.step.evaluate, share)
 
+    def close(self) -> None:
+        """Forget all recordings, of evaluation too.
+
+        Graphs of one stream share a workspace of cuBLAS, which torch gives back with the first of them: none
+        may be replayed after.
+        """
+        self._recordings.clear()
+        self._uses.clear()
+
     def _execute(self, kind: str, work: Callable[[Share], Tensor], share: Share) -> Tensor:
         if self.name == "eager":
             return work(share)
         key = (kind, share.first_row, len(share.chosen), share.size)
         if key not in self._recordings:
-            if key not in self._seen or self._trained <= WARM_UP_STEPS:
-                self._seen.add(key)
-                loss, obstacle = self.recorder.rehearse(lambda: work(share))
-                if obstacle or (obstacle := _obstacle(self.step.optimizer)):
-                    self._fall_back(obstacle)
-                return loss
+            self._uses[key] += 1
+            if self._uses[key] <= USES_BEFORE or self._trained <= WARM_UP_STEPS:
+                return self._rehearse(work, share)
             if not self._record(key, work, share):
                 return work(share)
         recording = self._recordings[key]
@@ -113,53 +122,41 @@ class Graph:
         recording.replay()
         return recording.loss
 
+    def _rehearse(self, work: Callable[[Share], Tensor], share: Share) -> Tensor:
+        """Execute the work, and from then on eagerly where any rank finds that no graph can do it."""
+        loss, obstacle = self.recorder.rehearse(lambda: work(share))
+        obstacle = obstacle or _obstacle(self.step.optimizer)
+        if self.step.cut.world.any(bool(obstacle)):
+            self._fall_back(obstacle)
+        return loss
+
     def _record(self, key: Key, work: Callable[[Share], Tensor], share: Share) -> bool:
-        """Record the work on a share that is cut this way; tell whether it is there now."""
+        """Record the work on a share that is cut this way; tell whether it is there now.
+
+        Where any rank of several fails, raise CaptureError on all: DDP waits for the rest of a broken step.
+        """
+        world = self.step.cut.world
         static = Share(share.chosen.clone(), share.first_row, share.size)
+        failure: RuntimeError | None = None
         try:
             replay, loss = self.recorder.record(lambda: work(static))
+            self._recordings[key] = _Recording(static.chosen, replay, loss)
         except RuntimeError as error:
-            if self.step.cut.world.world_size > 1:
-                raise  # the ranks must agree on what is recorded, and this one may be alone in failing
-            self._fall_back(_cause(error))
-            return False
-        self._recordings[key] = _Recording(static.chosen, replay, loss)
-        return True
+            failure = error
+        if not world.any(failure is not None):
+            return True
+        device.spoil()
+        if world.world_size > 1:
+            raise CaptureError(_cannot_be_captured(_cause(failure))) from failure
+        if isinstance(failure, torch.OutOfMemoryError):
+            raise failure  # there may be room when fewer trials are trained at once
+        self._fall_back(_cause(failure))
+        return False
 
-    def _fall_back(self, obstacle: str) -> None:
+    def _fall_back(self, obstacle: str | None) -> None:
         self.name = "eager"
-        self._recordings.clear()
-        self.tell(f"engine: eager, because this trial cannot be captured: {obstacle}")
-
-
-class CudaRecorder:
-    """Records what is launched on the current stream, which is not the default one."""
-
-    def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
-        """Execute the work; return what it returns, and where in it the host waits for the device."""
-        before = torch.cuda.get_sync_debug_mode()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            torch.cuda.set_sync_debug_mode("warn")
-            try:
-                out = work()
-            finally:
-                torch.cuda.set_sync_debug_mode(before)
-        obstacle = None
-        for each in caught:
-            if "called a synchronizing" in str(each.message):
-                obstacle = f"the host waits for the device in {each.filename}:{each.lineno}"
-            elif "ynchronization debug mode" not in str(each.message):
-                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-        return out, obstacle
-
-    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
-        """Capture the work in a CUDA graph."""
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        # Other threads (NCCL's watchdog) may call CUDA meanwhile.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            out = work()
-        return graph.replay, out
+        self.close()
+        self.tell(_cannot_be_captured(obstacle))
 
 
 def engine_for(
@@ -190,8 +187,14 @@ def _obstacle(optimizer: torch.optim.Optimizer) -> str | None:
     return None
 
 
-def _cause(error: BaseException) -> str:
+def _cannot_be_captured(obstacle: str | None) -> str:
+    return f"engine: eager, because this trial cannot be captured: {obstacle or 'another rank cannot'}"
+
+
+def _cause(error: BaseException | None) -> str | None:
     """Return the first line of what went wrong first; ending a broken capture raises over it."""
+    if error is None:
+        return None
     while error.__context__ is not None:
         error = error.__context__
     return str(error).strip().partition("\n")[0]

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import torch
 
 Course = Generator[None, None, object]
 
 
-def take_turns(courses: Iterator[Course], width: int, device: torch.device) -> None:
-    """Run the courses to their ends, so many at a time; the next is asked for when one has ended.
+def take_turns(courses: Iterator[Course], width: Callable[[], int], device: torch.device) -> None:
+    """Run the courses to their ends, so many at a time; the next is asked for when there is room.
 
-    On a GPU a turn only launches work, so that the trials' streams fill the device together.
+    The width may shrink meanwhile. On a GPU a turn only launches work, so that the trials' streams fill the
+    device together.
     """
-    places = [own_stream(device, place) for place in range(width)]
+    places = [own_stream(device, place) for place in range(width())]
     lanes: list[tuple[Course, contextlib.AbstractContextManager[object]]] = []
     is_last = False
     while True:
-        while places and not is_last:
+        while len(lanes) < width() and not is_last:
             course = next(courses, None)
             if course is None:
                 is_last = True

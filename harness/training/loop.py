@@ -7,7 +7,7 @@ import math
 import resource
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,8 @@ from harness.training.checkpoint import Checkpoints, Progress
 from harness.training.engine import Engine, engine_for
 from harness.training.keeper import Keeper, Wish
 from harness.training.layers import Cut, swap_layers
-from harness.training.optimizer import Scheduler, advance, optimizer_for, scheduler_for
+from harness.training.lr_schedule import LearningRate
+from harness.training.optimizer import optimizer_for
 from harness.training.precision import PRECISIONS
 from harness.training.probe import has_unused_parameters, initialised
 from harness.training.step import Step, averages
@@ -80,7 +81,7 @@ class Trainee:
     plain: nn.Module
     step: Step
     engine: Engine
-    scheduler: Scheduler | None
+    lr: LearningRate
     replaced_layers: dict[str, int]
     parameters: int = field(init=False)
 
@@ -108,7 +109,7 @@ def prepare(
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     executed = engine_for(step, engine, tell, has_unused=unused)
-    return Trainee(plain, step, executed, scheduler_for(training, optimizer), replaced)
+    return Trainee(plain, step, executed, LearningRate(training, optimizer), replaced)
 
 
 def step_by_step(
@@ -123,16 +124,19 @@ def step_by_step(
 
     Yields after each step and batch, so that several trials can take turns.
     """
-    training = trial.settings.training
     _reset_peak_memory(world.device)
     trainee = prepare(trial, data, world, engine, watcher.on_note)
-    kept = Checkpoints(
-        places.paths,
-        f"{trial.digest} {places.code}",
-        trainee.plain,
-        trainee.step.optimizer,
-        trainee.scheduler,
-    )
+    with closing(trainee.engine):  # before another trial has this place's stream
+        return (yield from _epochs(trial, data, trainee, places, watcher))
+
+
+def _epochs(
+    trial: Trial, data: ResidentDataset, trainee: Trainee, places: Places, watcher: Watcher
+) -> Generator[None, None, Outcome | None]:
+    """Train what is left of a trial's epochs; return None where it was left."""
+    training, world = trial.settings.training, trainee.step.cut.world
+    digest = f"{trial.digest} {places.code}"
+    kept = Checkpoints(places.paths, digest, trainee.plain, trainee.step.optimizer, trainee.lr)
     progress = kept.resume(world, watcher.on_note)
     watcher.on_begin(progress.history)
 
@@ -176,7 +180,7 @@ def _epoch(
     """Train and evaluate what is left of an epoch; return None where the ranks leave before its end."""
     step, engine, batch_size = trainee.step, trainee.engine, trial.settings.training.batch_size
     world, number, history = step.cut.world, len(progress.history) + 1, progress.history
-    lr = float(step.optimizer.param_groups[0]["lr"])
+    lr = trainee.lr.value
     first_step, steps = (number - 1) * math.ceil(len(data.train) / batch_size), progress.steps
     started = _now(world) - progress.seconds - keeper.seconds
 
@@ -203,8 +207,7 @@ def _epoch(
             return None
         yield
     tested = here()
-    if trainee.scheduler is not None:
-        advance(trainee.scheduler)
+    trainee.lr.advance()
     train_loss, train_accuracy = averages(trained.sums)
     test_loss, test_accuracy = averages(tested.sums)
     return Epoch(
@@ -231,11 +234,12 @@ def _now(world: World) -> float:
 
 def _reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
+        torch.cuda.empty_cache()  # of what trials before have left
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def _peak_memory_gib(device: torch.device) -> float:
-    """Return the most that tensors of all its trials held on a GPU, or that the process had on a CPU."""
+    """Return the most that the process took of a GPU, pools of graphs too, or that it had on a CPU."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
+        return torch.cuda.max_memory_reserved(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

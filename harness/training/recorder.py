@@ -1,0 +1,57 @@
+"""Work on a GPU, recorded as a CUDA graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+Work = Callable[[], Tensor]
+
+# Which warnings were shown, as Python itself keeps it for a module: each place warns once.
+_SHOWN: dict[Any, Any] = {}
+
+
+class Recorder(Protocol):
+    """Makes graphs on a device."""
+
+    def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
+        """Execute the work; return what it returns, and what in it no graph can do."""
+
+    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
+        """Record the work and do not execute it; return what executes it, and what it will have returned."""
+
+
+class CudaRecorder:
+    """Records what is launched on the current stream, which is not the default one."""
+
+    def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
+        """Execute the work; return what it returns, and where in it the host waits for the device."""
+        before = torch.cuda.get_sync_debug_mode()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                out = work()
+            finally:
+                torch.cuda.set_sync_debug_mode(before)
+        obstacle = None
+        for each in caught:
+            if "called a synchronizing" in str(each.message):
+                obstacle = f"the host waits for the device in {each.filename}:{each.lineno}"
+            elif "ynchronization debug mode" not in str(each.message):
+                warnings.warn_explicit(
+                    each.message, each.category, each.filename, each.lineno, registry=_SHOWN
+                )
+        return out, obstacle
+
+    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
+        """Capture the work in a CUDA graph."""
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        # Other threads (NCCL's watchdog) may call CUDA meanwhile.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            out = work()
+        return graph.replay, out
