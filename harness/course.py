@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-import traceback
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from harness import provenance
 from harness.claim import Claim
-from harness.errors import CrashError, HarnessError, LostClaimError, LostRankError, StoreError
+from harness.errors import HarnessError, LostClaimError, StoreError
 from harness.execution import Execution
 from harness.headway import Headway
 from harness.pool import Pool
 from harness.position import Position
 from harness.pulse import Pulse
 from harness.record import Epoch
+from harness.recovery import Recovery
 from harness.request import Request, load_data
 from harness.suite import Trial
 from harness.tracking import Feed
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.device import still_works
+from harness.training.engine import CaptureError
 from harness.training.keeper import Wish
 from harness.training.loop import Outcome, Places, Watcher, step_by_step
 from harness.training.precision import PRECISIONS
 from harness.training.world import Fleet, World
-
-ONE_AT_A_TIME = "one at a time"
 
 
 @dataclass
@@ -41,7 +38,15 @@ class Courses:
     pulse: Pulse
     pool: Pool
     residents: dict[str, tuple[ResidentDataset, str]] = field(default_factory=dict)
-    running: dict[str, tuple[Execution, str]] = field(default_factory=dict)
+    recovery: Recovery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recovery = Recovery(self.fleet, self.pulse, self.pool)
+
+    @property
+    def running(self) -> dict[str, tuple[Execution, str]]:
+        """Return how each running trial is executed, and when it began."""
+        return self.recovery.running
 
     def course(
         self, trial: Trial, claim: Claim, ranks: World, execution: Execution
@@ -55,11 +60,13 @@ class Courses:
         except LostClaimError as error:
             self.pulse.events.note(str(error))
         except StoreError as error:
-            self._after_store_error(trial, claim, ranks, error)
+            self.recovery.after_store_error(trial, claim, ranks, error)
         except HarnessError:
             raise
-        except Exception:
-            self._after_error(trial, ranks, traceback.format_exc())
+        except CaptureError as error:
+            self.recovery.start_again_eagerly(trial, claim, ranks, str(error))
+        except Exception as error:
+            self.recovery.after_error(trial, ranks, error)
         if ranks.owns:
             self.pool.claims.release(trial, claim)
         if ranks.world_size > 1:
@@ -77,20 +84,6 @@ class Courses:
             self.residents[key] = ResidentDataset.of(dataset, self.fleet.device, dtype), dataset.digest
         return self.residents[key]
 
-    def failed(self, trial: Trial, error: str) -> None:
-        """Record a failure, once however many ranks report it, and let all ranks know."""
-        if self.fleet.count(f"failed/{trial.key}/reports") > 1:
-            return
-        if claim := self.pool.claims.ours(trial):
-            unknown = Execution(placement="spread"), provenance.now()
-            try:
-                self.pool.ledger.enter_failure(trial, error, *self.running.get(trial.key, unknown))
-            except LostClaimError as lost:
-                self.pulse.events.note(str(lost))
-            self.pool.claims.release(trial, claim)
-        self._tell_end(trial, f"failed, {error.strip().splitlines()[-1]}")
-        self.fleet.put(f"failed/{trial.key}", error)
-
     def _train(self, trial: Trial, claim: Claim, ranks: World, feed: Feed) -> Generator[None, None, None]:
         resident, data_digest = self.resident(trial)
         steps, batches = _parts_of_an_epoch(trial, resident)
@@ -106,8 +99,8 @@ class Courses:
         watcher = self._watcher(trial, claim, position, train_size, ranks, feed)
         # Counted from the trial's beginning, also where it goes on from a checkpoint.
         watcher.on_step = lambda step, loss: position.move(step + 1 + step // steps * batches)
-        execution, _ = self.running[trial.key]
-        outcome = yield from step_by_step(trial, resident, ranks, places, watcher, execution.engine)
+        engine = self.recovery.engine_of(trial)
+        outcome = yield from step_by_step(trial, resident, ranks, places, watcher, engine)
         if outcome and ranks.owns:
             with position.saving():
                 self._record(trial, claim, outcome, train_size, data_digest)
@@ -117,7 +110,7 @@ class Courses:
         self.pool.claims.check(trial, claim)
         self.pool.ledger.enter(trial, outcome, *self.running[trial.key], size, data_digest)
         accuracy = f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %"
-        self._tell_end(trial, f"{outcome.status}, {accuracy}")
+        self.pulse.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
         self.fleet.put(f"ended/{trial.key}", outcome.status)
 
     def _watcher(
@@ -159,35 +152,6 @@ class Courses:
             on_begin=on_begin,
         )
 
-    def _after_store_error(self, trial: Trial, claim: Claim, ranks: World, error: StoreError) -> None:
-        """End the run, as no trial can leave its record, unless another run has swept up after this one."""
-        try:
-            self.pool.claims.check(trial, claim)
-        except LostClaimError as lost:
-            if ranks.world_size > 1:
-                raise CrashError(str(lost)) from None  # the other ranks wait for this one
-            self.pulse.events.note(str(lost))
-        else:
-            raise error
-
-    def _after_error(self, trial: Trial, ranks: World, error: str) -> None:
-        """Record the failure, unless another's caused it; leave where this process is of no more use."""
-        if ranks.world_size > 1 and (silent := self.pulse.silent()):
-            raise LostRankError(f"rank {', '.join(map(str, silent))} ended while {trial.key} was trained")
-        works = ranks.world_size > 1 or still_works(self.fleet.device)
-        if not works and len(self.running) > 1:
-            self.fleet.run.put(ONE_AT_A_TIME, "yes")
-            self.pulse.spare_others()
-            raise CrashError(
-                f"an error in one of {', '.join(self.running)} left the GPU of rank {self.fleet.rank} "
-                f"unusable; they go on one at a time\n{error}"
-            )
-        self.failed(trial, error)
-        if ranks.world_size > 1:
-            threading.Event().wait()  # the pulse starts all ranks again
-        if not works:
-            raise CrashError(f"{trial.key}: its error left the GPU of rank {self.fleet.rank} unusable")
-
     def _tell_epoch(self, trial: Trial, epoch: Epoch, train_size: int) -> None:
         figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})
         speed = train_size / epoch.train_seconds
@@ -196,9 +160,6 @@ class Courses:
             {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
             | {key: math.nan if value is None else value for key, value in figures.items()}
         )
-
-    def _tell_end(self, trial: Trial, text: str) -> None:
-        self.pulse.events.tell({"kind": "end", "trial": trial.key, "text": f"{trial.key}: {text}"})
 
 
 def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, int]:

@@ -28,6 +28,10 @@ class Events:
         """Have a line shown."""
         self.tell({"kind": "note", "text": text})
 
+    def tell_end(self, trial: str, text: str) -> None:
+        """Have shown how a trial ended."""
+        self.tell({"kind": "end", "trial": trial, "text": f"{trial}: {text}"})
+
     def show(self, fractions: Iterable[tuple[str, float]]) -> None:
         """Show the events that are new, and how far each running trial is."""
         if self.console is None:

@@ -107,6 +107,9 @@ class Pulse:
 
     def restart_together(self) -> None:
         """Start this process again in place; all ranks do."""
+        if threading.current_thread() is not self._thread:
+            self._stopped.set()
+            self._thread.join()
         self._show_events()
         self.events.close()
         sys.stdout.flush()

@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -16,9 +17,10 @@ from harness import provenance
 from harness.calibration import Calibration
 from harness.claim import Claim, Claims
 from harness.console import console_for
-from harness.course import ONE_AT_A_TIME, Courses
+from harness.course import Courses
 from harness.data import cache_folder
 from harness.events import Events
+from harness.execution import Execution
 from harness.holder import this_process
 from harness.ledger import Ledger
 from harness.notice import JobFiles, Notice
@@ -26,9 +28,11 @@ from harness.paces import Circumstances, Paces
 from harness.plan import kind_of
 from harness.pool import Pool, tries_before
 from harness.pulse import Leave, Pulse
+from harness.recovery import at_most
 from harness.request import Request
 from harness.schedule import Phase, Schedule, candidates
 from harness.suite import Trial
+from harness.training.device import is_spoiled
 from harness.training.lanes import take_turns
 from harness.training.world import Fleet
 
@@ -86,13 +90,31 @@ class _Worker:
             phase = Phase.model_validate_json(self.fleet.look(name) or "")
             if phase.work == "end":
                 break
+            if self._is_spoiled():
+                self.pulse.restart_together()
             if phase.work == "measure":
                 self._measure(name, phase, schedule)
                 continue
-            width = phase.executions[0].trials_per_device
+            (execution,) = phase.executions
+            width = partial(self._width, execution)
             take_turns(self._courses(name, phase), width, self.fleet.device)
-            self.pulse.meet(name)
+            self._meet(name)
         self.pool.claims.stop()
+
+    def _width(self, execution: Execution) -> int:
+        return min(execution.trials_per_device, self.courses.recovery.at_most)
+
+    def _meet(self, name: str) -> None:
+        """Wait for the other ranks at the end of a phase."""
+        self._is_spoiled()
+        self.pulse.meet(name)
+
+    def _is_spoiled(self) -> bool:
+        """Tell whether a rank's process is known to be spoiled, as the others are told of this one's."""
+        key = f"spoiled/{self.fleet.start[1]}"
+        if is_spoiled():
+            self.fleet.put(key, "yes")
+        return self.fleet.look(key) is not None
 
     def _pool(self) -> Pool:
         """Return the trials that may be had, for this run as all its ranks and starts know it."""
@@ -108,8 +130,9 @@ class _Worker:
 
     def _schedule(self) -> Schedule:
         request = self.request
-        if self.fleet.run.look(ONE_AT_A_TIME):
-            request = dataclasses.replace(request, trials_per_device=1)
+        if (limit := at_most(self.fleet)) < sys.maxsize:
+            at_once = min(limit, request.trials_per_device or limit)
+            request = dataclasses.replace(request, trials_per_device=at_once)
         device, ranks, versions = self.fleet.device, self.fleet.world_size, self.ledger.versions
         measured = candidates(request, ranks, is_gpu=device.type == "cuda")
         return Schedule(
@@ -143,7 +166,7 @@ class _Worker:
             if self.fleet.world_size > 1:
                 threading.Event().wait()  # the pulse starts all ranks again
             schedule.candidates = []
-        self.pulse.meet(name)
+        self._meet(name)
         self.pulse.end(_MEASURING)  # not before: until now another rank may fail
         if self.fleet.speaks and schedule.candidates:
             self.fleet.run.put(_MEASURING, "")
@@ -156,13 +179,20 @@ class _Worker:
         trials = [self.trials[key] for key in phase.trials]
         if execution.placement == "ddp":
             for trial in trials:
+                if self._is_spoiled():  # here of one rank only: several start again at once
+                    return
                 if claim := self._claim_together(name, trial, phase):
                     yield self.courses.course(trial, claim, self.fleet.together(), execution)
             return
-        while not self.pulse.is_stopping and (turn := self.fleet.count(f"{name}/turn")) <= len(trials):
+        while (
+            not self.pulse.is_stopping
+            and not self._is_spoiled()
+            and (turn := self.fleet.count(f"{name}/turn")) <= len(trials)
+        ):
             trial = trials[turn - 1]
-            if claim := self.pool.take(trial, execution, phase.dead.get(trial.key, "")):
-                yield self.courses.course(trial, claim, self.fleet.alone(), execution)
+            narrowed = execution.model_copy(update={"trials_per_device": self._width(execution)})
+            if claim := self.pool.take(trial, narrowed, phase.dead.get(trial.key, "")):
+                yield self.courses.course(trial, claim, self.fleet.alone(), narrowed)
 
     def _claim_together(self, name: str, trial: Trial, phase: Phase) -> Claim | None:
         """Return the claim that the speaker takes on the trial for all ranks, if it can have it."""
@@ -178,7 +208,7 @@ class _Worker:
     def stalled(self, key: str, error: str) -> None:
         """Record the failure of a trial that does not move, which may be another rank's."""
         if key != _MEASURING:
-            self.courses.failed(self.trials[key], error)
+            self.courses.recovery.failed(self.trials[key], error)
         elif self.fleet.count(f"failed/{key}/reports") == 1:
             self.pulse.events.note(f"nothing is measured: {error}")
             self.fleet.put(f"failed/{key}", error)

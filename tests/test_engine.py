@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,13 @@ import torch
 from torch import nn
 
 from harness.suite import Trial
-from harness.training import loop
-from harness.training.engine import WARM_UP_STEPS, Eager, Graph, engine_for
+from harness.training import device, loop, optimizer
+from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, CaptureError, Eager, Graph, engine_for
 from harness.training.loop import Watcher, prepare
-from harness.training.recorder import Work
+from harness.training.recorder import CudaRecorder, Work
 from harness.training.step import Step
 from harness.training.world import World, alone
+from tests.ranks import run_ranks
 from tests.test_training_ranks import CONVNET, MLP, figures, interrupted
 from tests.traced import TracingRecorder
 from tests.trials import MIXER, resident, small_trial, train
@@ -47,13 +50,13 @@ def found(trial: Trial, path: Path, watcher: Watcher | None = None) -> list[floa
 
 
 @pytest.mark.parametrize(
-    "optimizer", [SGD, ADAM, {"name": "RMSprop", "lr": 0.01}], ids=lambda each: each["name"]
+    "algorithm", [SGD, ADAM, {"name": "RMSprop", "lr": 0.01}], ids=lambda each: each["name"]
 )
 @pytest.mark.parametrize("model", [MIXER, CONVNET, MLP], ids=lambda each: each["name"])
 def test_a_captured_trial_finds_what_an_eager_one_finds(
-    model: dict[str, Any], optimizer: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
+    model: dict[str, Any], algorithm: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    trial = small_trial(model, epochs=4, optimizer=optimizer, scheduler=STEPS)
+    trial = small_trial(model, epochs=4, optimizer=algorithm, scheduler=STEPS)
     eager = found(trial, tmp_path / "eager")
     (tmp_path / "graph").mkdir()
     request.getfixturevalue("graphs")
@@ -77,7 +80,58 @@ def test_graphs_are_recorded_after_a_warm_up_for_every_cut_and_rate(
     trial = small_trial(epochs=4, scheduler=STEPS)
     found(trial, tmp_path / "one", Watcher(on_step=lambda number, loss: steps.append(number)))
     # An epoch has five batches of 16 and one of 10, then one of evaluation; the rate changes after the third.
-    assert recorded == [WARM_UP_STEPS, 12, 12, 18, 23, 24]
+    assert recorded == [WARM_UP_STEPS + 1, 18 + USES_BEFORE]
+
+
+def test_a_rate_that_is_a_tensor_may_change_each_epoch_and_each_cut_is_recorded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded: list[Work] = []
+
+    class Counting(TracingRecorder):
+        def record(self, work: Work) -> tuple[Callable[[], None], torch.Tensor]:
+            recorded.append(work)
+            left = torch.zeros(())
+
+            def replay() -> None:
+                left.copy_(work())
+
+            return replay, left
+
+    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
+    trial = small_trial(precision="fp32", epochs=50, scheduler={"name": "ExponentialLR", "gamma": 0.9})
+    numbers = train(trial, resident(trial, ALONE), ALONE, tmp_path / "numbers")
+    assert len(recorded) == 48  # whole batches, in each epoch after the warm-up; others come once an epoch
+    recorded.clear()
+    monkeypatch.setattr(optimizer, "_reads_rate_from_tensor", lambda parameter: True)
+    tensors = train(trial, resident(trial, ALONE), ALONE, tmp_path / "tensors")
+    assert len(recorded) == 3  # whole batches, the last one, evaluation
+    assert [each.engine for each in (numbers, tensors)] == ["graph", "graph"]
+    assert [each.lr for each in tensors.epochs] == [each.lr for each in numbers.epochs]  # exact, not float32
+    assert figures(tensors.epochs)[:20] == pytest.approx(figures(numbers.epochs)[:20], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_a_rate_that_is_a_tensor_is_taken_by_every_engine_and_after_an_interruption(
+    name: str, tmp_path: Path, graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = small_trial(
+        precision="fp32",
+        epochs=4,
+        optimizer={"name": name, "lr": 0.01},
+        scheduler={"name": "ExponentialLR", "gamma": 0.3},
+    )
+    with monkeypatch.context() as by_tensor:
+        by_tensor.setattr(optimizer, "_reads_rate_from_tensor", lambda parameter: True)
+        graph = interrupted(ALONE, trial, str(tmp_path / "graph"), 0)
+        with by_tensor.context() as eagerly:
+            eagerly.setattr(loop, "engine_for", engine_for)
+            assert interrupted(ALONE, trial, str(tmp_path / "eager"), 0) == graph
+            interrupted(ALONE, trial, str(tmp_path / "parts"), 2)
+        assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == graph
+        interrupted(ALONE, trial, str(tmp_path / "elsewhere"), 2)
+    on_numbers = interrupted(ALONE, trial, str(tmp_path / "elsewhere"), 0)
+    assert on_numbers == pytest.approx(graph, rel=1e-4)
 
 
 def test_an_interrupted_trial_ends_as_one_in_one_go_whichever_engine_goes_on(
@@ -110,21 +164,107 @@ def test_what_a_rehearsal_finds_is_executed_eagerly_from_the_start(
     assert notes == ["engine: eager, because this trial cannot be captured: the host waits"]
 
 
-def test_ranks_do_not_fall_back_one_by_one(tmp_path: Path) -> None:
-    class Failing(TracingRecorder):
-        def record(self, work: Work) -> Any:
-            raise RuntimeError("out of memory")
+def one_rank_cannot(world: World, trial: Trial, folder: str, how: str) -> tuple[str, list[str], bool]:
+    """Train where rank 1 finds an obstacle or breaks a capture; return the engine and what is known then."""
+    torch.set_num_threads(1)
 
-    trial = small_trial(epochs=3)
-    trainee = prepare(trial, resident(trial, ALONE), ALONE)
-    two = World(0, 2, torch.device("cpu"))
-    graph = Graph(trainee.step, Failing(trainee.step), print)
-    share = next(trainee.step.data.train.train_shares(1, 1, 16, ALONE))
-    for _ in range(WARM_UP_STEPS):
-        graph.train(share)
-    trainee.step.cut.world = two
-    with pytest.raises(RuntimeError, match="out of memory"):
-        graph.train(share)
+    class Other(TracingRecorder):
+        def rehearse(self, work: Work) -> tuple[torch.Tensor, str | None]:
+            return work(), "the host waits" if how == "waits" and world.rank == 1 else None
+
+        def record(self, work: Work) -> Any:
+            assert how == "breaks"
+            if world.rank == 1:
+                raise RuntimeError("a made-up break")
+            return lambda: None, torch.zeros(())
+
+    setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Other(step), tell))  # noqa: B010
+    notes: list[str] = []
+    try:
+        outcome = train(
+            trial, resident(trial, world), world, Path(folder) / "one", Watcher(on_note=notes.append)
+        )
+    except CaptureError as error:
+        return "none", [str(error)], device.is_spoiled()
+    return outcome.engine, notes, device.is_spoiled()
+
+
+def test_an_obstacle_of_one_rank_has_all_fall_back(tmp_path: Path) -> None:
+    said = "engine: eager, because this trial cannot be captured: "
+    for found, reason in zip(
+        run_ranks(2, one_rank_cannot, small_trial(), str(tmp_path), "waits"),
+        ("another rank cannot", "the host waits"),
+        strict=True,
+    ):
+        assert found == ("eager", [said + reason], False)
+
+
+def test_a_capture_that_breaks_on_one_rank_ends_the_trial_on_all_in_this_process(tmp_path: Path) -> None:
+    said = "engine: eager, because this trial cannot be captured: "
+    for found, reason in zip(
+        run_ranks(2, one_rank_cannot, small_trial(epochs=3), str(tmp_path), "breaks"),
+        ("another rank cannot", "a made-up break"),
+        strict=True,
+    ):
+        assert found == ("none", [said + reason], True)
+
+
+@pytest.fixture
+def _not_spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device._Process, "is_spoiled", False)
+
+
+@pytest.mark.usefixtures("_not_spoiled")
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(RuntimeError("a made-up break"), False), (torch.OutOfMemoryError("a made-up lack of memory"), True)],
+)
+def test_a_capture_that_breaks_is_executed_eagerly_unless_memory_lacks(
+    error: RuntimeError, raised: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Breaking(TracingRecorder):
+        def record(self, work: Work) -> Any:
+            raise error
+
+    trial, notes = small_trial(epochs=3), list[str]()
+    eager = found(trial, tmp_path / "eager")
+    assert not device.is_spoiled()
+    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Breaking(step), tell))
+    with pytest.raises(torch.OutOfMemoryError) if raised else contextlib.nullcontext():
+        assert found(trial, tmp_path / "graph", Watcher(on_note=notes.append)) == eager
+        assert notes == ["engine: eager, because this trial cannot be captured: a made-up break"]
+    assert device.is_spoiled()
+
+
+def test_a_trial_leaves_no_graph_to_the_next_one_on_its_stream(
+    tmp_path: Path, graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most: list[int] = []
+    close = Graph.close
+
+    def closing(self: Graph) -> None:
+        most.append(len(self._recordings))
+        close(self)
+
+    monkeypatch.setattr(Graph, "close", closing)
+    found(small_trial(epochs=4), tmp_path / "one")
+    assert most[-1] == 3
+    assert not graphs[0]._recordings
+
+
+def test_a_warning_of_rehearsals_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.get_sync_debug_mode", lambda: 0)
+    monkeypatch.setattr("torch.cuda.set_sync_debug_mode", lambda mode: None)
+
+    def work() -> torch.Tensor:
+        warnings.warn("a made-up warning", UserWarning, stacklevel=1)
+        return torch.zeros(())
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(11):
+            assert CudaRecorder().rehearse(work)[1] is None
+    assert [str(each.message) for each in caught] == ["a made-up warning"]
 
 
 def test_ddp_with_unused_parameters_is_not_captured() -> None:

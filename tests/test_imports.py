@@ -28,6 +28,7 @@ LAYERS = [
     {"execution", "events"},
     {"pulse", "plan", "report", "request", "ledger", "paces"},
     {"schedule", "calibration", "pool", "compare", "follow"},
+    {"recovery"},
     {"course"},
     {"launch", "runner", "arguments", "submit_arguments", "bench", "drill"},
     {"start"},

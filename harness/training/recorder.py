@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 Work = Callable[[], Tensor]
 
-# Which warnings were shown, as Python itself keeps it for a module: each place warns once.
-_SHOWN: dict[Any, Any] = {}
+# Warnings that were shown, each once: Python forgets its own list whenever filters change.
+_SHOWN: set[tuple[str, str, int]] = set()
 
 
 class Recorder(Protocol):
@@ -43,9 +43,7 @@ class CudaRecorder:
             if "called a synchronizing" in str(each.message):
                 obstacle = f"the host waits for the device in {each.filename}:{each.lineno}"
             elif "ynchronization debug mode" not in str(each.message):
-                warnings.warn_explicit(
-                    each.message, each.category, each.filename, each.lineno, registry=_SHOWN
-                )
+                _show(each)
         return out, obstacle
 
     def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
@@ -55,3 +53,11 @@ class CudaRecorder:
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             out = work()
         return graph.replay, out
+
+
+def _show(warning: warnings.WarningMessage) -> None:
+    """Show a warning that was caught, unless it was shown before."""
+    known = (str(warning.message), warning.filename, warning.lineno)
+    if known not in _SHOWN:
+        _SHOWN.add(known)
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
