@@ -41,6 +41,10 @@ class Recovery:
         execution, _ = self.running[trial.key]
         return "eager" if self.fleet.run.look(_eagerly(trial)) else execution.engine
 
+    def execute_eagerly(self, trial: Trial) -> None:
+        """Have the trials of this one's experiment executed eagerly from now on: a capture of it broke."""
+        self.fleet.run.put(_eagerly(trial), "yes")
+
     def failed(self, trial: Trial, error: str) -> None:
         """Record a failure, once however many ranks report it, and let all ranks know."""
         if self.fleet.count(f"failed/{trial.key}/reports") > 1:
@@ -70,7 +74,7 @@ class Recovery:
         """Start all ranks again, in place: there the trial is executed eagerly."""
         if ranks.owns:
             self.pulse.events.note(f"{trial.key}: {reason}")
-            self.fleet.run.put(_eagerly(trial), "yes")
+            self.execute_eagerly(trial)
             self.pool.claims.release(trial, claim)
         self.pulse.restart_together()
 
@@ -105,7 +109,7 @@ class Recovery:
                 f"out of memory with {others + 1} trials at once: it is trained later, with {others} at most"
             )
         elif is_spoiled() and not self.fleet.run.look(_eagerly(trial)):
-            self.fleet.run.put(_eagerly(trial), "yes")
+            self.execute_eagerly(trial)
             text = f"it is trained again in another process, as a capture broke in this one: {error}"
         else:
             return False

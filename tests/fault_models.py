@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from harness import model as models
+from harness.training import loop
+from harness.training.engine import Eager, Engine, Graph
+from harness.training.recorder import Work
 
 Shape = tuple[int, int, int]
 
@@ -76,6 +81,29 @@ class _Full(_Net):
         return super().forward(x)
 
 
+class _Crowded(_Net):
+    """Finds room for two of its kind in training at once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        others = [each for each in gc.get_objects() if type(each) is _Crowded and each.steps]
+        if self.steps == 1 and len(others) > 2:
+            raise torch.OutOfMemoryError("a made-up lack of memory")
+        return out
+
+
+class _BreakingRecorder:
+    """Stands for CUDA graphs, of which the last rank can record none."""
+
+    def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
+        return work(), None
+
+    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
+        if int(os.environ["RANK"]) == int(os.environ["WORLD_SIZE"]) - 1:
+            raise RuntimeError("a made-up break")
+        return lambda: None, torch.zeros(())
+
+
 class _Limited(_Net):
     def forward(self, x: Tensor) -> Tensor:
         if self.steps == GATE_STEP:
@@ -114,3 +142,21 @@ def out_of_memory(image_shape: Shape, num_classes: int) -> nn.Module:
 def limited_memory(image_shape: Shape, num_classes: int) -> nn.Module:
     """Build a net that asks for more than its process may have, which stays limited."""
     return _Limited(image_shape, num_classes)
+
+
+def crowded(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net that lacks memory where more than two are trained at once."""
+    return _Crowded(image_shape, num_classes)
+
+
+def unrecordable(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a shipped model whose captures break; note in which process of a rank it is trained."""
+    if "RANK" in os.environ:
+        setattr(loop, "engine_for", _engine_or_breaking)  # noqa: B010
+    return models.build({"name": "mlp", "hidden": [16], "dropout": 0.2}, image_shape, num_classes)
+
+
+def _engine_or_breaking(step: Any, requested: Any, tell: Any, **unused: Any) -> Engine:
+    with Path("processes").open("a", encoding="utf-8") as file:
+        file.write(f"{requested} {os.environ.get('HARNESS_GENERATION', '0')}\n")
+    return Eager(step) if requested == "eager" else Graph(step, _BreakingRecorder(), tell)

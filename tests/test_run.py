@@ -388,6 +388,49 @@ def test_a_trial_that_fails_under_spread_takes_no_other_with_it() -> None:
     assert output.count(": failed, ArithmeticError: a made-up failure") == 1
 
 
+def one_experiment(name: str) -> None:
+    """Write a suite of a model of ours that has its difficulties, with four seeds."""
+    text = ONE_TRIAL.replace(
+        "{name: patch_mixer, patch_size: 4, width: 12, hidden: [8]}", f"{{name: '{name}'}}"
+    )
+    Path("suite.yaml").write_text(text.replace("seeds: 1", "seeds: 4"), encoding="utf-8")
+
+
+def test_trials_that_lack_memory_side_by_side_are_trained_by_fewer_at_once() -> None:
+    one_experiment("tests.fault_models:crowded")
+    output = run("suite.yaml", "--nproc", "1", "--placement", "spread", "--trials-per-device", "4")
+    said = "out of memory with 3 trials at once: it is trained later, with 2 at most"
+    assert output.count(said) == 2  # of the third trial, and of the fourth, which had been taken already
+    assert [(each.status, each.attempts) for each in records().values()] == [("done", [])] * 4
+    assert {each.hardware.trials_per_device for each in records().values()} == {4, 2}
+
+
+def processes() -> list[tuple[str, int]]:
+    """Return how each trial of a rank was to be executed, and in which process since torchrun's start."""
+    lines = [line.split() for line in Path("processes").read_text(encoding="utf-8").splitlines()]
+    return [(engine, int(generation)) for engine, generation in lines]
+
+
+def test_after_a_capture_that_broke_the_next_trial_has_a_process_of_its_own() -> None:
+    one_experiment("tests.fault_models:unrecordable")
+    output = run("suite.yaml", "--nproc", "1", "--no-calibrate")
+    said = "engine: eager, because this trial cannot be captured: a made-up break"
+    assert output.count(said) == 1
+    assert [(each.status, each.hardware.engine) for each in records().values()] == [("done", "eager")] * 4
+    assert processes() == [("None", 0), ("eager", 1), ("eager", 1), ("eager", 1)]
+
+
+def test_ranks_go_on_eagerly_together_where_one_cannot_capture() -> None:
+    one_experiment("tests.fault_models:unrecordable")
+    output = run("suite.yaml", "--nproc", "2", "--placement", "ddp")
+    assert output.count("engine: eager, because this trial cannot be captured: another rank cannot") == 1
+    assert [(each.status, each.hardware.engine) for each in records().values()] == [("done", "eager")] * 4
+    assert sorted(processes()) == [("None", 0)] * 2 + [("eager", 1)] * 8
+    together = figures()
+    run("suite.yaml", "--nproc", "1", "--engine", "eager", "--results", "alone")
+    assert_equal(together, figures("alone"))
+
+
 @pytest.mark.slow
 def test_a_rank_that_hangs_ends_in_a_recorded_failure() -> None:
     process = start_long("--nproc", "2", "--placement", "ddp", "--timeout", "4", timeless=True)
