@@ -13,6 +13,7 @@ from torch import nn
 
 from harness.record import Epoch
 from harness.training import compiler
+from harness.training.device import compute_exactly
 from harness.training.loop import Watcher
 from harness.training.world import World
 from tests.ranks import run_ranks
@@ -53,6 +54,23 @@ def test_a_model_that_compiles_itself_is_trained_with_it(tmp_path: Path) -> None
     for is_loaded, losses in run_ranks(2, trained, COMPILED, ("Adam",), str(tmp_path)):
         assert is_loaded
         assert losses == pytest.approx(plain[0][1], rel=1e-9, abs=0)
+
+
+def exactly(world: World) -> tuple[bool, tuple[bool, ...]]:
+    """Have products computed exactly; tell whether the compiler is loaded, and the flags that matter."""
+    compute_exactly()
+    flags = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
+    )
+    return "torch._dynamo" in sys.modules, flags
+
+
+def test_a_gpu_computes_exactly_without_it() -> None:
+    assert run_ranks(1, exactly) == [(False, (True, True, False, False, False))]
 
 
 def steps(kind: type[torch.optim.Optimizer]) -> list[dict[str, Any]]:
