@@ -70,13 +70,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Drill:
-    """The trial, the harness's arguments that train it alone in `folder`, and with how many ranks."""
+    """The trial, the harness's arguments that train it alone in `folder`, and with how many ranks.
+
+    `most` ranks can be started here, each on a GPU of its own; None on a CPU.
+    """
 
     trial: Trial
     arguments: Sequence[str]
     ranks: int
     folder: Path
     env: Mapping[str, str]
+    most: int | None = None
 
     def outcomes(self) -> Iterator[Outcome]:
         """Train it uninterrupted, then once in every way; raise CrashError where a run does not end well."""
@@ -84,7 +88,7 @@ class Drill:
         whole = self._start(self.folder / "whole", self.ranks, 0)
         self._finish(whole)
         expected = self._figures(whole.results)
-        for way in ways(self.ranks):
+        for way in ways(self.ranks, self.most):
             yield self._broken(way, self.folder / str(next(number)), expected)
 
     def _broken(self, way: Way, results: Path, expected: Sequence[float]) -> Outcome:
@@ -141,17 +145,30 @@ class Drill:
         return [figure for epoch in found.record.epochs for figure in _of_epoch(epoch)]
 
 
-def ways(ranks: int) -> list[Way]:
-    """List the ways to break a run of so many ranks off."""
+def ways(ranks: int, most: int | None = None) -> list[Way]:
+    """List the ways to break a run of so many ranks off, where `most` can be started."""
     other = 1 if ranks > 1 else 2
-    return [
-        Way("SIGKILL of one rank", ranks, ranks, lambda run: os.kill(run.ranks[-1], signal.SIGKILL)),
+    found = [
         Way("SIGKILL of all ranks", ranks, ranks, _kill_all),
         Way("SIGKILL of the launcher", ranks, ranks, lambda run: run.process.kill()),
         Way("SIGTERM", ranks, ranks, lambda run: run.process.terminate()),
         Way("Ctrl-C", ranks, ranks, lambda run: run.process.send_signal(signal.SIGINT)),
         Way("STOP file", ranks, ranks, lambda run: run.stop_file.touch()),
-        Way("SIGTERM, another world size", ranks, other, lambda run: run.process.terminate()),
+    ]
+    if ranks > 1:
+        one = Way("SIGKILL of one rank", ranks, ranks, lambda run: os.kill(run.ranks[-1], signal.SIGKILL))
+        found.insert(0, one)
+    if most is None or other <= most:
+        found.append(Way("SIGTERM, another world size", ranks, other, lambda run: run.process.terminate()))
+    return found
+
+
+def not_tried(ranks: int, most: int | None) -> list[str]:
+    """Say what cannot be tried with so many ranks, where `most` can be started."""
+    known = {way.name for way in ways(ranks, most)}
+    here = f"{most} GPU{'s' * (most > 1)}" if most else "1 rank"
+    return [
+        f"{way.name:32} not tried, it needs 2 ranks: found {here}" for way in ways(2) if way.name not in known
     ]
 
 

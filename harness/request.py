@@ -17,7 +17,6 @@ from harness.execution import PlacementChoice
 from harness.record import EngineName
 from harness.store import Found, Store, to_train
 from harness.suite import Suite, Trial, chosen
-from harness.training.device import pick_device
 from harness.training.probe import has_unused_parameters
 
 
@@ -67,7 +66,7 @@ class Request:
         return found.state in to_train(retry_diverged=self.retry_diverged)
 
 
-def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> None:
+def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, has_gpu: bool) -> None:
     """Fetch the data and build and probe every model; raise HarnessError where a trial could not start."""
     datasets: dict[str, Dataset] = {}
     folders = [suite.folder for suite in request.suites]
@@ -75,7 +74,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str]) -> 
         raise UsageError(f"found the suites {', '.join(folders)}, expected each name once")
     if request.placement == "ddp" and (request.trials_per_device or 1) > 1:
         raise UsageError("--trials-per-device: under --placement ddp all ranks train one trial; use spread")
-    if request.engine == "graph" and pick_device(request.device, 0, 1).type != "cuda":
+    if request.engine == "graph" and not has_gpu:
         raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
     for name in request.log:
         tracking.opener("--log", name)

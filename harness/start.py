@@ -33,8 +33,9 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     if "TORCHELASTIC_RUN_ID" in env:
         return _work(request, nproc, env)
     remaining = request.remaining()
-    ranks = local.ranks_here(nproc, request.device, None if request.placement == "ddp" else len(remaining))
-    check(request, remaining, env)
+    trials = None if request.placement == "ddp" else len(remaining)
+    ranks = local.ranks_here(nproc, request.device, trials, env)
+    check(request, remaining, env, has_gpu=ranks.gpus > 0)
     for suite in request.suites:
         request.store.save_suite(suite)
     crash: CrashError | None = None
@@ -58,13 +59,13 @@ def measure(
 
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)
-        fleet = world.meet(env, request.device, request.timeout_seconds)
+        fleet = _meet(request, env)
         world.connect(fleet, request.timeout_seconds)
         bench.measure(request, fleet, seconds, env)
         world.leave()
     else:
-        ranks = local.ranks_here(nproc, request.device, None)
-        check(request, request.trials, env)
+        ranks = local.ranks_here(nproc, request.device, None, env)
+        check(request, request.trials, env, has_gpu=ranks.gpus > 0)
         local.launch(argv, ranks, max_restarts=0)
 
 
@@ -76,7 +77,7 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
         raise UsageError(
             "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
         )
-    fleet = world.meet(env, request.device, request.timeout_seconds)
+    fleet = _meet(request, env)
     can_restart = env.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
     if (over := fleet.run.look(_OVER)) is not None:
         return _tell_why(over, fleet, env)
@@ -95,6 +96,14 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
     return 0 if can_restart else code  # torchrun would start a finished suite again
 
 
+def _meet(request: Request, env: Environment) -> world.Fleet:
+    """Find the other ranks; say, once, why none of them has a GPU where somebody may have expected it."""
+    fleet = world.meet(env, request.device, request.timeout_seconds)
+    if fleet.speaks and fleet.no_gpu and fleet.start == [1, 0]:
+        say(fleet.no_gpu, sys.stderr)
+    return fleet
+
+
 def _tell_why(over: str, fleet: world.Fleet, env: Environment) -> int:
     """Say, once, why the run cannot go on, and leave so that torchrun does not start it again."""
     code, _, text = over.partition(" ")
@@ -109,7 +118,7 @@ def _train(request: Request, fleet: world.Fleet, env: Environment, *, launched: 
     """Train with the other ranks; return the exit code that this one's part calls for."""
     leads = fleet.speaks and not launched
     if not launched:
-        check(request, request.remaining(), env)
+        check(request, request.remaining(), env, has_gpu=fleet.device.type == "cuda")
     if leads:
         for suite in request.suites:
             request.store.save_suite(suite)

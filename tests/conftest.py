@@ -25,6 +25,12 @@ _LONGEST = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide GPUs from tests that are not of GPUs: on any machine they test what a CPU does."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the tests by how long their files take, as far as that matters."""
     places = {name: place for place, name in enumerate(_LONGEST)}

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from harness import suite_file
-from harness.drill import Drill, Outcome, ways
+from harness.cli import app
+from harness.drill import Drill, Outcome, not_tried, ways
+from harness.launch import local
+from harness.training.gpus import Gpus
 from tests.test_run import HARNESS, SUITE
 
 
@@ -23,7 +28,9 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "STOP file",
         "SIGTERM, another world size",
     }  # the others: test_kills, test_run
-    monkeypatch.setattr("harness.drill.ways", lambda ranks: [way for way in ways(ranks) if way.name in some])
+    monkeypatch.setattr(
+        "harness.drill.ways", lambda ranks, most: [way for way in ways(ranks, most) if way.name in some]
+    )
     Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 10"), encoding="utf-8")
     trial = next(suite_file.load(Path("suite.yaml")).trials())
     arguments = [
@@ -56,3 +63,36 @@ def test_it_says_what_its_runs_said_when_they_fail(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=300)
     assert done.returncode == 1, sys.version
     assert "error: a run of the drill ended with exit code 2:" in done.stderr
+
+
+def test_one_gpu_is_drilled_with_one_rank_and_what_it_cannot_try_is_said() -> None:
+    names = [way.name for way in ways(1, most=1)]
+    assert "SIGTERM" in names
+    assert all(way.ranks == way.then == 1 for way in ways(1, most=1))
+    assert not_tried(1, 1) == [
+        "SIGKILL of one rank              not tried, it needs 2 ranks: found 1 GPU",
+        "SIGTERM, another world size      not tried, it needs 2 ranks: found 1 GPU",
+    ]
+    assert not_tried(2, 2) == not_tried(2, None) == []
+    assert not_tried(1, None) == [
+        "SIGKILL of one rank              not tried, it needs 2 ranks: found 1 rank"
+    ]
+
+
+@pytest.mark.parametrize(("gpus", "ranks"), [(0, 2), (1, 1), (4, 2)])
+def test_the_command_starts_as_many_ranks_as_there_are_gpus_and_two_at_most(
+    gpus: int, ranks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    started: list[tuple[int, int | None]] = []
+
+    def outcomes(drill: Drill) -> Iterator[Outcome]:
+        started.append((drill.ranks, drill.most))
+        return iter(())
+
+    monkeypatch.setattr(Drill, "outcomes", outcomes)
+    monkeypatch.setattr(local, "find", lambda env: Gpus(("",) * gpus))
+    done = CliRunner().invoke(app, ["drill", str(path)], catch_exceptions=False)
+    assert started == [(ranks, gpus or None)]
+    assert ("not tried" in done.output) == (ranks == 1)

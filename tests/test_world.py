@@ -1,12 +1,10 @@
-"""Shares and devices of ranks."""
+"""Shares of ranks, and what they exchange."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from harness.errors import UsageError
-from harness.training.device import pick_device
 from harness.training.world import World
 
 
@@ -24,23 +22,3 @@ def test_a_world_of_one_exchanges_nothing() -> None:
     assert world.gather(value).shape == (1, 2)
     model = torch.nn.Linear(1, 1)
     assert world.wrap(model, find_unused_parameters=False) is model
-
-
-@pytest.mark.parametrize(
-    ("requested", "gpus", "ranks", "expected"),
-    [(None, 0, 4, "cpu"), ("cpu", 8, 9, "cpu"), (None, 4, 4, "cuda:1"), ("cuda", 2, 2, "cuda:1")],
-)
-def test_the_device_is_a_gpu_where_there_are_enough(
-    requested: str | None, gpus: int, ranks: int, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    assert str(pick_device(requested, 1, ranks)) == expected
-
-
-@pytest.mark.parametrize(("requested", "gpus"), [(None, 2), ("cuda", 2), ("cuda", 0)])
-def test_more_ranks_than_gpus_are_refused(
-    requested: str | None, gpus: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    with pytest.raises(UsageError, match="--device cpu"):
-        pick_device(requested, 0, 3)

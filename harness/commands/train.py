@@ -140,13 +140,17 @@ def drill(
     changes: Changes = None,
     data_dir: DataDir = None,
     device: DeviceOption = None,
-    nproc: Annotated[int, typer.Option("--nproc", help="Ranks to start.", min=1)] = 2,
+    nproc: Annotated[
+        int | None,
+        typer.Option("--nproc", help="Ranks to start. Default: 2, or 1 where there is one GPU.", min=1),
+    ] = None,
 ) -> None:
     """Break a short trial of a suite off in several ways; say whether its records are always the same.
 
     It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
     """
-    from harness.drill import Drill
+    from harness.drill import Drill, not_tried
+    from harness.launch import local
 
     settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
     loaded = load(suite, settings)
@@ -159,10 +163,15 @@ def drill(
         "checkpoint_every": "1s",
     }
     arguments = written(parameters_of(run), given)
-    print(f"{trial.key}, {epochs} epochs in float64, {nproc} ranks")  # noqa: T201
+    here = local.ranks_here(nproc, device.value if device else None, None, os.environ)
+    most = here.gpus or None
+    ranks = nproc or min(2, most or 2)
+    print(f"{trial.key}, {epochs} epochs in float64, {ranks} rank{'s' * (ranks > 1)}")  # noqa: T201
     with TemporaryDirectory(prefix="harness-drill-") as folder:
         is_equal = True
-        for outcome in Drill(trial, arguments, nproc, Path(folder), os.environ).outcomes():
+        for outcome in Drill(trial, arguments, ranks, Path(folder), os.environ, most).outcomes():
             print(outcome, flush=True)  # noqa: T201
             is_equal &= outcome.is_equal
+    for line in not_tried(ranks, most):
+        print(line)  # noqa: T201
     raise typer.Exit(0 if is_equal else 1)

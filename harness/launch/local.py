@@ -8,46 +8,69 @@ import signal
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
-
-import torch
+from dataclasses import dataclass
 
 from harness import provenance
+from harness.console import say
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.notice import heeded
-from harness.training.device import pick_device
+from harness.training.device_choice import no_gpu, on_cpu, too_many
+from harness.training.gpus import Gpus, find, why_none
 
 
-def ranks_here(requested: int | None, device: str | None, trials: int | None) -> int:
-    """Return how many ranks to start: as asked, else one a GPU, or one a core without.
+@dataclass(frozen=True)
+class Ranks:
+    """How many ranks to start, on how many GPUs (none: on the CPU), and which GPUs they are to see."""
+
+    count: int
+    gpus: int
+    visible: str | None = None
+
+
+def ranks_here(
+    requested: int | None, device: str | None, trials: int | None, env: Mapping[str, str]
+) -> Ranks:
+    """Return the ranks to start: as many as asked, else one a GPU that works, or one a core without.
 
     On a CPU no more than there are trials, where that is given: two processes of one thread train two trials
     faster than one process of two, and one trial is trained faster by two threads than by two processes.
     Raise UsageError for too few GPUs.
     """
-    gpus = torch.cuda.device_count() if device != "cpu" else 0
-    cores = provenance.cores() if trials is None else min(provenance.cores(), max(1, trials))
-    count = requested if requested is not None else gpus or cores
-    if count < 1:
-        raise UsageError(f"--nproc {count}: expected 1 or more")
-    pick_device(device, 0, count)
-    return count
+    if requested is not None and requested < 1:
+        raise UsageError(f"--nproc {requested}: expected 1 or more")
+    found = Gpus(()) if device == "cpu" else find(env)
+    working = len(found.working)
+    if device == "cuda" and not working:
+        raise UsageError(no_gpu(found.why or why_none(env)))
+    if working == 0:
+        if found.why:
+            say(on_cpu(found.why), sys.stderr)
+        cores = provenance.cores() if trials is None else min(provenance.cores(), max(1, trials))
+        return Ranks(requested or cores, 0, found.visible(env))
+    count = requested or working
+    if count > working:
+        raise UsageError(too_many(working, count, found.why))
+    if found.why:
+        say(f"not used: {found.why}", sys.stderr)
+    return Ranks(count, working, found.visible(env))
 
 
-def worker_environment(env: Mapping[str, str], ranks: int) -> dict[str, str]:
-    """Return what has to be set before a worker starts: threads, allocator."""
+def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
+    """Return what has to be set before a worker starts: threads, allocator, GPUs."""
     settings = {
-        "OMP_NUM_THREADS": str(max(1, provenance.cores() // ranks)),
+        "OMP_NUM_THREADS": str(max(1, provenance.cores() // ranks.count)),
         # glibc would give large activations back to the kernel at every step.
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
     }
     return {
         **{key: value for key, value in settings.items() if key not in env},
+        **({} if ranks.visible is None else {"CUDA_VISIBLE_DEVICES": ranks.visible}),
         "HARNESS_LAUNCHED": str(os.getpid()),
     }
 
 
-def launch(arguments: Sequence[str], ranks: int, max_restarts: int) -> None:
+def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
     """Run `python -m harness` with the arguments in so many ranks, until all have ended.
 
     When a rank crashes all are started again, so many times.
@@ -62,7 +85,7 @@ def launch(arguments: Sequence[str], ranks: int, max_restarts: int) -> None:
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
-        nproc_per_node=ranks,
+        nproc_per_node=ranks.count,
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",

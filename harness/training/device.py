@@ -1,25 +1,8 @@
-"""The device of a rank: which one, how it computes, whether it still does."""
+"""The device of a rank: how it computes, and whether it still does."""
 
 from __future__ import annotations
 
 import torch
-
-from harness.errors import UsageError
-
-
-def pick_device(requested: str | None, local_rank: int, local_world_size: int) -> torch.device:
-    """Return this rank's device; raise UsageError where there are more ranks than GPUs."""
-    gpus = torch.cuda.device_count() if requested != "cpu" else 0
-    if requested == "cuda" and gpus == 0:
-        raise UsageError("--device cuda: found no GPU that torch can use; use --device cpu")
-    if gpus == 0:
-        return torch.device("cpu")
-    if local_world_size > gpus:
-        raise UsageError(
-            f"found {gpus} GPU{'s' * (gpus > 1)} for {local_world_size} ranks here, expected one each; "
-            f"start {gpus} or fewer, or use --device cpu"
-        )
-    return torch.device("cuda", local_rank)
 
 
 def compute_exactly() -> None:

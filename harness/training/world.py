@@ -16,8 +16,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from harness.errors import LostRankError
+from harness.training import device_choice
 from harness.training.compiler import data_parallel
-from harness.training.device import compute_exactly, pick_device
+from harness.training.device import compute_exactly
 
 _POLL_SECONDS = 0.05
 # Its name in torch 2.14, which warns of the former one.
@@ -156,7 +157,8 @@ class Board:
 class Fleet(Board):
     """All the ranks of a run; its own keys live until torchrun starts them again, those of `run` longer.
 
-    `start` counts the starts by torchrun, from 1, and those of the ranks by themselves since.
+    `start` counts the starts by torchrun, from 1, and those of the ranks by themselves since. `no_gpu` says
+    why they have none, where that is worth a line.
     """
 
     rank: int
@@ -165,6 +167,7 @@ class Fleet(Board):
     device: torch.device
     run: Board
     start: list[int]
+    no_gpu: str = ""
 
     @property
     def speaks(self) -> bool:
@@ -186,9 +189,8 @@ class Fleet(Board):
 
 
 def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> Fleet:
-    """Find the other ranks that torchrun started, as its environment variables say; wait for none yet."""
+    """Find the other ranks that torchrun started, as its environment variables say; agree on the devices."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
-    device = pick_device(requested, local_rank, int(env["LOCAL_WORLD_SIZE"]))
     with _store_errors():
         store = dist.TCPStore(  # type: ignore[attr-defined]
             env["MASTER_ADDR"],
@@ -203,7 +205,8 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
-    return Fleet(own, rank, local_rank, world_size, device, run, start)
+    device, no_gpu = device_choice.agree(Board(own), f"device/{start[1]}", requested, env, timeout_seconds)
+    return Fleet(own, rank, local_rank, world_size, device, run, start, no_gpu)
 
 
 def _start_number(run: Board, rank: int, world_size: int, timeout_seconds: float) -> str:

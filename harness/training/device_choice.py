@@ -1,0 +1,114 @@
+"""Which devices the ranks compute on: all on GPUs or all on the CPU, decided alike by each of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from harness.errors import LostRankError, UsageError
+from harness.training import gpus
+
+_POLL_SECONDS = 0.02
+
+
+class Store(Protocol):
+    """What ranks tell each other."""
+
+    def put(self, key: str, text: str) -> None:
+        """Set a key for all to see."""
+
+    def look(self, key: str) -> str | None:
+        """Return a key's text, or None where nobody has set it."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A rank's GPU, if it has one, and what is wrong: with it, or that there is none."""
+
+    rank: int
+    has_gpu: bool
+    fault: str
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> Candidate:
+        """Try the GPU that belongs to this one of torchrun's workers."""
+        rank, local_rank, ranks = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+        number, reason = gpus.count(env)
+        if local_rank < number:
+            return cls(rank, True, gpus.fault_of(torch.device("cuda", local_rank)))
+        return cls(rank, False, too_many(number, ranks) if number else reason)
+
+    @property
+    def works(self) -> bool:
+        """Tell whether there is a GPU that computes."""
+        return self.has_gpu and not self.fault
+
+
+def agree(
+    store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
+) -> tuple[torch.device, str]:
+    """Return this rank's device, and why it is no GPU where that is worth a line.
+
+    Raise UsageError where only some ranks could have one, and LostRankError where not all say.
+    """
+    if requested == "cpu":
+        return torch.device("cpu"), ""
+    own = Candidate.of(env)
+    store.put(f"{key}/{own.rank}", json.dumps(vars(own)))
+    deadline = time.monotonic() + timeout_seconds
+    found: list[Candidate] = []
+    while len(found) < int(env["WORLD_SIZE"]):
+        if text := store.look(f"{key}/{len(found)}"):
+            found.append(Candidate(**json.loads(text)))
+        elif time.monotonic() > deadline:
+            raise LostRankError(f"rank {len(found)} did not come within {timeout_seconds:.0f} s")
+        else:
+            time.sleep(_POLL_SECONDS)
+    is_gpu, why = choose(found, requested, env)
+    return torch.device("cuda", int(env["LOCAL_RANK"])) if is_gpu else torch.device("cpu"), why
+
+
+def choose(
+    candidates: Sequence[Candidate], requested: str | None, env: Mapping[str, str]
+) -> tuple[bool, str]:
+    """Tell whether all compute on GPUs, and why not; raise UsageError where only some could."""
+    without = [each for each in candidates if not each.works]
+    if not without:
+        return True, ""
+    first = next((each for each in without if each.fault), without[0])
+    if len(without) < len(candidates):
+        if first.has_gpu or not first.fault:
+            found = (
+                f"the GPU of rank {first.rank} cannot be used: {first.fault}"
+                if first.fault
+                else (f"rank {first.rank} has no GPU and others have")
+            )
+            raise UsageError(f"{found}; start no rank there, or use --device cpu")
+        raise UsageError(first.fault)
+    if requested == "cuda":
+        raise UsageError(no_gpu(first.fault or gpus.why_none(env)))
+    return False, on_cpu(first.fault)
+
+
+def too_many(found: int, ranks: int, why: str = "") -> str:
+    """Say that there are more ranks than GPUs that work."""
+    reason = f" ({why})" if why else ""
+    return (
+        f"found {found} GPU{'s' * (found > 1)} for {ranks} ranks here{reason}, expected one each; "
+        f"start {found} or fewer, or use --device cpu"
+    )
+
+
+def no_gpu(why: str) -> str:
+    """Say that a GPU was asked for and none works."""
+    return f"--device cuda: found no GPU that torch can use: {why}; use --device cpu"
+
+
+def on_cpu(why: str) -> str:
+    """Say that no GPU is used, where somebody may have expected it."""
+    return f"no GPU is used, this runs on the CPU: {why}" if why else ""

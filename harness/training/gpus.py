@@ -1,0 +1,106 @@
+"""The GPUs of this machine: which of those that torch counts can compute, and why the others cannot.
+
+A driver that is too old, a card that the wheel does not know, or one that another process has for itself are
+counted all the same. As a program it tries each device that it is given, so that its caller holds no context.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Gpus:
+    """What is wrong with each GPU, empty where it works; `reason` says why torch counts none, if known."""
+
+    faults: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def working(self) -> list[int]:
+        """List the GPUs that work."""
+        return [number for number, fault in enumerate(self.faults) if not fault]
+
+    @property
+    def why(self) -> str:
+        """Say why the first GPU that does not work does not, or why there is none."""
+        broken = [f"GPU {number}: {fault}" for number, fault in enumerate(self.faults) if fault]
+        return broken[0] if broken else self.reason
+
+    def visible(self, env: Mapping[str, str]) -> str | None:
+        """Return what CUDA_VISIBLE_DEVICES shows only those that work; None where it need not change."""
+        if len(self.working) == len(self.faults):
+            return None
+        names = env[_VISIBLE].split(",") if _VISIBLE in env else list(map(str, range(len(self.faults))))
+        return ",".join(names[number] for number in self.working)
+
+
+def count(env: Mapping[str, str]) -> tuple[int, str]:
+    """Return how many GPUs torch counts, and why there is none where somebody may have expected one."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        number = torch.cuda.device_count()
+    visible = env.get(_VISIBLE, "").strip()
+    if number or visible == "-1":
+        return number, ""
+    if visible:
+        return 0, f"{_VISIBLE} is {visible!r}, which names none here"
+    return 0, _first_line(str(caught[0].message)) if caught else ""
+
+
+def find(env: Mapping[str, str]) -> Gpus:
+    """Try, in another process, each GPU that torch counts."""
+    number, reason = count(env)
+    return Gpus(tuple(_tried([f"cuda:{each}" for each in range(number)])), reason)
+
+
+def why_none(env: Mapping[str, str]) -> str:
+    """Say why torch counts no GPU, also where nobody may have expected one."""
+    if env.get(_VISIBLE) in ("", "-1"):
+        return f"{_VISIBLE} is {env[_VISIBLE]!r}"
+    return count(env)[1] or _tried(["cuda"])[0]
+
+
+def fault_of(device: torch.device) -> str:
+    """Compute something tiny on a device; return torch's reason where that fails, else nothing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a card that is too old: the error says so, too
+            return "" if torch.ones(2, device=device).sum().item() == 2 else "it computes 1 + 1 wrongly"
+    except (RuntimeError, AssertionError) as error:
+        return _first_line(str(error)) or type(error).__name__
+
+
+def _tried(devices: Sequence[str]) -> list[str]:
+    if not devices:
+        return []
+    command = [sys.executable, "-m", __name__, *devices]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+        faults: list[str] = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except subprocess.TimeoutExpired:
+        return [f"a tiny computation did not end within {_SECONDS:.0f} s"] * len(devices)
+    except ValueError:
+        last = done.stderr.strip().rpartition("\n")[2]
+        return [f"a tiny computation ended with exit code {done.returncode}: {last}"] * len(devices)
+    return faults
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+if __name__ == "__main__":
+    found = [fault_of(torch.device(name)) for name in sys.argv[1:]]
+    os.write(1, f"\n{json.dumps(found)}\n".encode())

@@ -1,0 +1,193 @@
+"""GPUs that are counted and those that work; what a run does with both."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.errors import UsageError
+from harness.launch import local
+from harness.launch.local import Ranks, ranks_here, worker_environment
+from harness.training import gpus
+from harness.training.gpus import Gpus
+
+ROOT = Path(__file__).parent.parent
+HARNESS = [sys.executable, "-m", "harness"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *HARNESS[1:]]
+NONE = "(Found no NVIDIA driver|No CUDA GPUs are available)"
+OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040)."
+
+
+@pytest.mark.parametrize(
+    ("env", "warning", "expected"),
+    [
+        ({}, "", ""),
+        ({"CUDA_VISIBLE_DEVICES": ""}, "", ""),
+        ({"CUDA_VISIBLE_DEVICES": "-1"}, "", ""),
+        ({"CUDA_VISIBLE_DEVICES": "7"}, "", "CUDA_VISIBLE_DEVICES is '7', which names none here"),
+        ({}, f"{OLD}\nPlease update it", OLD),
+    ],
+)
+def test_no_gpu_is_explained_where_somebody_may_have_expected_one(
+    env: dict[str, str], warning: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def counted() -> int:
+        if warning:
+            warnings.warn(warning, UserWarning, stacklevel=1)
+        return 0
+
+    monkeypatch.setattr("torch.cuda.device_count", counted)
+    assert gpus.count(env) == (0, expected)
+    assert gpus.find(env) == Gpus((), expected)
+
+
+def test_each_counted_gpu_is_tried_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    found = gpus.find({})
+    assert found.working == []
+    assert re.match(f"GPU 0: {NONE}", found.why)
+    assert len(found.faults) == 2
+    assert not torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+
+
+def test_a_try_that_ends_badly_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(gpus, "__name__", "no_such_module")
+    assert "No module named no_such_module" in gpus.find({}).faults[1]
+
+
+def test_a_cpu_can_compute() -> None:
+    assert gpus.fault_of(torch.device("cpu")) == ""
+    assert re.match(NONE, gpus.fault_of(torch.device("cuda")))
+
+
+@pytest.mark.parametrize(
+    ("faults", "env", "visible"),
+    [
+        (["", ""], {}, None),
+        (["", "broken", ""], {}, "0,2"),
+        (["broken", ""], {"CUDA_VISIBLE_DEVICES": "GPU-8a,GPU-9b"}, "GPU-9b"),
+        (["broken"], {}, ""),
+    ],
+)
+def test_workers_see_the_gpus_that_work(
+    faults: Sequence[str], env: dict[str, str], visible: str | None
+) -> None:
+    found = Gpus(tuple(faults)).visible(env)
+    assert found == visible
+    assert worker_environment({}, Ranks(1, 1, found)).get("CUDA_VISIBLE_DEVICES") == visible
+
+
+@pytest.mark.parametrize(
+    ("faults", "reason", "nproc", "expected", "said"),
+    [
+        (["", ""], "", None, (2, 2), ""),
+        (["", "broken"], "", None, (1, 1), "not used: GPU 1: broken\n"),
+        (["broken"], "", 3, (3, 0), "no GPU is used, this runs on the CPU: GPU 0: broken\n"),
+        ([], "no such card", 3, (3, 0), "no GPU is used, this runs on the CPU: no such card\n"),
+        ([], "", 3, (3, 0), ""),
+    ],
+)
+def test_a_rank_is_started_for_each_gpu_that_works(
+    faults: Sequence[str],
+    reason: str,
+    nproc: int | None,
+    expected: tuple[int, int],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(local, "find", lambda env: Gpus(tuple(faults), reason))
+    found = ranks_here(nproc, None, None, {})
+    assert (found.count, found.gpus) == expected
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("faults", "device", "nproc", "message"),
+    [
+        (
+            ["broken"],
+            "cuda",
+            None,
+            "--device cuda: found no GPU that torch can use: GPU 0: broken; use --device cpu",
+        ),
+        (
+            ["", "broken"],
+            None,
+            2,
+            r"found 1 GPU for 2 ranks here \(GPU 1: broken\), expected one each; start 1",
+        ),
+        (["", ""], None, 3, "found 2 GPUs for 3 ranks here, expected one each"),
+    ],
+)
+def test_more_ranks_than_gpus_that_work_are_refused(
+    faults: Sequence[str],
+    device: str | None,
+    nproc: int | None,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local, "find", lambda env: Gpus(tuple(faults)))
+    with pytest.raises(UsageError, match=message):
+        ranks_here(nproc, device, None, {})
+
+
+@pytest.fixture
+def _counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have torch count two GPUs in every process that is started; CUDA can use neither."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'tests' / 'gpu_hook'}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "98,99")
+
+
+def run(starter: Sequence[str], *options: str) -> tuple[int, str]:
+    """Run one short trial to its end; return the exit code and what was printed."""
+    short = ["--only", "mlp", "--seeds", "1", "--no-calibrate", "--set", "training.epochs=1"]
+    done = subprocess.run(
+        [*starter, str(ROOT / "suites/quickstart.yaml"), *short, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.usefixtures("_counted")
+@pytest.mark.parametrize("starter", [HARNESS, TORCHRUN])
+def test_a_run_is_on_the_cpu_where_cuda_can_use_no_gpu_and_says_why_in_a_line(starter: list[str]) -> None:
+    code, output = run(starter)
+    assert code == 0, output
+    assert len(re.findall(rf"(?m)^no GPU is used, this runs on the CPU: .*{NONE}", output)) == 1
+    assert len(re.findall(NONE, output)) == 1
+    assert "Traceback" not in output
+    assert ": done, test" in output
+
+
+@pytest.mark.usefixtures("_counted")
+def test_a_run_on_gpus_ends_with_the_reason_where_cuda_can_use_none() -> None:
+    code, output = run(HARNESS, "--device", "cuda")
+    assert code == 2
+    assert re.match(rf"error: --device cuda: found no GPU that torch can use: GPU 0: {NONE}", output)
+    assert output.count("\n") == 1
+
+
+@pytest.mark.usefixtures("_counted")
+def test_under_torchrun_it_ends_with_the_reason_once() -> None:
+    code, output = run(TORCHRUN, "--device", "cuda")
+    assert code == 1
+    ours, _, torchruns = output.partition("\n")
+    assert re.match(rf"error: --device cuda: found no GPU that torch can use: {NONE}", ours)
+    assert "ChildFailedError" in torchruns
+    assert "error: --device" not in torchruns
+    assert "harness/" not in torchruns  # no traceback of ours
