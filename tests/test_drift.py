@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 from harness.cli import app
 from harness.errors import UsageError
 from harness.store import Store
+from tests import committed, forks
 from tests.records import PUBLISHED, SUITE, record_of, suite_of
 
 ROOT = Path(__file__).parent.parent
@@ -157,8 +160,46 @@ def test_nothing_is_drawn_again_that_is_as_the_records_say(reported: Path) -> No
     assert {path: path.stat().st_mtime_ns for path in reported.rglob("*.*")} == before
 
 
-@pytest.mark.parametrize("results", sorted({path.parents[1] for path in ROOT.glob("results/**/suite.json")}))
-def test_what_is_committed_is_as_the_records_say(results: Path) -> None:
-    into = ["--into", str(ROOT / "README.md")] if results == ROOT / "results" else []
-    code, output = report("--check", "--results", str(results), *into)
-    assert code == 0, output
+def test_what_is_committed_is_as_the_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    with committed.laid_out() as folder:
+        monkeypatch.chdir(folder)
+        found = [report(*arguments[1:]) for arguments in committed.checks(folder)]
+        monkeypatch.chdir(ROOT)
+    assert [code for code, _ in found] == [0] * len(found), found
+    assert len(found) == 2
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
+def test_what_a_demo_leaves_is_no_part_of_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do README's commands one after the other, in what a clone would be, with the present environment."""
+    for path in ("harness", "models", "suites", "tests"):
+        (tmp_path / path).symlink_to(ROOT / path)
+    with committed.laid_out() as folder:
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for arguments in (["init", "-q"], ["add", "README.md", "results"]):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for options in ([], ["--results", "results/tried/once"]):
+        command = ["run", "suites/quickstart.yaml", "--only", "mlp", "--seeds", "1", *options]
+        code, output = forks.harness(command, seconds=300)
+        assert code == 0, output
+    assert report("--check")[0] == 1  # their tables lack two seeds and mixer, and the page has none of them
+    with committed.laid_out(tmp_path) as folder:
+        assert not list(folder.glob("results/**/mlp"))
+        monkeypatch.chdir(folder)
+        for arguments in committed.checks(folder):
+            code, output = report(*arguments[1:])
+            assert code == 0, output
+        monkeypatch.chdir(tmp_path)
+
+
+def test_without_git_all_that_is_there_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "results/small/one").mkdir(parents=True)
+    for name in ("README.md", "results/small/suite.json", "results/small/one/seed-1.json"):
+        (tmp_path / name).touch()
+    with committed.laid_out(tmp_path) as folder:
+        assert (folder / "results/small/one/seed-1.json").exists()
+        assert list(committed.checks(folder)) == [
+            ["report", "--check", "--html", "--into", "README.md", "--results", "results"]
+        ]
