@@ -10,14 +10,16 @@ import torch.distributed as dist
 
 from harness.training import barrier
 from harness.training.barrier import Barrier
-from harness.training.world import Board, Fleet
+from harness.training.world import Board, Fleet, World
+
+CPU = torch.device("cpu")
+ALONE = World(0, 1, CPU)
 
 
 def fleets(world_size: int) -> list[Fleet]:
     """Return the ranks of a run that all are in this process."""
     store = dist.HashStore()
-    cpu = torch.device("cpu")
-    return [Fleet(store, rank, rank, world_size, cpu, Board(store), [1, 0]) for rank in range(world_size)]
+    return [Fleet(store, rank, rank, world_size, CPU, Board(store), [1, 0]) for rank in range(world_size)]
 
 
 def while_waiting(monkeypatch: pytest.MonkeyPatch, others: list[Callable[[], object]]) -> list[float]:

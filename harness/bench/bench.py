@@ -129,7 +129,9 @@ class _Bench:
         meter = meters[cell.rig]
         if len(meter.lanes) < cell.execution.trials_per_device:
             return "the device's memory is too small"
-        return None if meter.engine == cell.execution.engine else meter.notes[0]
+        if meter.engine != cell.execution.engine:
+            return meter.notes[0].removeprefix(f"engine: {meter.engine}, because ")
+        return None
 
     def _seconds(self, cell: Cell, meters: Mapping[RigKey, Meter], steps: int) -> float:
         """Return the seconds that so many steps take this rank; who takes no part only meets the others."""

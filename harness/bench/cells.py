@@ -33,7 +33,8 @@ class Cell(Strict):
 
     def __str__(self) -> str:
         ranks = f"{self.ranks} rank{'s' * (self.ranks > 1)}"
-        return f"{self.experiment}, {self.precision}, {self.execution}, {ranks} x {self.threads}"
+        threads = f" of {self.threads} threads" if self.threads > 1 else ""
+        return f"{self.experiment}, {self.precision}, {self.execution}, {ranks}{threads}"
 
     @property
     def trials(self) -> int:
