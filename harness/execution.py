@@ -101,7 +101,7 @@ def _remainder(trials: int, ranks: int, speedup: float | None) -> str:
     )
     if speedup is None:
         return f"{fewer}, and it is not known whether ddp is faster"
-    return f"{fewer}, and ddp is estimated to train one {speedup:.2f} times as fast as a rank alone"
+    return f"{fewer}, and ddp is estimated to train one at least {speedup:.2f} times as fast as a rank alone"
 
 
 def by_pace(seconds: TrialSeconds, ranks: int) -> Choice:

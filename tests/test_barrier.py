@@ -8,7 +8,6 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from harness.training import barrier
 from harness.training.barrier import Barrier
 from harness.training.world import Board, Fleet, World
 
@@ -18,11 +17,11 @@ ALONE = World(0, 1, CPU)
 
 def fleets(world_size: int) -> list[Fleet]:
     """Return the ranks of a run that all are in this process."""
-    store = dist.HashStore()
+    store = dist.HashStore()  # type: ignore[attr-defined]
     return [Fleet(store, rank, rank, world_size, CPU, Board(store), [1, 0]) for rank in range(world_size)]
 
 
-def while_waiting(monkeypatch: pytest.MonkeyPatch, others: list[Callable[[], object]]) -> list[float]:
+def while_waiting(monkeypatch: pytest.MonkeyPatch, others: list[Callable[[], None]]) -> list[float]:
     """Have others do one thing after the other whenever a rank waits; return the waits."""
     waits: list[float] = []
 
@@ -30,7 +29,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, others: list[Callable[[], obj
         waits.append(seconds)
         others.pop(0)()
 
-    monkeypatch.setattr(barrier.time, "sleep", sleep)
+    monkeypatch.setattr("harness.training.barrier.time.sleep", sleep)
     return waits
 
 

@@ -11,7 +11,6 @@ import torch
 from harness import calibration
 from harness.calibration import Calibration
 from harness.execution import Execution
-from harness.training import barrier
 from harness.training.barrier import Barrier
 from harness.training.rig import Lane, Rig
 from tests.test_barrier import ALONE, fleets
@@ -61,7 +60,7 @@ def test_no_clock_is_read_before_the_last_rank_has_come(monkeypatch: pytest.Monk
         read.append(late.passed)
         return float(len(read))
 
-    monkeypatch.setattr(barrier.time, "sleep", sleep)
+    monkeypatch.setattr("harness.training.barrier.time.sleep", sleep)
     monkeypatch.setattr("harness.training.rig.time", SimpleNamespace(perf_counter=clock))
     Calibration(first, "phase/0", WIDTHS[:1], pytest.fail).measure(TRIAL, resident(TRIAL, ALONE))
     # One barrier before the trials are made, one to tell what fits, one before each chunk.
@@ -69,11 +68,7 @@ def test_no_clock_is_read_before_the_last_rank_has_come(monkeypatch: pytest.Monk
 
 
 def test_widths_share_their_trials_and_what_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Rig] = []
-    kind = limited(2)
-    monkeypatch.setattr(
-        calibration, "Rig", lambda *given, **named: made.append(kind(*given, **named)) or made[-1]
-    )
+    monkeypatch.setattr(calibration, "Rig", limited(2))
     (fleet,), said, moves = fleets(1), list[str](), list[None]()
     measuring = Calibration(fleet, "phase/0", WIDTHS, said.append, lambda: moves.append(None))
     measuring.measure(TRIAL, resident(TRIAL, ALONE))
@@ -98,7 +93,7 @@ def test_nothing_is_measured_that_another_rank_has_no_memory_for(monkeypatch: py
         second.count(f"{other.name}/{other.passed}/here")
         other.passed += 1
 
-    monkeypatch.setattr(barrier.time, "sleep", sleep)
+    monkeypatch.setattr("harness.training.barrier.time.sleep", sleep)
     said: list[str] = []
     Calibration(first, "phase/0", WIDTHS, said.append).measure(TRIAL, resident(TRIAL, ALONE))
     assert len(said) == 1

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from harness.training import rig as rigs
 from harness.training.batches import Share
 from harness.training.engine import WARM_UP_STEPS
 from harness.training.rig import Lane, Rig, grow
@@ -140,7 +139,7 @@ def test_ranks_that_train_together_do_not_lack_memory_one_by_one() -> None:
 
 def test_a_place_that_was_full_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(rigs.gc, "collect", lambda: said.append("collected"))
+    monkeypatch.setattr("harness.training.rig.gc.collect", lambda: said.append("collected"))
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: said.append("emptied"))
     grow([Limited("a", 2, 1, said, World(0, 1, torch.device("cuda", 0)))])
     assert said == ["a0", "a1 lacks memory", "collected", "emptied"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Run:
             self.ended.update(phase.trials)
         return phase
 
-    def learn(self, phase: Phase, *paces: dict[Execution, float | None]) -> None:
+    def learn(self, phase: Phase, *paces: Mapping[Execution, float | None]) -> None:
         for key, each in zip(phase.trials, paces, strict=True):
             self.schedule.learn(self.trials[key], each)
 
