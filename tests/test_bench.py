@@ -235,41 +235,41 @@ def test_peak_memory_counts_what_the_optimizer_keeps() -> None:
     assert adam - plain >= 2 * 4 * parameters
 
 
+class Allocator:
+    """Reserves memory as torch's does: what is freed stays reserved until the cache is emptied."""
+
+    held = reserved = most = 0
+
+    def take(self, kept: int, for_a_while: int) -> None:
+        self.reserved = max(self.reserved, self.held + kept + for_a_while)
+        self.held += kept
+        self.most = max(self.most, self.reserved)
+
+    def empty(self) -> None:
+        self.reserved = self.held
+
+    def reset(self) -> None:
+        self.most = self.reserved
+
+
 @pytest.mark.parametrize("engine", ["eager", "graph"])
 def test_memory_of_a_gpu_is_what_its_allocator_reserves_at_most_whichever_engine(
     engine: EngineName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, most = 700, 900  # the dataset, and what was freed before
-
-    def reserve(size: int) -> None:
-        nonlocal now, most
-        now += size
-        most = max(most, now)
-
-    def reset() -> None:
-        nonlocal most
-        most = now
-
-    def empty() -> None:
-        nonlocal now
-        now = 700 + 50 * made
-
-    made = 0
+    allocator = Allocator()
 
     def make(rig: Rig, seed: int) -> Lane:
-        nonlocal made
-        reserve(50 + 200)  # of which a step does not need 200 any more when it has ended
-        made += 1
+        allocator.take(kept=50, for_a_while=200)
         trainee: Any = SimpleNamespace(engine=SimpleNamespace(name=engine, train=lambda share: None))
         share = Share(torch.arange(3), 0, 3)
         return Lane(trainee, itertools.repeat(share), share, contextlib.nullcontext())
 
     monkeypatch.setattr(Rig, "_made", make)
-    monkeypatch.setattr("torch.cuda.empty_cache", empty)
-    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: now)
-    monkeypatch.setattr("torch.cuda.max_memory_reserved", lambda device: most)
-    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: reset())
-    reserve(200)  # by another rig, in its last step
+    monkeypatch.setattr("torch.cuda.empty_cache", allocator.empty)
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: allocator.reserved)
+    monkeypatch.setattr("torch.cuda.max_memory_reserved", lambda device: allocator.most)
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: allocator.reset())
+    allocator.take(kept=700, for_a_while=200)  # the dataset and another rig
     trial = small_trial(MLP)
     meter = Meter(trial, resident(trial, ALONE), World(0, 1, torch.device("cuda", 0)), engine, 4)
     grow([meter])

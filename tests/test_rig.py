@@ -89,13 +89,19 @@ class Limited(Rig):
         super().__init__(small_trial(), None, world, "graph", most)  # type: ignore[arg-type]
         self.name, self.fits, self.log = name, fits, log
         self.engines: dict[int, str] = {}
+        self.at_once = most
 
     def _made(self, seed: int) -> Lane:
         if seed >= self.fits:
             self.log.append(f"{self.name}{seed} lacks memory")
             raise torch.OutOfMemoryError
         self.log.append(f"{self.name}{seed}")
-        engine = SimpleNamespace(name=self.engines.get(seed, "graph"), train=lambda share: None)
+
+        def train(share: Share) -> None:
+            if seed >= self.at_once:
+                raise torch.OutOfMemoryError
+
+        engine = SimpleNamespace(name=self.engines.get(seed, "graph"), train=train)
         trainee: Any = SimpleNamespace(engine=engine)
         return Lane(trainee, itertools.repeat(SHARE), SHARE, contextlib.nullcontext())
 
@@ -130,6 +136,13 @@ def test_a_trial_that_could_not_be_captured_beside_others_that_could_did_not_fit
     rig.engines = {0: "eager", 1: "eager"}  # which nothing but the trial itself is the reason of
     grow([rig])
     assert (len(rig.lanes), rig.engine) == (2, "eager")
+
+
+def test_trials_that_fit_one_by_one_and_not_together_do_not_fit() -> None:
+    rig = Limited("a", 4, 9, [])
+    rig.at_once = 3
+    grow([rig])
+    assert len(rig.lanes) == 3
 
 
 def test_ranks_that_train_together_do_not_lack_memory_one_by_one() -> None:
