@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from harness.training.cost import cost_of, speedup
 from harness.training.probe import initialised
 from harness.training.world import World
+from tests import forks
 from tests.test_lanes import CONVNET, MLP
 from tests.trials import MIXER, resident, small_trial
 
@@ -46,6 +49,14 @@ def test_operations_are_those_that_torch_counts(model: dict[str, Any]) -> None:
         plain = initialised(model, 3, data.image_shape, 10).train()
         plain(torch.rand(16, *data.image_shape)).sum().backward()
     assert cost_of(trial, data).flops_per_image == counter.get_total_flops() / 16
+
+
+def test_the_compiler_is_not_loaded() -> None:
+    code = (
+        "import sys\nfrom tests.test_cost import estimate\n"
+        "estimate(batch_size=16)\nsys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=forks.ROOT, check=True)
 
 
 def test_ddp_pays_where_steps_are_long_beside_their_exchanges() -> None:

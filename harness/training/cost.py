@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from harness.suite import Trial
 from harness.training.batches import ResidentDataset
@@ -86,12 +85,18 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.total = 0
+        from torch.utils.flop_counter import flop_registry  # a tenth of a second, which few runs need
+
+        self.total, self.formulas = 0, flop_registry
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # telling the compiler to leave this alone loads it
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: Any = (), named: Any = None
     ) -> Any:  # torch's own signature
         out = operation(*arguments, **(named or {}))
-        if formula := flop_registry.get(operation._overloadpacket):
+        if formula := self.formulas.get(operation._overloadpacket):
             self.total += formula(*arguments, **(named or {}), out_val=out)
         return out
