@@ -6,22 +6,24 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-import torch
+from dataclasses import dataclass, field
 
 from harness.execution import Execution
+from harness.record import EngineName, Placement
 from harness.suite import Trial
+from harness.training.barrier import Barrier
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.rig import Rig
+from harness.training.rig import Rig, grow, release
 from harness.training.world import Fleet
 
 _ROUNDS = 5
 _STEPS = 3
 _BATCHES = 2
 
+_Rigs = dict[tuple[Placement, EngineName | None], Rig]
 
-@dataclass(frozen=True)
+
+@dataclass
 class Calibration:
     """What the ranks measure in one phase, told through their store.
 
@@ -33,17 +35,24 @@ class Calibration:
     executions: Sequence[Execution]
     say: Callable[[str], None]
     move: Callable[[], None] = lambda: None
+    barrier: Barrier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.barrier = Barrier(self.fleet, f"{self.phase}/barrier")
 
     def measure(self, trial: Trial, data: ResidentDataset) -> None:
         """Measure this rank's part, each execution in turn, again and again.
 
-        Whatever fails is raised, but for several trials at once that do not fit: other ranks may wait.
+        Whatever fails is raised, but for trials side by side that do not fit: other ranks may wait.
         """
-        rigs = {each: rig for each in self.executions if (rig := self._rig(trial, data, each))}
-        seconds: dict[Execution, list[float]] = {each: [] for each in rigs}
+        release(self.fleet.device)
+        rigs = self._rigs(trial, data)
+        fitting = self._fitting(trial, rigs)
+        seconds: dict[Execution, list[float]] = {each: [] for each in fitting}
         for _ in range(_ROUNDS):
-            for execution, rig in rigs.items():
-                seconds[execution].append(_epoch_seconds(trial, data, rig))
+            for execution, rounds in seconds.items():
+                rig = rigs[execution.placement, execution.engine]
+                rounds.append(_epoch_seconds(trial, data, rig, execution.trials_per_device))
                 self.move()
         for execution, rounds in seconds.items():
             self.fleet.put(self._place(trial, execution, self.fleet.rank), json.dumps(rounds))
@@ -58,26 +67,43 @@ class Calibration:
             found[execution] = statistics.median(rounds) if rounds else None
         return found
 
-    def _rig(self, trial: Trial, data: ResidentDataset, execution: Execution) -> Rig | None:
-        """Return the warmed-up trials of an execution, or None where they do not fit."""
-        world = self.fleet.together() if execution.placement == "ddp" else self.fleet.alone()
-        try:
-            rig = Rig(trial, data, world, execution.engine, execution.trials_per_device)
-            rig.warm_up()
-        except torch.OutOfMemoryError:
-            if execution.placement == "ddp":
-                raise
-            self.say(f"{trial.key}: {execution}: does not fit in the device's memory")
-            return None
-        self.move()
-        return rig
+    def _rigs(self, trial: Trial, data: ResidentDataset) -> _Rigs:
+        """Return the trials of all executions, warmed up, as far as they fit."""
+        widest = max(each.trials_per_device for each in self.executions)
+        rigs: _Rigs = {}
+        for each in self.executions:
+            key = each.placement, each.engine
+            together = each.placement == "ddp"
+            world = self.fleet.together() if together else self.fleet.alone()
+            most = max(rigs[key].most if key in rigs else 1, each.trials_per_device)
+            place = widest if together else 0
+            rigs[key] = Rig(trial, data, world, each.engine, most, meet=self.barrier.wait, first_place=place)
+        # Those of all ranks first, while there is memory, and where nobody waits in a collective.
+        self.barrier.wait()
+        grow([rig for (placement, _), rig in rigs.items() if placement == "ddp"], self.move)
+        grow([rig for (placement, _), rig in rigs.items() if placement == "spread"], self.move)
+        return rigs
+
+    def _fitting(self, trial: Trial, rigs: _Rigs) -> list[Execution]:
+        """Return the executions for which every rank has memory."""
+        own = [
+            len(rigs[each.placement, each.engine].lanes) >= each.trials_per_device for each in self.executions
+        ]
+        of_ranks = self.barrier.gather(own)
+        fits = dict(
+            zip(self.executions, (all(column) for column in zip(*of_ranks, strict=True)), strict=True)
+        )
+        if self.fleet.speaks and not all(fits.values()):
+            names = "; ".join(str(each) for each in self.executions if not fits[each])
+            self.say(f"{trial.key}: not measured, as the device's memory is too small: {names}")
+        return [each for each in self.executions if fits[each]]
 
     def _place(self, trial: Trial, execution: Execution, rank: int) -> str:
         return f"{self.phase}/{trial.key}/{execution}/{rank}"
 
 
-def _epoch_seconds(trial: Trial, data: ResidentDataset, rig: Rig) -> float:
+def _epoch_seconds(trial: Trial, data: ResidentDataset, rig: Rig, width: int) -> float:
     """Return the seconds that an epoch takes each of the trials that are under way at once."""
     steps = math.ceil(len(data.train) / trial.settings.training.batch_size)
     batches = math.ceil(len(data.test) / EVAL_BATCH_SIZE)
-    return steps * rig.train(_STEPS) / _STEPS + batches * rig.evaluate(_BATCHES) / _BATCHES
+    return steps * rig.train(_STEPS, width) / _STEPS + batches * rig.evaluate(_BATCHES, width) / _BATCHES

@@ -36,7 +36,16 @@ class Execution(Strict):
 # Seconds that each trial takes, in the order in which they start, under each execution that was measured.
 TrialSeconds = Mapping[Execution, Sequence[float]]
 
-TRIALS_PER_DEVICE = (1, 2, 4, 8)  # on a GPU, what is worth measuring
+TRIALS_PER_DEVICE = (1, 2, 3, 4, 8, 16)  # on a GPU, what is worth measuring
+
+
+def widths(trials: int, ranks: int) -> list[int]:
+    """List how many trials at once to try on each of so many GPUs where so many trials are left in all.
+
+    Never more than a GPU's share of them; that share itself, or 16 of it, is one of the widths.
+    """
+    share = min(-(-trials // ranks), TRIALS_PER_DEVICE[-1])
+    return sorted({width for width in TRIALS_PER_DEVICE if width <= share} | {share})
 
 
 class Choice(Strict):
@@ -48,9 +57,18 @@ class Choice(Strict):
 
 
 def by_rule(
-    requested: PlacementChoice, engine: EngineName | None, trials_per_device: int, remaining: int, ranks: int
+    requested: PlacementChoice,
+    engine: EngineName | None,
+    trials_per_device: int,
+    remaining: int,
+    ranks: int,
+    speedup: float | None = None,
 ) -> Choice:
-    """Choose without measuring: spread while there is a trial for every rank, then all ranks on one."""
+    """Choose without measuring: side by side, unless all ranks train what fills no rank sooner one by one.
+
+    `speedup` says how many times as fast as one rank all ranks are estimated to train a trial; None where
+    that is not known.
+    """
     trials, of_ranks = _counted(remaining, "trial"), _counted(ranks, "rank")
     count = remaining
     if requested != "auto":
@@ -61,15 +79,29 @@ def by_rule(
         placement, reason = "ddp", f"because there is one rank ({trials})"
     elif remaining >= ranks:
         placement, reason = "spread", f"because {trials} remain for {of_ranks}"
-        count = remaining // ranks * ranks  # what is left then is too few to spread
+        if _pays(speedup, remaining % ranks):
+            count = remaining // ranks * ranks
     else:
-        placement, reason = (
-            "ddp",
-            f"because {trials} {'is' if remaining == 1 else 'are'} fewer than {of_ranks}",
-        )
+        placement = "ddp" if _pays(speedup, remaining) else "spread"
+        reason = f"because {_remainder(remaining, ranks, speedup)}"
     at_once = trials_per_device if placement == "spread" else 1
     execution = Execution(placement=placement, engine=engine, trials_per_device=at_once)
     return Choice(execution=execution, trials=count, reason=f"placement: {execution}, {reason}")
+
+
+def _pays(speedup: float | None, trials: int) -> bool:
+    """Tell whether all ranks train so few trials one by one sooner than a rank each side by side."""
+    return speedup is not None and speedup > trials > 0
+
+
+def _remainder(trials: int, ranks: int, speedup: float | None) -> str:
+    """Say why trials that are fewer than the ranks are executed as they are."""
+    fewer = (
+        f"{_counted(trials, 'trial')} {'is' if trials == 1 else 'are'} fewer than {_counted(ranks, 'rank')}"
+    )
+    if speedup is None:
+        return f"{fewer}, and it is not known whether ddp is faster"
+    return f"{fewer}, and ddp is estimated to train one at least {speedup:.2f} times as fast as a rank alone"
 
 
 def by_pace(seconds: TrialSeconds, ranks: int) -> Choice:

@@ -34,7 +34,7 @@ class Recovery:
     at_most: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.at_most = at_most(self.fleet)
+        self.at_most = int(self.fleet.run.look(_AT_ONCE) or sys.maxsize)
 
     def engine_of(self, trial: Trial) -> EngineName | None:
         """Return how a running trial's steps are to be executed, None for the device's own way."""
@@ -115,11 +115,6 @@ class Recovery:
             return False
         self.pulse.events.note(f"{trial.key}: {text}")
         return True
-
-
-def at_most(fleet: Fleet) -> int:
-    """Return how many trials a device takes at once, as far as that was found out."""
-    return int(fleet.run.look(_AT_ONCE) or sys.maxsize)
 
 
 def _eagerly(trial: Trial) -> str:

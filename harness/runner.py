@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import threading
@@ -28,12 +27,13 @@ from harness.paces import Circumstances, Paces
 from harness.plan import kind_of
 from harness.pool import Pool, tries_before
 from harness.pulse import Leave, Pulse
-from harness.recovery import at_most
 from harness.request import Request
 from harness.schedule import Phase, Schedule, candidates
 from harness.suite import Trial
+from harness.training.cost import speedup
 from harness.training.device import is_spoiled
 from harness.training.lanes import take_turns
+from harness.training.rig import release
 from harness.training.world import Fleet
 
 _MEASURING = "measuring"
@@ -129,19 +129,16 @@ class _Worker:
         return Pool(self.request, self.fleet, claims, self.ledger, self.pulse.events.note, tries)
 
     def _schedule(self) -> Schedule:
-        request = self.request
-        if (limit := at_most(self.fleet)) < sys.maxsize:
-            at_once = min(limit, request.trials_per_device or limit)
-            request = dataclasses.replace(request, trials_per_device=at_once)
-        device, ranks, versions = self.fleet.device, self.fleet.world_size, self.ledger.versions
-        measured = candidates(request, ranks, is_gpu=device.type == "cuda")
+        request, ranks, versions = self.request, self.fleet.world_size, self.ledger.versions
+        is_fatal = bool(self.fleet.run.look(_MEASURING))  # measuring may have killed a worker
         return Schedule(
             request,
             ranks,
             is_open=self.pool.is_open,
             claims=self.pool.claims,
             is_stopping=lambda: self.pulse.is_stopping,
-            candidates=[] if self.fleet.run.look(_MEASURING) else measured,  # it may have killed a worker
+            candidates=lambda left: [] if is_fatal else self._candidates(left),
+            speedup=self._speedup,
             circumstances=lambda trial: Circumstances(
                 kind=kind_of(trial),
                 devices=[self.ledger.device_name] * ranks,
@@ -152,23 +149,39 @@ class _Worker:
             say=self.pulse.events.note,
         )
 
+    def _candidates(self, left: int) -> list[Execution]:
+        """List the executions that are worth measuring for so many trials that are left."""
+        is_gpu = self.fleet.device.type == "cuda"
+        found = candidates(self.request, self.fleet.world_size, left, is_gpu=is_gpu)
+        return [each for each in found if self._width(each) == each.trials_per_device]
+
+    def _speedup(self, trial: Trial) -> float | None:
+        """Estimate how many times as fast as one rank all ranks train the trial."""
+        try:
+            return speedup(trial, self.courses.resident(trial)[0], self.fleet.world_size, self.fleet.device)
+        except Exception:  # the trial will find it again, and record it
+            return None
+
     def _measure(self, name: str, phase: Phase, schedule: Schedule) -> None:
         """Measure with all ranks, and let the schedule know; where it fails, nothing is measured any more."""
         trials = [self.trials[key] for key in phase.trials]
         self.fleet.run.put(_MEASURING, "under way")
         position = self.pulse.begin(_MEASURING, 0, together=self.fleet.world_size > 1)
         calibration = Calibration(self.fleet, name, phase.executions, self.pulse.events.note, position.move)
+        failed = False
         try:
             for trial in trials:
                 calibration.measure(trial, self.courses.resident(trial)[0])
         except Exception as error:  # a trial will find it again, and record it
+            failed = True
             self.stalled(_MEASURING, f"{type(error).__name__}: {error}")
             if self.fleet.world_size > 1:
                 threading.Event().wait()  # the pulse starts all ranks again
-            schedule.candidates = []
+            schedule.candidates = lambda left: []
+        release(self.fleet.device)
         self._meet(name)
         self.pulse.end(_MEASURING)  # not before: until now another rank may fail
-        if self.fleet.speaks and schedule.candidates:
+        if self.fleet.speaks and not failed:
             self.fleet.run.put(_MEASURING, "")
             for trial in trials:
                 schedule.learn(trial, calibration.measured(trial))

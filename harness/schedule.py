@@ -11,7 +11,7 @@ from pydantic import Field
 
 from harness.adaptive import called_for
 from harness.errors import StoreError
-from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule
+from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
 from harness.holder import Holder
 from harness.paces import Circumstances, Paces
 from harness.plan import kind_of, longest_first
@@ -44,14 +44,19 @@ class Claimed(Protocol):
 
 @dataclass
 class Schedule:
-    """Decides phases; what a device can do (`candidates`) and what paces depend on come from the caller."""
+    """Decides phases; what a device can do and what paces depend on come from the caller.
+
+    `candidates` lists the executions for so many trials that are left; `speedup` estimates how many times as
+    fast as one rank all ranks train a trial.
+    """
 
     request: Request
     ranks: int
     is_open: Callable[[Trial], bool]
     claims: Claimed
     is_stopping: Callable[[], bool]
-    candidates: Sequence[Execution]
+    candidates: Callable[[int], Sequence[Execution]]
+    speedup: Callable[[Trial], float | None]
     circumstances: Callable[[Trial], Circumstances]
     cache: Paces
     say: Callable[[str], None]
@@ -62,16 +67,16 @@ class Schedule:
         left = self._longest_first(self._free())
         if not left:
             return Phase(work="end")
-        if self._is_measured:
-            unknown = self._unknown(left)
+        ways = self.candidates(len(left)) if self._is_measured else []
+        if len(ways) > 1:
+            unknown = self._unknown(left, ways)
             if unknown:
                 kinds = f"{len(unknown)} kind{'s' * (len(unknown) > 1)} of trials"
-                self.say(f"measuring {len(self.candidates)} ways to execute {kinds} (--no-calibrate: none)")
-                return Phase(
-                    work="measure", trials=[each.key for each in unknown], executions=list(self.candidates)
-                )
+                self.say(f"measuring {len(ways)} ways to execute {kinds} (--no-calibrate: none)")
+                keys = [each.key for each in unknown]
+                return Phase(work="measure", trials=keys, executions=list(ways))
             left = self._longest_first(left)  # now that it is known which are
-        choice = self._choice(left)
+        choice = self._choice(left, ways)
         self.say(choice.reason)
         chosen = left[: choice.trials]
         dead = {each.key: token for each in chosen if (token := self.claims.dead(each))}
@@ -80,7 +85,7 @@ class Schedule:
 
     def learn(self, trial: Trial, paces: Mapping[Execution, float | None]) -> None:
         """Take in what was measured of a trial's kind; None where it could not be."""
-        self.paces[kind_of(trial)] = dict(paces)
+        self.paces[kind_of(trial)] = {**self._known(trial), **paces}
         try:
             self.cache.save(self.circumstances(trial), paces)
         except StoreError as error:
@@ -115,7 +120,7 @@ class Schedule:
 
     @property
     def _is_measured(self) -> bool:
-        return self.request.placement == "auto" and self.request.calibrate and len(self.candidates) > 1
+        return self.request.placement == "auto" and self.request.calibrate
 
     def _longest_first(self, trials: Sequence[Trial]) -> list[Trial]:
         measured = {kind: [each for each in paces.values() if each] for kind, paces in self.paces.items()}
@@ -123,25 +128,27 @@ class Schedule:
             self.request.store, trials, {kind: min(each) for kind, each in measured.items() if each}
         )
 
-    def _unknown(self, left: Sequence[Trial]) -> list[Trial]:
-        """Return a trial of each kind whose paces are neither known nor cached."""
-        unknown: dict[str, Trial] = {}
-        for trial in left:
-            kind = kind_of(trial)
-            if kind not in self.paces:
-                found = self.cache.find(self.circumstances(trial))
-                if set(found) >= set(self.candidates):
-                    self.paces[kind] = found
-                else:
-                    unknown.setdefault(kind, trial)
-        return list(unknown.values())
+    def _known(self, trial: Trial) -> dict[Execution, float | None]:
+        """Return the paces of the trial's kind, as measured now or by an earlier run."""
+        return self.paces.setdefault(kind_of(trial), self.cache.find(self.circumstances(trial)))
 
-    def _choice(self, left: Sequence[Trial]) -> Choice:
+    def _unknown(self, left: Sequence[Trial], ways: Sequence[Execution]) -> list[Trial]:
+        """Return a trial of each kind that was not measured in all the usual ways.
+
+        A number of trials at once that is tried only because so many are left is no reason to measure anew.
+        """
+        usual = {each for each in ways if self._is_usual(each)}
+        return [trial for trial in _one_a_kind(left) if not usual <= set(self._known(trial))]
+
+    def _is_usual(self, execution: Execution) -> bool:
+        at_once = execution.trials_per_device
+        return at_once in TRIALS_PER_DEVICE or at_once == self.request.trials_per_device
+
+    def _choice(self, left: Sequence[Trial], ways: Sequence[Execution]) -> Choice:
         known = [self.paces.get(kind_of(trial), {}) for trial in left]
-        usable = [each for each in self.candidates if all(paces.get(each) for paces in known)]
-        if not self._is_measured or not usable:
-            at_once = self.request.trials_per_device or 1
-            return by_rule(self.request.placement, self.request.engine, at_once, len(left), self.ranks)
+        usable = [each for each in ways if all(paces.get(each) for paces in known)]
+        if len(ways) < 2 or not usable:
+            return self._by_rule(left)
         epochs = [trial.settings.training.epochs for trial in left]
         seconds = {
             each: [count * (paces[each] or 0) for count, paces in zip(epochs, known, strict=True)]
@@ -149,12 +156,26 @@ class Schedule:
         }
         return by_pace(seconds, self.ranks)
 
+    def _by_rule(self, left: Sequence[Trial]) -> Choice:
+        request = self.request
+        fills_all = request.placement != "auto" or len(left) % self.ranks == 0
+        speedups = [] if fills_all else [self.speedup(trial) for trial in _one_a_kind(left)]
+        known = [each for each in speedups if each is not None]
+        least = min(known) if known and len(known) == len(speedups) else None
+        at_once = request.trials_per_device or 1
+        return by_rule(request.placement, request.engine, at_once, len(left), self.ranks, least)
 
-def candidates(request: Request, ranks: int, *, is_gpu: bool) -> list[Execution]:
-    """List the executions among which `auto` may choose here."""
+
+def _one_a_kind(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the first trial of each kind."""
+    return list({kind_of(trial): trial for trial in reversed(trials)}.values())[::-1]
+
+
+def candidates(request: Request, ranks: int, trials: int, *, is_gpu: bool) -> list[Execution]:
+    """List the executions among which `auto` may choose here for so many trials that are left."""
     engine, asked = request.engine, request.trials_per_device
-    widths = (asked,) if asked else TRIALS_PER_DEVICE if is_gpu else (1,)
-    spread = [Execution(placement="spread", engine=engine, trials_per_device=width) for width in widths]
+    at_once = [asked] if asked else widths(trials, ranks) if is_gpu else [1]
+    spread = [Execution(placement="spread", engine=engine, trials_per_device=each) for each in at_once]
     if is_gpu and engine is None:
         spread.append(Execution(placement="spread", engine="eager", trials_per_device=asked or 1))
     together = [Execution(placement="ddp", engine=engine)] if ranks > 1 and not asked else []

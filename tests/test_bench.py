@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,15 +15,22 @@ import pytest
 import torch
 
 from harness.bench import meter
+from harness.bench.bench import _Bench
 from harness.bench.cells import Cell, Machine, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.execution import Execution
+from harness.record import EngineName
 from harness.settings import PrecisionName
-from harness.training.world import World
+from harness.training.batches import Share
+from harness.training.engine import Eager
+from harness.training.rig import Lane, Rig, grow
+from harness.training.step import Step
+from harness.training.world import Fleet, World
 from tests.golden_texts import assert_golden
 from tests.records import suite_of
-from tests.trials import resident, small_trial
+from tests.test_barrier import fleets
+from tests.trials import resident, small_dataset, small_trial
 
 ALONE = World(0, 1, torch.device("cpu"))
 CPU = Machine(device="A CPU", is_gpu=False, ranks=2, cores=2)
@@ -60,7 +70,7 @@ def column(text: str, name: str) -> list[str]:
 def test_a_cpu_has_cells_for_its_cores_and_its_ranks() -> None:
     found = [
         (each.experiment, each.precision, str(each.execution), each.ranks, each.threads)
-        for each in cells(["one", "two"], CPU)
+        for each in cells(["one", "two"], CPU, 9)
     ]
     ways = [("ddp, eager", 1, 2), ("spread, eager", 1, 1), ("spread, eager", 2, 1), ("ddp, eager", 2, 1)]
     kinds = itertools.product(("one", "two"), ("fp32", "bf16"))
@@ -69,13 +79,15 @@ def test_a_cpu_has_cells_for_its_cores_and_its_ranks() -> None:
 
 def test_a_cpu_of_one_core_has_one_cell_a_precision() -> None:
     machine = Machine(device="A CPU", is_gpu=False, ranks=1, cores=1)
-    assert cells(["one"], machine) == [cell_of(), cell_of(precision="bf16")]
+    assert cells(["one"], machine, 9) == [cell_of(), cell_of(precision="bf16")]
 
 
 def test_a_gpu_has_every_engine_precision_placement_width_and_number_of_ranks() -> None:
-    found = cells(["one"], GPU)
+    found = cells(["one"], GPU, 9)
     ways = [
-        *itertools.product(["spread"], [1, 2, 4, 8], [1, 2, 4]),
+        *itertools.product(["spread"], [1, 2, 3, 4, 8, 9], [1]),
+        *itertools.product(["spread"], [1, 2, 3, 4, 5], [2]),
+        *itertools.product(["spread"], [1, 2, 3], [4]),
         *itertools.product(["ddp"], [1], [2, 4]),  # ddp of one rank is one trial alone
     ]
     expected = {
@@ -94,7 +106,7 @@ def test_a_gpu_has_every_engine_precision_placement_width_and_number_of_ranks() 
 
 
 def test_ranks_that_are_no_power_of_two_are_measured_all_together_too() -> None:
-    found = cells(["one"], GPU.model_copy(update={"ranks": 6}))
+    found = cells(["one"], GPU.model_copy(update={"ranks": 6}), 9)
     assert sorted({each.ranks for each in found}) == [1, 2, 4, 6]
 
 
@@ -143,9 +155,18 @@ def test_the_table_is_as_people_read_it() -> None:
         measured(cell_of(Execution(placement="ddp", engine="graph"), ranks=4), 2e6, 2e6, 2e6),
     ]
     fast = [each.model_copy(update={"matrix_flops_per_second": 1e13}) for each in on_gpu]
+    left_out = {
+        "the device's memory is too small": [
+            str(cell_of(SINGLE_GRAPH.model_copy(update={"trials_per_device": width}), ranks))
+            for width, ranks in ((8, 1), (16, 1), (8, 4))
+        ]
+    }
     texts = [
-        markdown(Bench(suite="small", machine=machine, measurements=each), f"Measured on {machine.device}.")
-        for machine, each in ((CPU, on_cpu), (GPU, fast))
+        markdown(
+            Bench(suite="small", machine=machine, measurements=each, left_out=missing),
+            f"Measured on {machine.device}.",
+        )
+        for machine, each, missing in ((CPU, on_cpu, {}), (GPU, fast, left_out))
     ]
     assert_golden("bench.md", "\n".join(texts))
 
@@ -188,23 +209,142 @@ def test_the_matrix_rate_is_of_the_median_product_after_the_first_two(
     assert matrix_rate(ALONE.device, precision, threads=1) == 2 * 16**3 / 2.0
 
 
-def meter_of(trials: int = 1, **training: Any) -> Meter:
+def test_cells_share_trials_unless_precision_engine_or_the_ranks_of_one_trial_differ() -> None:
+    found = cells(["one"], GPU, 16)
+    shared = Counter(cell.rig for cell in found)
+    expected = set(itertools.product(("fp32", "tf32", "bf16"), ("eager", "graph"), (0, 2, 4)))
+    assert set(shared) == expected
+    assert {count for (*_, together), count in shared.items() if not together} == {6 + 5 + 4}
+    (threads,) = {cell.rig for cell in cells(["one"], CPU, 1) if cell.ranks == 1 and cell.precision == "fp32"}
+    assert threads == ("fp32", "eager", 0)
+
+
+def meter_of(**training: Any) -> Meter:
     trial = small_trial(MLP, precision="fp32", **training)
-    execution = Execution(placement="spread", engine="eager", trials_per_device=trials)
-    return Meter(cell_of(execution), trial, resident(trial, ALONE), ALONE)
-
-
-@pytest.mark.parametrize("trials", [1, 3])
-def test_operations_are_those_of_all_trials_matrix_products(trials: int) -> None:
-    batch, first, others = 16, 64 * 20, 20 * 12 + 12 * 10
-    # Forward, the weights' gradients and, but for the first layer, the inputs' gradients.
-    assert meter_of(trials).flops_per_step == trials * 2 * batch * (2 * first + 3 * others)
+    meter = Meter(trial, resident(trial, ALONE), ALONE, "eager")
+    assert meter.add()
+    return meter
 
 
 def test_peak_memory_counts_what_the_optimizer_keeps() -> None:
     parameters = 64 * 20 + 20 * 12 + 12 * 10 + 20 + 12 + 10 + 2 * (20 + 12)
     plain, adam = (
-        meter_of(optimizer=optimizer).peak_memory_gib * 2**30
+        meter_of(optimizer=optimizer).peak_memory_gib(1) * 2**30
         for optimizer in ({"name": "SGD", "lr": 0.01}, {"name": "Adam", "lr": 0.01})
     )
     assert adam - plain >= 2 * 4 * parameters
+
+
+class Allocator:
+    """Reserves memory as torch's does: what is freed stays reserved until the cache is emptied."""
+
+    held = reserved = most = 0
+
+    def take(self, kept: int, for_a_while: int) -> None:
+        self.reserved = max(self.reserved, self.held + kept + for_a_while)
+        self.held += kept
+        self.most = max(self.most, self.reserved)
+
+    def empty(self) -> None:
+        self.reserved = self.held
+
+    def reset(self) -> None:
+        self.most = self.reserved
+
+
+@pytest.mark.parametrize("engine", ["eager", "graph"])
+def test_memory_of_a_gpu_is_what_its_allocator_reserves_at_most_whichever_engine(
+    engine: EngineName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allocator = Allocator()
+
+    def make(rig: Rig, seed: int) -> Lane:
+        allocator.take(kept=50, for_a_while=200)
+        trainee: Any = SimpleNamespace(engine=SimpleNamespace(name=engine, train=lambda share: None))
+        share = Share(torch.arange(3), 0, 3)
+        return Lane(trainee, itertools.repeat(share), share, contextlib.nullcontext())
+
+    monkeypatch.setattr(Rig, "_made", make)
+    monkeypatch.setattr("torch.cuda.empty_cache", allocator.empty)
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: allocator.reserved)
+    monkeypatch.setattr("torch.cuda.max_memory_reserved", lambda device: allocator.most)
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: allocator.reset())
+    allocator.take(kept=700, for_a_while=200)  # the dataset and another rig
+    trial = small_trial(MLP)
+    meter = Meter(trial, resident(trial, ALONE), World(0, 1, torch.device("cuda", 0)), engine, 4)
+    grow([meter])
+    assert [meter.peak_memory_gib(width) * 2**30 for width in (1, 2, 4)] == [250, 500, 1000]
+
+
+class Crowded(Meter):
+    """Has memory for two trials."""
+
+    def _made(self, seed: int) -> Lane:
+        if seed == 2:
+            raise torch.OutOfMemoryError
+        return super()._made(seed)
+
+
+def bench_of(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, fleet: Fleet | None = None
+) -> tuple[_Bench, list[str]]:
+    """Return a bench of one rank, and what it says."""
+    monkeypatch.setattr("harness.bench.meter._MATRIX_SIDE", {"cpu": 16})
+    fleet, said = fleet or fleets(1)[0], list[str]()
+    return _Bench(suite_of(folder), small_dataset(), fleet, {}, said.append), said
+
+
+def test_widths_that_do_not_fit_are_said_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.bench.bench.Meter", Crowded)
+    bench, said = bench_of(tmp_path, monkeypatch)
+    chosen = [cell_of(SINGLE.model_copy(update={"trials_per_device": width})) for width in (1, 2, 3)]
+    found = bench.measure(chosen, 0)
+    assert [each.cell for each in found] == chosen[:2]
+    assert [len(each.images_per_second) for each in found] == [3, 3]
+    assert found[1].peak_memory_gib > found[0].peak_memory_gib > 0
+    assert bench.left_out == {"the device's memory is too small": [str(chosen[2])]}
+    assert said[0] == f"{chosen[2]}: not measured, because the device's memory is too small"
+
+
+def test_what_is_not_executed_as_asked_is_left_out_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def eagerly(step: Step, requested: EngineName, tell: Callable[[str], None], **_: object) -> Eager:
+        if requested == "graph":
+            tell("engine: eager, because this trial cannot be captured: it waits")
+        return Eager(step)
+
+    monkeypatch.setattr("harness.training.loop.engine_for", eagerly)
+    bench, _ = bench_of(tmp_path, monkeypatch)
+    chosen = [cell_of(), cell_of(SINGLE_GRAPH)]
+    assert [each.cell for each in bench.measure(chosen, 0)] == chosen[:1]
+    assert bench.left_out == {"this trial cannot be captured: it waits": [str(chosen[1])]}
+
+
+def test_one_experiment_is_measured_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, said = bench_of(tmp_path, monkeypatch)
+    chosen = [cell_of(), cell_of().model_copy(update={"experiment": "two"})]
+    assert [each.cell for each in bench.measure(chosen, 0)] == chosen
+    assert [text.split(":")[0] for text in said] == [
+        f"{name}, round {number}" for name in ("one", "two") for number in (1, 2, 3)
+    ]
+
+
+def test_who_takes_no_part_in_a_cell_meets_the_others_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benches = [bench_of(tmp_path, monkeypatch, fleet)[0] for fleet in fleets(2)]
+    chosen = [cell_of(), cell_of(ranks=2)]
+    found: dict[int, list[Measurement]] = {}
+
+    def measure(rank: int) -> None:
+        found[rank] = benches[rank].measure(chosen, 0)
+
+    other = threading.Thread(target=measure, args=(1,), daemon=True)
+    other.start()
+    measure(0)
+    other.join()
+    assert [each.cell for each in found[0]] == chosen
+    assert benches[0].barrier.passed == benches[1].barrier.passed > 0

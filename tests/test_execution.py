@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.execution import Execution, PlacementChoice, by_pace, by_rule, makespan
+from harness.execution import Execution, PlacementChoice, by_pace, by_rule, makespan, widths
 from harness.record import Placement
 
 SPREAD = Execution(placement="spread")
@@ -13,23 +13,71 @@ DDP = Execution(placement="ddp")
 
 
 @pytest.mark.parametrize(
-    ("requested", "remaining", "ranks", "placement", "trials", "reason"),
+    ("requested", "remaining", "ranks", "speedup", "placement", "trials", "reason"),
     [
-        ("auto", 9, 4, "spread", 8, "because 9 trials remain for 4 ranks"),
-        ("auto", 4, 4, "spread", 4, "because 4 trials remain for 4 ranks"),
-        ("auto", 3, 4, "ddp", 3, "because 3 trials are fewer than 4 ranks"),
-        ("auto", 1, 4, "ddp", 1, "because 1 trial is fewer than 4 ranks"),
-        ("auto", 5, 1, "ddp", 5, "because there is one rank (5 trials)"),
-        ("ddp", 9, 4, "ddp", 9, "as asked (9 trials, 4 ranks)"),
-        ("spread", 1, 4, "spread", 1, "as asked (1 trial, 4 ranks)"),
+        ("auto", 8, 4, 3.9, "spread", 8, "because 8 trials remain for 4 ranks"),
+        ("auto", 9, 4, None, "spread", 9, "because 9 trials remain for 4 ranks"),
+        ("auto", 9, 4, 0.9, "spread", 9, "because 9 trials remain for 4 ranks"),
+        ("auto", 9, 4, 1.1, "spread", 8, "because 9 trials remain for 4 ranks"),  # then all train the last
+        ("auto", 5, 1, None, "ddp", 5, "because there is one rank (5 trials)"),
+        ("ddp", 9, 4, None, "ddp", 9, "as asked (9 trials, 4 ranks)"),
+        ("spread", 1, 4, 3.9, "spread", 1, "as asked (1 trial, 4 ranks)"),
     ],
 )
 def test_the_rule_spreads_while_there_is_a_trial_for_every_rank(
-    requested: PlacementChoice, remaining: int, ranks: int, placement: Placement, trials: int, reason: str
+    requested: PlacementChoice,
+    remaining: int,
+    ranks: int,
+    speedup: float | None,
+    placement: Placement,
+    trials: int,
+    reason: str,
 ) -> None:
-    choice = by_rule(requested, None, 1, remaining, ranks)
+    choice = by_rule(requested, None, 1, remaining, ranks, speedup)
     assert (choice.execution, choice.trials) == (Execution(placement=placement), trials)
     assert choice.reason == f"placement: {placement}, {reason}"
+
+
+UNKNOWN = "and it is not known whether ddp is faster"
+ESTIMATED = "and ddp is estimated to train one at least {} times as fast as a rank alone"
+
+
+@pytest.mark.parametrize(
+    ("remaining", "speedup", "placement", "reason"),
+    [
+        (3, None, "spread", f"3 trials are fewer than 4 ranks, {UNKNOWN}"),
+        (1, None, "spread", f"1 trial is fewer than 4 ranks, {UNKNOWN}"),
+        (3, 3.0, "spread", f"3 trials are fewer than 4 ranks, {ESTIMATED.format('3.00')}"),
+        (3, 3.2, "ddp", f"3 trials are fewer than 4 ranks, {ESTIMATED.format('3.20')}"),
+        (2, 1.9, "spread", f"2 trials are fewer than 4 ranks, {ESTIMATED.format('1.90')}"),
+        (1, 0.8, "spread", f"1 trial is fewer than 4 ranks, {ESTIMATED.format('0.80')}"),
+        (1, 1.2, "ddp", f"1 trial is fewer than 4 ranks, {ESTIMATED.format('1.20')}"),
+    ],
+)
+def test_trials_that_fill_no_rank_are_trained_one_by_one_only_where_that_is_estimated_to_pay(
+    remaining: int, speedup: float | None, placement: Placement, reason: str
+) -> None:
+    choice = by_rule("auto", None, 1, remaining, 4, speedup)
+    assert (choice.execution, choice.trials) == (Execution(placement=placement), remaining)
+    assert choice.reason == f"placement: {placement}, because {reason}"
+
+
+@pytest.mark.parametrize(
+    ("trials", "ranks", "expected"),
+    [
+        (1, 1, [1]),
+        (3, 1, [1, 2, 3]),
+        (7, 1, [1, 2, 3, 4, 7]),
+        (100, 1, [1, 2, 3, 4, 8, 16]),
+        (5, 4, [1, 2]),
+        (20, 4, [1, 2, 3, 4, 5]),
+        (2, 4, [1]),
+    ],
+)
+def test_no_gpu_is_tried_with_more_trials_than_its_share(
+    trials: int, ranks: int, expected: list[int]
+) -> None:
+    assert widths(trials, ranks) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class Run:
         self.deaths: dict[str, str] = {}
         self.stopping = False
         self.said: list[str] = []
+        self.ways = [SPREAD, DDP]
+        self.speedups: dict[str, float] = {}
         self.request = Request([suite_of(folder, text)], results=folder / "results", **asked)
         self.schedule = Schedule(
             self.request,
@@ -40,7 +43,8 @@ class Run:
             is_open=self.is_open,
             claims=self,
             is_stopping=lambda: self.stopping,
-            candidates=[SPREAD, DDP],
+            candidates=lambda left: self.ways,
+            speedup=lambda trial: self.speedups.get(trial.experiment),
             circumstances=self.circumstances,
             cache=Paces(folder / "paces"),
             say=self.said.append,
@@ -66,7 +70,7 @@ class Run:
             self.ended.update(phase.trials)
         return phase
 
-    def learn(self, phase: Phase, *paces: dict[Execution, float]) -> None:
+    def learn(self, phase: Phase, *paces: Mapping[Execution, float | None]) -> None:
         for key, each in zip(phase.trials, paces, strict=True):
             self.schedule.learn(self.trials[key], each)
 
@@ -170,18 +174,76 @@ def test_what_is_not_to_be_measured_follows_the_rule_whatever_is_known(
 
 def test_a_single_candidate_is_not_measured(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    run.schedule.candidates = [SPREAD]
+    run.ways = [SPREAD]
     assert run.next().work == "train"
 
 
 def test_a_kind_that_could_not_be_measured_follows_the_rule_and_is_not_tried_again(tmp_path: Path) -> None:
     run = Run(tmp_path, ranks=4)
-    run.learn(run.next(), {}, {SPREAD: 4.0, DDP: 0.01})
+    run.speedups = {"one": 3.0, "two": 3.5}
+    run.learn(run.next(), {SPREAD: None, DDP: None}, {SPREAD: 4.0, DDP: 0.01})
     phases = [run.next() for _ in range(3)]
     assert [phase.work for phase in phases] == ["train", "train", "end"]
     assert (phases[0].executions, len(phases[0].trials)) == ([SPREAD], 4)
     assert run.said[1] == "placement: spread, because 6 trials remain for 4 ranks"
     assert phases[1].executions == [DDP]
+
+
+@pytest.mark.parametrize(
+    ("speedups", "phases"),
+    [
+        ({}, [(SPREAD, 6)]),
+        ({"one": 3.0}, [(SPREAD, 6)]),  # of the other nothing is known
+        ({"one": 3.0, "two": 1.5}, [(SPREAD, 6)]),  # two trials side by side are as one
+        ({"one": 3.0, "two": 2.5}, [(SPREAD, 4), (DDP, 2)]),
+    ],
+    ids=str,
+)
+def test_the_rule_goes_by_the_kind_to_which_ddp_does_the_least_good(
+    tmp_path: Path, speedups: dict[str, float], phases: list[tuple[Execution, int]]
+) -> None:
+    run = Run(tmp_path, ranks=4, calibrate=False)
+    run.speedups = speedups
+    for execution, trials in phases:
+        phase = run.next()
+        assert (phase.executions, len(phase.trials)) == ([execution], trials)
+    assert run.next().work == "end"
+
+
+def test_no_speedup_is_estimated_where_the_trials_fill_all_ranks(tmp_path: Path) -> None:
+    run = Run(tmp_path, ranks=3, calibrate=False)
+    run.schedule.speedup = lambda trial: pytest.fail("not to be asked")
+    assert len(run.next().trials) == 6
+
+
+def test_a_width_that_only_the_trials_left_call_for_is_not_measured_later(tmp_path: Path) -> None:
+    six, seven, *usual = spread(None, 6, 7, 1, 2, 3, 4)
+    run = Run(tmp_path, ranks=1)
+    run.ways = [*usual, seven]
+    measure = run.next()
+    assert measure.executions == [*usual, seven]
+    paces = {**dict.fromkeys(usual, 4.0), seven: 5.0}
+    run.learn(measure, paces, paces)
+    run.ways = [*usual, six]
+    again = Run(tmp_path, ranks=1)
+    again.ways = run.ways
+    for each in (run, again):  # from memory, and from the cache
+        phase = each.next()
+        assert phase.work == "train"
+
+
+def test_more_trials_than_before_are_measured_at_once_and_what_is_known_is_kept(tmp_path: Path) -> None:
+    run = Run(tmp_path, ranks=1)
+    one, two, eight = spread(None, 1, 2, 8)
+    run.ways = [one, two]
+    measure = run.next()
+    run.learn(measure, {one: 4.0, two: 5.0}, {one: 4.0, two: 5.0})
+    run.ways = [one, two, eight]
+    measure = run.next()
+    assert (measure.work, measure.executions) == ("measure", run.ways)
+    run.learn(measure, {eight: 3.0}, {eight: 3.0})
+    assert run.next().executions == [eight]
+    assert set(run.schedule.paces[kind_of(next(iter(run.trials.values())))]) == {one, two, eight}
 
 
 def test_it_ends_when_nothing_is_open(tmp_path: Path) -> None:
@@ -198,25 +260,27 @@ def spread(engine: Any, *widths: int) -> list[Execution]:
 
 
 def test_a_cpu_has_one_trial_a_rank_or_all_ranks_on_one() -> None:
-    assert candidates(Request([]), 1, is_gpu=False) == [SPREAD]
-    assert candidates(Request([]), 2, is_gpu=False) == [SPREAD, DDP]
+    assert candidates(Request([]), 1, 9, is_gpu=False) == [SPREAD]
+    assert candidates(Request([]), 2, 9, is_gpu=False) == [SPREAD, DDP]
 
 
 def test_a_gpu_may_take_several_trials_or_execute_eagerly() -> None:
-    ways = [*spread(None, 1, 2, 4, 8), *spread("eager", 1)]
-    assert candidates(Request([]), 1, is_gpu=True) == ways
-    assert candidates(Request([]), 4, is_gpu=True) == [*ways, DDP]
+    eager = spread("eager", 1)
+    assert candidates(Request([]), 1, 40, is_gpu=True) == [*spread(None, 1, 2, 3, 4, 8, 16), *eager]
+    assert candidates(Request([]), 1, 6, is_gpu=True) == [*spread(None, 1, 2, 3, 4, 6), *eager]
+    assert candidates(Request([]), 4, 18, is_gpu=True) == [*spread(None, 1, 2, 3, 4, 5), *eager, DDP]
+    assert candidates(Request([]), 4, 3, is_gpu=True) == [*spread(None, 1), *eager, DDP]
 
 
 def test_an_engine_that_was_asked_for_is_the_only_one() -> None:
     together = Execution(placement="ddp", engine="eager")
-    found = candidates(Request([], engine="eager"), 4, is_gpu=True)
-    assert found == [*spread("eager", 1, 2, 4, 8), together]
+    found = candidates(Request([], engine="eager"), 4, 16, is_gpu=True)
+    assert found == [*spread("eager", 1, 2, 3, 4), together]
 
 
 @pytest.mark.parametrize("is_gpu", [False, True], ids=["cpu", "gpu"])
 def test_trials_a_device_that_were_asked_for_are_the_only_ones(is_gpu: bool) -> None:
-    found = candidates(Request([], trials_per_device=3), 4, is_gpu=is_gpu)
+    found = candidates(Request([], trials_per_device=3), 4, 2, is_gpu=is_gpu)
     assert {each.trials_per_device for each in found if each.placement == "spread"} == {3}
 
 

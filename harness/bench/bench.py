@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from harness import provenance
-from harness.bench.cells import Cell, Machine, cells, trial_of
+from harness.bench.cells import Cell, Machine, RigKey, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.data import Dataset
@@ -22,12 +21,17 @@ from harness.files import write_whole
 from harness.request import Request, load_data
 from harness.settings import PrecisionName
 from harness.suite import Suite
+from harness.training.barrier import Barrier
 from harness.training.batches import ResidentDataset
+from harness.training.cost import cost_of
 from harness.training.precision import PRECISIONS
+from harness.training.rig import grow, release
 from harness.training.world import Fleet, World
 
 _CHUNK_SECONDS = 0.2
 _LEAST_ROUNDS = 3
+
+_Kind = tuple[PrecisionName, int, int]
 
 
 @dataclass
@@ -37,52 +41,105 @@ class _Bench:
     fleet: Fleet
     worlds: Mapping[int, World | None]
     say: Callable[[str], None]
-    meters: dict[Cell, Meter] = field(default_factory=dict)
+    barrier: Barrier = field(init=False)
     residents: dict[torch.dtype, ResidentDataset] = field(default_factory=dict)
-    points: int = 0
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.barrier = Barrier(self.fleet, "bench")
 
     def measure(self, chosen: Sequence[Cell], seconds: float) -> list[Measurement]:
-        """Measure all cells that fit; the first rank, which is in all of them, returns what it knows."""
+        """Measure one experiment after the other, as only its own cells are compared with each other.
+
+        The first rank, which is in all cells, returns what it knows.
+        """
+        kinds = dict.fromkeys((cell.precision, cell.ranks, cell.threads) for cell in chosen)
+        rates = {kind: self._rate(*kind) for kind in kinds}  # while there is memory for it
+        found: list[Measurement] = []
+        experiments = list(dict.fromkeys(cell.experiment for cell in chosen))
+        for experiment in experiments:
+            own = [cell for cell in chosen if cell.experiment == experiment]
+            found += self._experiment(own, rates, seconds / len(experiments))
+            release(self.fleet.device)
+        return found
+
+    def _experiment(
+        self, chosen: Sequence[Cell], rates: Mapping[_Kind, float], seconds: float
+    ) -> list[Measurement]:
+        """Measure the cells that fit in turn, round by round, until the time is over."""
         started = time.monotonic()
-        steps = {cell: count for cell in chosen if (count := self._warmed_up(cell))}
-        kinds = dict.fromkeys((cell.precision, cell.ranks, cell.threads) for cell in steps)
-        rates = {kind: self._rate(*kind) for kind in kinds}
-        samples: dict[Cell, list[float]] = {cell: [] for cell in steps}
+        meters = self._meters(chosen)
+        counts = {cell: count for cell in chosen if (count := self._chunk(cell, meters))}
+        samples: dict[Cell, list[float]] = {cell: [] for cell in counts}
         rounds = 0
         while self._agreed(rounds < _LEAST_ROUNDS or time.monotonic() - started < seconds):
-            for cell, count in steps.items():
-                meter = self.meters.get(cell)
-                slowest = self._slowest(meter.seconds(count) if meter else 0.0)
+            for cell, count in counts.items():
+                slowest = max(self.barrier.gather(self._seconds(cell, meters, count)))
                 samples[cell].append(cell.trials * self._batch_size(cell) * count / slowest)
             rounds += 1
-            self.say(f"round {rounds}: {len(steps)} cells, {time.monotonic() - started:.0f} s")
+            spent = time.monotonic() - started
+            self.say(f"{chosen[0].experiment}, round {rounds}: {len(counts)} cells, {spent:.0f} s")
         return [
-            self._measurement(cell, meter, samples[cell], rates[cell.precision, cell.ranks, cell.threads])
-            for cell, meter in self.meters.items()
-            if cell in steps
+            self._measurement(cell, meters[cell.rig], speeds, rates[cell.precision, cell.ranks, cell.threads])
+            for cell, speeds in samples.items()
+            if cell.rig in meters
         ]
 
-    def _warmed_up(self, cell: Cell) -> int | None:
-        """Make the cell's meter, where this rank takes part; return how many steps are timed at a time.
+    def _meters(self, chosen: Sequence[Cell]) -> dict[RigKey, Meter]:
+        """Make this rank's trials for all cells, warmed up, as far as they fit."""
+        widest = max(cell.execution.trials_per_device for cell in chosen)
+        meters: dict[RigKey, Meter] = {}
+        for cell in chosen:
+            _, engine, together = cell.rig
+            world = self.worlds[together] if together else self.fleet.alone()
+            if world is None or self.fleet.rank >= cell.ranks:
+                continue
+            width = cell.execution.trials_per_device
+            most = max(meters[cell.rig].most if cell.rig in meters else 1, width)
+            meters[cell.rig] = Meter(
+                trial_of(self.suite, cell),
+                self._resident(cell),
+                world,
+                engine,
+                most,
+                meet=self.barrier.wait,
+                first_place=widest if together else 0,
+            )
+        # Those of several ranks first, while there is memory, and where nobody waits in a collective.
+        self.barrier.wait()
+        torch.set_num_threads(1)
+        grow([meter for meter in meters.values() if meter.world.world_size > 1])
+        grow([meter for meter in meters.values() if meter.world.world_size == 1])
+        return meters
 
-        None where a rank has no memory for it, or cannot execute it as asked.
-        """
-        world = self._world(cell)
-        first = 0.0
-        if world is not None:
-            try:
-                meter = Meter(cell, trial_of(self.suite, cell), self._resident(cell), world)
-                first = meter.seconds(3) / 3 if meter.is_as_asked else math.inf
-                self.meters[cell] = meter
-            except torch.OutOfMemoryError:
-                if world.world_size > 1:
-                    raise  # the others wait for this rank
-                first = math.inf
-        slowest = self._slowest(first)
-        if math.isinf(slowest):
-            self.meters.pop(cell, None)
+    def _chunk(self, cell: Cell, meters: Mapping[RigKey, Meter]) -> int | None:
+        """Return how many steps of a cell are timed at a time; None where a rank cannot measure it."""
+        obstacles = self.barrier.gather(self._obstacle(cell, meters))
+        if obstacle := next(filter(None, obstacles), None):
+            self.left_out.setdefault(obstacle, []).append(str(cell))
+            self.say(f"{cell}: not measured, because {obstacle}")
             return None
+        slowest: float = max(self.barrier.gather(self._seconds(cell, meters, 3) / 3))
         return min(500, max(3, round(_CHUNK_SECONDS / slowest)))
+
+    def _obstacle(self, cell: Cell, meters: Mapping[RigKey, Meter]) -> str | None:
+        """Say why this rank cannot measure a cell that it takes part in."""
+        if self.fleet.rank >= cell.ranks:
+            return None
+        meter = meters[cell.rig]
+        if len(meter.lanes) < cell.execution.trials_per_device:
+            return "the device's memory is too small"
+        if meter.engine != cell.execution.engine:
+            return meter.notes[0].removeprefix(f"engine: {meter.engine}, because ")
+        return None
+
+    def _seconds(self, cell: Cell, meters: Mapping[RigKey, Meter], steps: int) -> float:
+        """Return the seconds that so many steps take this rank; who takes no part only meets the others."""
+        if self.fleet.rank >= cell.ranks:
+            self.barrier.wait()
+            return 0.0
+        torch.set_num_threads(cell.threads)
+        return meters[cell.rig].train(steps, cell.execution.trials_per_device)
 
     def _resident(self, cell: Cell) -> ResidentDataset:
         dtype = PRECISIONS[cell.precision].dtype
@@ -90,26 +147,21 @@ class _Bench:
             self.residents[dtype] = ResidentDataset.of(self.dataset, self.fleet.device, dtype)
         return self.residents[dtype]
 
-    def _world(self, cell: Cell) -> World | None:
-        if cell.execution.placement == "ddp" and cell.ranks > 1:
-            return self.worlds[cell.ranks]
-        return self.fleet.alone() if self.fleet.rank < cell.ranks else None
-
     def _rate(self, precision: PrecisionName, ranks: int, threads: int) -> float:
         """Return the matrix rate of the slowest of the ranks, all at once."""
         takes_part = self.fleet.rank < ranks
-        self._meet()
-        seconds = 1 / matrix_rate(self.fleet.device, precision, threads) if takes_part else 0.0
-        return 1 / self._slowest(seconds)
+        self.barrier.wait()
+        rate = matrix_rate(self.fleet.device, precision, threads) if takes_part else math.inf
+        return float(min(self.barrier.gather(rate)))
 
-    def _measurement(self, cell: Cell, meter: Meter, samples: list[float], rate: float) -> Measurement:
+    def _measurement(self, cell: Cell, meter: Meter, speeds: list[float], rate: float) -> Measurement:
         return Measurement(
             cell=cell,
             batch_size=self._batch_size(cell),
-            images_per_second=samples,
-            flops_per_image=meter.flops_per_step * cell.ranks / (self._batch_size(cell) * cell.trials),
+            images_per_second=speeds,
+            flops_per_image=cost_of(meter.trial, meter.data).flops_per_image,
             matrix_flops_per_second=rate,
-            peak_memory_gib=meter.peak_memory_gib,
+            peak_memory_gib=meter.peak_memory_gib(cell.execution.trials_per_device),
         )
 
     def _batch_size(self, cell: Cell) -> int:
@@ -117,24 +169,9 @@ class _Bench:
             self.suite.experiments[cell.experiment].training.batch_size, len(self.dataset.train.labels)
         )
 
-    def _meet(self) -> None:
-        """Wait until all ranks are here; it polls, so that those who wait cost no core."""
-        self.points += 1
-        self.fleet.count(f"meeting/{self.points}")
-        while self.fleet.count(f"meeting/{self.points}", 0) < self.fleet.world_size:
-            time.sleep(0.002)
-
-    def _slowest(self, seconds: float) -> float:
-        """Return the most seconds that any rank gives."""
-        self.fleet.put(f"seconds/{self.points}/{self.fleet.rank}", json.dumps(seconds))
-        point = self.points
-        self._meet()
-        ranks = range(self.fleet.world_size)
-        return max(float(json.loads(self.fleet.look(f"seconds/{point}/{rank}") or "0")) for rank in ranks)
-
     def _agreed(self, goes_on: bool) -> bool:
-        """Return what the rank that speaks decides."""
-        return self._slowest(float(goes_on and self.fleet.speaks)) > 0
+        """Return what the first rank decides."""
+        return bool(self.barrier.gather(goes_on)[0])
 
 
 def measure(request: Request, fleet: Fleet, seconds: float, env: Mapping[str, str]) -> None:
@@ -143,7 +180,7 @@ def measure(request: Request, fleet: Fleet, seconds: float, env: Mapping[str, st
     is_gpu = fleet.device.type == "cuda"
     name = provenance.device_name(fleet.device)
     machine = Machine(device=name, is_gpu=is_gpu, ranks=fleet.world_size, cores=provenance.cores())
-    chosen = cells(list(request.only or suite.experiments), machine)
+    chosen = cells(list(request.only or suite.experiments), machine, len(request.trials))
     worlds = {size: fleet.first(size) for size in sorted({cell.ranks for cell in chosen})}
 
     def say(text: str) -> None:
@@ -151,17 +188,18 @@ def measure(request: Request, fleet: Fleet, seconds: float, env: Mapping[str, st
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     dataset = load_data(request, next(suite.trials()), env)
-    measurements = _Bench(suite, dataset, fleet, worlds, say).measure(chosen, seconds)
+    bench = _Bench(suite, dataset, fleet, worlds, say)
+    measurements = bench.measure(chosen, seconds)
     if fleet.speaks:
         if not measurements:
-            raise UsageError(f"{suite.folder}: nothing of it fits in the memory of {name}")
+            raise UsageError(f"{suite.folder}: nothing is measured on {name}: {'; '.join(bench.left_out)}")
         versions = provenance.versions()
         place = f"{machine.ranks} x" if is_gpu else f"{machine.cores} cores of"
         made = (
             f"Measured {provenance.now()} on {place} {name}; dataset "
             f"{suite.dataset.name}; torch {versions.torch}; commit {(versions.commit or 'unknown')[:8]}."
         )
-        found = Bench(suite=suite.folder, machine=machine, measurements=measurements)
+        found = Bench(suite=suite.folder, machine=machine, measurements=measurements, left_out=bench.left_out)
         text = markdown(found, made)
         slug = re.sub(r"\(\w*\)|[^A-Za-z0-9]", " ", name).split()
         folder = request.results / "bench" / "-".join(slug).lower()

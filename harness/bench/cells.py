@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.execution import TRIALS_PER_DEVICE, Execution
+from harness.execution import Execution, widths
 from harness.record import EngineName
 from harness.settings import PrecisionName, Strict
 from harness.suite import Suite, Trial
+
+# Precision, engine, and how many ranks train one trial together; 0 where a rank trains its own.
+RigKey = tuple[PrecisionName, EngineName | None, int]
 
 
 class Machine(Strict):
@@ -28,10 +31,21 @@ class Cell(Strict):
     ranks: int
     threads: int
 
+    def __str__(self) -> str:
+        ranks = f"{self.ranks} rank{'s' * (self.ranks > 1)}"
+        threads = f" of {self.threads} threads" if self.threads > 1 else ""
+        return f"{self.experiment}, {self.precision}, {self.execution}, {ranks}{threads}"
+
     @property
     def trials(self) -> int:
         """Return how many trials are trained at once."""
         return self.execution.slots(self.ranks)
+
+    @property
+    def rig(self) -> RigKey:
+        """Return what cells of one experiment share that are measured with the same trials of a rank."""
+        together = self.execution.placement == "ddp" and self.ranks > 1
+        return self.precision, self.execution.engine, self.ranks if together else 0
 
     @property
     def is_single(self) -> bool:
@@ -39,26 +53,25 @@ class Cell(Strict):
         return self.ranks == 1 and self.trials == 1 and self.threads == 1
 
 
-def cells(experiments: Sequence[str], machine: Machine) -> list[Cell]:
-    """List the cells of a machine; those of one experiment and precision stand together."""
+def cells(experiments: Sequence[str], machine: Machine, trials: int) -> list[Cell]:
+    """List the cells of a machine where so many trials are left; those of one experiment stand together."""
     precisions: tuple[PrecisionName, ...] = ("fp32", "tf32", "bf16") if machine.is_gpu else ("fp32", "bf16")
     return [
         Cell(experiment=experiment, precision=precision, execution=execution, ranks=ranks, threads=threads)
         for experiment in experiments
         for precision in precisions
-        for execution, ranks, threads in _ways(machine)
+        for execution, ranks, threads in _ways(machine, trials)
     ]
 
 
-def _ways(machine: Machine) -> Iterator[tuple[Execution, int, int]]:
+def _ways(machine: Machine, trials: int) -> Iterator[tuple[Execution, int, int]]:
     engines: tuple[EngineName, ...] = ("eager", "graph") if machine.is_gpu else ("eager",)
-    widths = TRIALS_PER_DEVICE if machine.is_gpu else (1,)
     sizes = sorted({min(2**power, machine.ranks) for power in range(machine.ranks.bit_length() + 1)})
     if not machine.is_gpu and machine.cores > 1:
         yield Execution(placement="ddp", engine="eager"), 1, machine.cores
     for engine in engines:
         for ranks in sizes:
-            for width in widths:
+            for width in widths(trials, ranks) if machine.is_gpu else [1]:
                 yield Execution(placement="spread", engine=engine, trials_per_device=width), ranks, 1
             if ranks > 1:
                 yield Execution(placement="ddp", engine=engine), ranks, 1

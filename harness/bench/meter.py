@@ -1,4 +1,4 @@
-"""Measures one cell on one rank: seconds of some steps, operations, memory; and the device's matrix rate."""
+"""Measures on one rank what memory trials need, and the device's matrix rate."""
 
 from __future__ import annotations
 
@@ -11,44 +11,47 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
-from harness.bench.cells import Cell
 from harness.settings import PrecisionName
-from harness.suite import Trial
-from harness.training.batches import ResidentDataset
 from harness.training.precision import PRECISIONS
-from harness.training.rig import Rig
-from harness.training.world import World
+from harness.training.rig import Lane, Rig, release
 
 _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
-class Meter:
-    """A cell's trials, warmed up, on a rank that takes part in it."""
+class Meter(Rig):
+    """A rig that also measures what memory its trials need."""
 
-    def __init__(self, cell: Cell, trial: Trial, data: ResidentDataset, world: World) -> None:
-        self.cell, self.world = cell, world
-        torch.set_num_threads(cell.threads)
-        before = _reserved(world.device)
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._bytes: dict[int, int] = {}
+
+    def peak_memory_gib(self, width: int) -> float:
+        """Return the most that so many of its trials need at once."""
+        return sum(self._bytes[number] for number in range(width)) / 2**30
+
+    def _made(self, seed: int) -> Lane:
+        """Make a trial, warmed up, and note what it needs beyond what was there before.
+
+        On a GPU what torch's allocator reserves, pools of graphs with it: each stream has blocks of its own,
+        so trials at once need the sum. On a CPU what tensors hold.
+        """
+        device = self.world.device
+        if device.type == "cuda":
+            release(device)
+            before = torch.cuda.memory_reserved(device)
+            torch.cuda.reset_peak_memory_stats(device)
+            lane = super()._made(seed)
+            self._bytes[seed] = torch.cuda.max_memory_reserved(device) - before
+            return lane
         with _Held() as held:
-            self.rig = Rig(trial, data, world, cell.execution.engine, cell.execution.trials_per_device)
-            with FlopCounterMode(display=False) as counter:
-                self.rig.train(1)
-            self.flops_per_step = counter.get_total_flops()  # of this rank, all of its trials
+            lane = self._prepared(seed)
+            lane.train()
             held.most = held.now
-            self.rig.train(1)
-        self.rig.warm_up()
-        self.is_as_asked = self.rig.engines == {cell.execution.engine}
-        most = held.most
-        if world.device.type == "cuda" and cell.execution.engine == "graph":
-            most = _reserved(world.device) - before  # a graph keeps the memory that it needs for itself
-        self.peak_memory_gib = most / 2**30
-
-    def seconds(self, steps: int) -> float:
-        """Return the seconds that so many steps take."""
-        torch.set_num_threads(self.cell.threads)
-        return self.rig.train(steps)
+            lane.train()
+        self._bytes[seed] = held.most
+        self._warm_up(lane)
+        return lane
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -99,11 +102,3 @@ def matrix_rate(device: torch.device, precision: PrecisionName, threads: int) ->
         product[0, 0].item()  # waits for the device
         seconds.append(time.perf_counter() - started)
     return float(2 * side**3 / statistics.median(seconds[2:]))
-
-
-def _reserved(device: torch.device) -> int:
-    """Return how many bytes of a GPU are taken and not to be given back."""
-    if device.type == "cpu":
-        return 0
-    torch.cuda.empty_cache()
-    return torch.cuda.memory_reserved(device)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 
+from pydantic import Field
+
 from harness.bench.cells import Cell, Machine
 from harness.settings import Strict
 
@@ -35,11 +37,12 @@ class Measurement(Strict):
 
 
 class Bench(Strict):
-    """Hold a suite's measurements on one machine."""
+    """Hold a suite's measurements on one machine, and by why which cells were not measured."""
 
     suite: str
     machine: Machine
     measurements: list[Measurement]
+    left_out: dict[str, list[str]] = Field(default_factory=dict)
 
 
 _HEADER = (
@@ -58,16 +61,28 @@ _HEADER = (
 
 def markdown(bench: Bench, made: str) -> str:
     """Write the table; `made` says on what, with what and when it was measured."""
-    rounds = len(bench.measurements[0].images_per_second)
+    rounds = sorted({len(each.images_per_second) for each in bench.measurements})
+    of_rounds = " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))
     rows = [_HEADER, ("---",) * len(_HEADER), *(_row(each, bench) for each in bench.measurements)]
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    notes = (
-        f"{made} Medians of {rounds} rounds; in each round every row had its turn. Images/s: of all trials "
-        "at once. Efficiency: images/s a thread or GPU against one trial on one alone. Matrix "
-        "rate: share of what large matrix products reach in that precision on the same ranks. Peak memory: "
-        "tensors of a rank, the dataset left out. Training steps only, without evaluation."
+    memory = (
+        "what torch's allocator reserves on a GPU for its trials, pools of graphs with it"
+        if bench.machine.is_gpu
+        else "tensors of a rank"
     )
-    return "\n".join([f"# Speed of {bench.suite} on {bench.machine.device}", "", *lines, "", notes, ""])
+    notes = [
+        f"{made} Medians of {of_rounds} rounds; in each round every row of an experiment had its turn, and "
+        "all ranks began together. Images/s: of all trials at once. Efficiency: images/s a thread or GPU "
+        "against one trial on one alone. Matrix rate: share of what large matrix products reach in that "
+        f"precision on the same ranks. Peak memory: {memory}, the dataset left out. Training steps only, "
+        "without evaluation.",
+        *(f"Not measured, because {why}: {'; '.join(cells)}." for why, cells in bench.left_out.items()),
+    ]
+    return "\n".join([f"# Speed of {bench.suite} on {bench.machine.device}", "", *lines, "", *_spaced(notes)])
+
+
+def _spaced(paragraphs: list[str]) -> list[str]:
+    return [line for each in paragraphs for line in (each, "")]
 
 
 def _row(each: Measurement, bench: Bench) -> tuple[str, ...]:

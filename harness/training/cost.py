@@ -1,0 +1,102 @@
+"""What a trial's steps cost, found on the CPU from a few images, and whether more ranks make them shorter."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.suite import Trial
+from harness.training.batches import ResidentDataset
+from harness.training.layers import Cut, GlobalBatchNorm, swap_layers
+from harness.training.precision import PRECISIONS
+from harness.training.probe import initialised
+from harness.training.world import alone
+
+_ROWS = 4
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Operations of products and convolutions, forward and backward, an image; gradients; batch norms."""
+
+    flops_per_image: float
+    gradients: int
+    batch_norms: int
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """What a rank and its exchanges reach; too fast a rank and too slow an exchange make DDP look worse."""
+
+    flops_per_second: float
+    least_step_seconds: float
+    exchange_seconds: float
+    bytes_per_second: float
+
+
+# A core, and gloo on one machine: on a Xeon cores reached 4e10 to 7e10 in fp32, twice that in bf16, and two
+# ranks lost 1.0 to 1.4 ms an exchange. A GPU, of which nothing was measured yet: a step of less than a
+# millisecond is bound by its launches, which do not get fewer; exchanges are as between machines.
+_CORE = _Speed(2e11, 0.0, 1.5e-3, 1e9)
+_GPU = _Speed(1e14, 1e-3, 5e-5, 1e10)
+
+
+def cost_of(trial: Trial, data: ResidentDataset) -> Cost:
+    """Return what one step of the trial costs, the same on every device."""
+    return _cost_of(json.dumps(trial.settings.model), data.image_shape, data.num_classes)
+
+
+def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.device) -> float:
+    """Estimate how many times as fast so many ranks train one trial together as one of them does alone."""
+    cost, training = cost_of(trial, data), trial.settings.training
+    speed, cores = (_GPU, 1) if device.type == "cuda" else (_CORE, torch.get_num_threads())
+    flops = cost.flops_per_image * min(training.batch_size, len(data.train))
+    size = cost.gradients * PRECISIONS[training.precision].dtype.itemsize
+    exchanges = 2 * cost.batch_norms + 1  # a norm's statistics forward and backward, and all gradients
+    exchanging = exchanges * speed.exchange_seconds + 2 * size / speed.bytes_per_second
+
+    def computing(sharers: int) -> float:
+        return max(flops / (speed.flops_per_second * cores * sharers), speed.least_step_seconds)
+
+    return computing(1) / (computing(ranks) + exchanging)
+
+
+@functools.cache
+def _cost_of(model: str, image_shape: tuple[int, int, int], num_classes: int) -> Cost:
+    plain = initialised(json.loads(model), 0, image_shape, num_classes).train()
+    swap_layers(plain, Cut(alone(_CPU), seed=0, rows=_ROWS))
+    with torch.random.fork_rng(devices=[]), _Operations() as operations:
+        plain(torch.zeros(_ROWS, *image_shape)).sum().backward()
+    return Cost(
+        flops_per_image=operations.total / _ROWS,
+        gradients=sum(each.numel() for each in plain.parameters() if each.requires_grad),
+        batch_norms=sum(isinstance(each, GlobalBatchNorm) for each in plain.modules()),
+    )
+
+
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts as torch's FlopCounterMode does, which loads torch's compiler."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        from torch.utils.flop_counter import flop_registry  # a tenth of a second, which few runs need
+
+        self.total, self.formulas = 0, flop_registry
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # telling the compiler to leave this alone loads it
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, arguments: Any = (), named: Any = None
+    ) -> Any:  # torch's own signature
+        out = operation(*arguments, **(named or {}))
+        if formula := self.formulas.get(operation._overloadpacket):
+            self.total += formula(*arguments, **(named or {}), out_val=out)
+        return out
