@@ -15,12 +15,16 @@ from harness.training.world import World
 from tests.forks import context
 
 
-def run_ranks(world_size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+def run_ranks(
+    world_size: int, function: Callable[..., Any], *arguments: Any, device: str = "cpu"
+) -> list[Any]:
     """Call `function(world, *arguments)` in so many ranks; return what they returned, by rank."""
     with tempfile.TemporaryDirectory() as folder, context().Manager() as manager:
         answers = manager.dict()
         processes = [
-            context().Process(target=_rank, args=(rank, world_size, folder, answers, function, arguments))
+            context().Process(
+                target=_rank, args=(rank, world_size, folder, answers, function, arguments, device)
+            )
             for rank in range(world_size)
         ]
         for process in processes:
@@ -36,7 +40,13 @@ def run_ranks(world_size: int, function: Callable[..., Any], *arguments: Any) ->
 
 
 def _rank(
-    rank: int, world_size: int, folder: str, answers: Any, function: Callable[..., Any], arguments: Any
+    rank: int,
+    world_size: int,
+    folder: str,
+    answers: Any,
+    function: Callable[..., Any],
+    arguments: Any,
+    device: str,
 ) -> None:
     try:
         group = None
@@ -44,7 +54,7 @@ def _rank(
             store = f"file://{Path(folder) / 'store'}"
             dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world_size)
             group = dist.group.WORLD
-        answers[rank] = ("answer", function(World(rank, world_size, torch.device("cpu"), group), *arguments))
+        answers[rank] = ("answer", function(World(rank, world_size, torch.device(device), group), *arguments))
     except Exception:
         answers[rank] = ("error", traceback.format_exc())
     finally:

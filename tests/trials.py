@@ -34,11 +34,16 @@ def small_dataset(train: int = 90, test: int = 37, side: int = 8) -> Dataset:
 
 
 def small_trial(
-    model: dict[str, Any] = MIXER, seed: int = 3, precision: str = "fp64", epochs: int = 2, **training: Any
+    model: dict[str, Any] = MIXER,
+    seed: int = 3,
+    precision: str = "fp64",
+    epochs: int = 2,
+    side: int = 8,
+    **training: Any,
 ) -> Trial:
     """Make a trial of few steps; batches of 16 leave an uneven last one of 10."""
     settings = {
-        "dataset": {"name": "kmnist_sample", "resize": 8},
+        "dataset": {"name": "kmnist_sample", "resize": side},
         "model": model,
         "training": {
             "epochs": epochs,

@@ -1,0 +1,92 @@
+"""All that the parts know of engines, recorders and rigs: what stands for them in a rehearsal, and timing them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from harness.record import EngineName
+from harness.suite import Trial
+from harness.training import loop
+from harness.training.batches import ResidentDataset
+from harness.training.engine import Engine, Graph
+from harness.training.recorder import CudaRecorder
+from harness.training.rig import Rig
+from harness.training.step import Step
+from harness.training.world import World
+from tests.traced import TracingRecorder
+
+
+def trace_graphs() -> None:
+    """Have this process execute traced graphs where CUDA graphs are asked for."""
+    plain = loop.engine_for
+
+    def engine_for(
+        step: Step, requested: EngineName | None, tell: Callable[[str], None], **settings: Any
+    ) -> Engine:
+        if requested == "graph" and step.cut.world.world_size == 1:
+            return Graph(step, TracingRecorder(step), tell)
+        return plain(step, "eager", tell, **settings)
+
+    setattr(loop, "engine_for", engine_for)  # noqa: B010
+
+
+@contextmanager
+def counted_recordings() -> Iterator[list[int]]:
+    """Give a list that grows by one with every graph that is recorded."""
+    kinds = (CudaRecorder, TracingRecorder)
+    plain = [kind.record for kind in kinds]
+    count: list[int] = []
+
+    def counting(record: Any) -> Any:
+        def counted(*arguments: Any) -> Any:
+            count.append(1)
+            return record(*arguments)
+
+        return counted
+
+    for kind, record in zip(kinds, plain, strict=True):
+        setattr(kind, "record", counting(record))  # noqa: B010
+    yield count
+    for kind, record in zip(kinds, plain, strict=True):
+        setattr(kind, "record", record)  # noqa: B010
+
+
+def rig(trial: Trial, data: ResidentDataset, world: World, engine: EngineName, width: int = 1) -> Rig:
+    """Return so many trials at once, warmed up."""
+    made = Rig(trial, data, world, engine, width)
+    made.warm_up()
+    return made
+
+
+def step_seconds(rig: Rig, seconds: float) -> float:
+    """Return how long one step of all its trials takes: the median of three times so many seconds."""
+    one = rig.train(3) / 3
+    steps = max(3, min(2000, int(seconds / one)))
+    return statistics.median(rig.train(steps) / steps for _ in range(3))
+
+
+def kernels(rig: Rig) -> list[tuple[str, float, float]]:
+    """Return what one step launches, the longest first: name, how often, microseconds of the device."""
+    is_gpu, steps = rig.world.device.type == "cuda", 4
+    with profile(activities=[ProfilerActivity.CUDA if is_gpu else ProfilerActivity.CPU]) as profiled:
+        rig.train(steps)
+    rows = [
+        (
+            each.key,
+            each.count / steps,
+            (each.self_device_time_total if is_gpu else each.self_cpu_time_total) / steps,
+        )
+        for each in profiled.key_averages()
+    ]
+    return sorted((row for row in rows if row[2]), key=lambda row: -row[2])
+
+
+def is_deterministic() -> bool:
+    """Tell whether torch is told to compute the same bits each time."""
+    return torch.are_deterministic_algorithms_enabled()

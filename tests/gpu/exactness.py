@@ -1,0 +1,118 @@
+"""Parts `right` and `same_bits`: a card finds what a CPU finds, and the same bits each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from harness.record import EngineName
+from harness.suite import Trial
+from harness.training import keeper
+from harness.training.batches import ResidentDataset
+from harness.training.keeper import Wish
+from harness.training.loop import Watcher
+from harness.training.randomness import keep_mask, positions
+from harness.training.world import alone
+from tests.gpu.card import CONVNET, CPU, EXP_3, MLP, SGD, Card
+from tests.gpu.facts import Facts
+from tests.gpu.training import Trained, train, train_all
+from tests.trials import MIXER, resident, small_trial
+
+# On a GPU these two compute their corrections from float32 counters, whatever the weights are.
+_COARSE = ("NAdam", "RAdam")
+_OPTIMIZERS = [SGD] + [
+    {"name": name, "lr": 0.01} for name in ("Adam", "AdamW", "RMSprop", "Adagrad", *_COARSE)
+]
+_HALVED = {"name": "StepLR", "step_size": 4, "gamma": 0.5}
+_EACH_EPOCH = {"name": "ExponentialLR", "gamma": 0.9}
+
+
+def right(card: Card, facts: Facts) -> None:
+    """Compare a card in float64 with a CPU, for every optimizer and model, and dropout's masks bit for bit."""
+    _masks(card, facts)
+    for model in (MIXER, CONVNET, MLP):
+        for optimizer in _OPTIMIZERS:
+            if card.is_rehearsal and model is not MIXER and optimizer is not SGD:
+                continue
+            trial = small_trial(model, epochs=card.either(8, 4), optimizer=optimizer, scheduler=_HALVED)
+            expected = train(trial, resident(trial, alone(CPU)), alone(CPU), "eager")
+            engines: tuple[EngineName, ...] = ("eager", "graph")
+            for engine in engines:
+                found = train(trial, resident(trial, card.alone), card.alone, engine)
+                _compare(
+                    card, facts, f"{model['name']} {optimizer['name']} {engine}", engine, found, expected
+                )
+
+
+def _compare(
+    card: Card, facts: Facts, name: str, engine: EngineName, found: Trained, expected: Trained
+) -> None:
+    optimizer = name.split()[1]
+    difference = found.difference(expected)
+    limit = 1e-5 if optimizer in _COARSE and not card.is_rehearsal else 1e-9
+    facts.check(f"{name}, figures off by", f"{difference:.1e}", difference < limit)
+    counts_on_host = optimizer == "Adagrad" and not card.is_rehearsal  # so it cannot be captured
+    facts.equal(f"{name}, engine", found.engine, "eager" if counts_on_host else engine)
+    facts.equal(f"{name}, notes", len(found.notes), int(counts_on_host and engine == "graph"))
+    facts.equal(f"{name}, warnings", found.warnings, [])
+
+
+def _masks(card: Card, facts: Facts) -> None:
+    for key, first_row, rows, features in ((0x1234567890ABCDEF, 0, 128, 256), (2**63 - 1, 100_000, 7, 33)):
+        here, there = (positions(key, first_row, rows, features, each) for each in (CPU, card.device))
+        is_same = torch.equal(here, there.cpu())
+        for step in (0, 1, 12_345, 2**31, 2**40 + 3):
+            for p in (1e-9, 0.1, 0.5, 0.999, 1 - 1e-12):
+                masks = (
+                    keep_mask(hashed, torch.tensor(step, device=hashed.device), p).cpu()
+                    for hashed in (here, there)
+                )
+                is_same &= torch.equal(*masks)
+        facts.equal(f"dropout's masks of {rows} x {features} are the CPU's", is_same, True)
+
+
+def same_bits(card: Card, facts: Facts) -> None:
+    """Train a trial twice, eagerly, beside two others, and broken off three times: always the same bits."""
+    for precision in ("fp32", "tf32", "bf16"):
+        trials = [card.trial(EXP_3, precision, seed, epochs=4, scheduler=_EACH_EPOCH) for seed in (3, 4, 5)]
+        data = card.data(trials[0])
+        whole, again = (train(trials[0], data, card.alone, "graph") for _ in range(2))
+        eager = train(trials[0], data, card.alone, "eager")
+        beside = train_all(trials, data, card.alone, "graph")[0]
+        facts.equal(f"{precision} engine", whole.engine, "graph")
+        facts.equal(f"{precision} notes and warnings", [*whole.notes, *whole.warnings], [])
+        facts.note(f"{precision} graph and eager differ by", f"{whole.difference(eager):.1e}")
+        broken_off, is_left = _broken_off(trials[0], data, card)
+        facts.equal(f"{precision} was left each time", is_left, True)
+        for name, found in {
+            "twice": again,
+            "eagerly": eager,
+            "beside two others": beside,
+            "broken off three times": broken_off,
+        }.items():
+            facts.equal(f"{precision} the same bits {name}", found.is_bitwise(whole), True)
+
+
+def _broken_off(trial: Trial, data: ResidentDataset, card: Card) -> tuple[Trained, bool]:
+    """Leave the trial within its first, second and third epoch; return its end, and whether it was left."""
+    steps = -(-len(data.train) // trial.settings.training.batch_size)
+    setattr(keeper, "_SECONDS", 0.0)  # noqa: B010 (the wish is asked for at every step)
+    with TemporaryDirectory() as folder:
+        lefts = [
+            train(trial, data, card.alone, "graph", Path(folder) / "one", _until(epoch * steps + steps // 3))
+            for epoch in range(3)
+        ]
+        end = train(trial, data, card.alone, "graph", Path(folder) / "one", Watcher())
+    return end, all(each.outcome is None for each in lefts)
+
+
+def _until(last: int) -> Watcher:
+    """Return a watcher that wants to stop after so many steps of the trial."""
+    taken = [0]
+
+    def on_step(number: int, _: torch.Tensor) -> None:
+        taken[0] = number + 1
+
+    return Watcher(on_step=on_step, wish=lambda saving: Wish.STOP if taken[0] >= last else Wish.GO_ON)
