@@ -15,14 +15,14 @@ def fallbacks(card: Card, facts: Facts) -> None:
     # The last breaks within a capture; after that a process is to begin no other trial (part `wrong`).
     for how, falls_back in {"item": True, "random": False, "synchronize": card.either(True, False)}.items():
         model = {"name": "tests.gpu.models:waiting", "how": how}
-        trial = small_trial(model, precision="fp32", epochs=5, optimizer=SGD, allow_rank_dependent=True)
+        trial = small_trial(model, precision="fp32", epochs=4, optimizer=SGD, allow_rank_dependent=True)
         with facts.survives(how):
             found = train(trial, resident(trial, card.alone), card.alone, "graph")
             facts.equal(f"{how}, engine", found.engine, "eager" if falls_back else "graph")
             facts.check(f"{how}, notes", found.notes, len(found.notes) == falls_back)
             facts.note(f"{how}, its process goes on", not is_spoiled())
             if how != "synchronize":
-                good = small_trial(MIXER, precision="fp32", epochs=5)
+                good = small_trial(MIXER, precision="fp32", epochs=4)
                 after = train(good, resident(good, card.alone), card.alone, "graph")
                 facts.equal(f"a trial after {how}, engine", after.engine, "graph")
 
@@ -33,7 +33,7 @@ def recordings(card: Card, facts: Facts) -> None:
         "constant": None,
         "changes each epoch": {"name": "ExponentialLR", "gamma": 0.9},
     }.items():
-        trial = card.trial(EXP_3, "fp32", epochs=8, scheduler=scheduler)
+        trial = card.trial(EXP_3, "fp32", epochs=card.either(8, 4), scheduler=scheduler)
         with counted_recordings() as count:
             found = train(trial, card.data(trial), card.alone, "graph")
         facts.equal(f"rate {name}, engine", found.engine, "graph")

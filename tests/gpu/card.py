@@ -65,7 +65,7 @@ class Card:
     def data(self, trial: Trial, train: int = 2000) -> ResidentDataset:
         """Put made-up data for the trial on the card: 2,000 images are 16 batches."""
         side = trial.settings.dataset.resize
-        return resident(trial, self.alone, train=self.either(train, 90), side=side)
+        return resident(trial, self.alone, train=self.either(train, 90), side=side or 28)
 
     def allocated_mib(self) -> float:
         """Return what tensors take of the card now."""

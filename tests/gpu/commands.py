@@ -15,14 +15,13 @@ ON_CARD: dict[str, list[str]] = {
     "final": ["run", "suites/fashion/final.yaml", "--set", "training.precision=bf16"],
 }
 
-_SMALL = ["suites/quickstart.yaml", "--only", "mlp"]
-_ONE = ["--device", "cpu", "--nproc", "1"]
+_SMALL = ["tests/gpu/rehearsal.yaml", "--device", "cpu", "--nproc", "1"]
 IN_REHEARSAL: dict[str, list[str]] = {
-    "main": ["run", *_SMALL, *_ONE, "--seeds", "1", "--set", "training.epochs=2"],
-    "killed": ["run", *_SMALL, *_ONE, "--seeds", "1", "--set", "training.epochs=12", "--no-calibrate"],
-    "wrong": ["run", "tests/gpu/wrong.yaml", *_ONE, "--seeds", "1"],
-    "narrow": ["run", "tests/gpu/narrow.yaml", *_ONE],
-    "bench": ["bench", *_SMALL, *_ONE, "--seconds", "0.1"],
-    "drill": ["drill", *_SMALL, "--device", "cpu", "--nproc", "1", "--epochs", "6"],
-    "final": ["run", *_SMALL, *_ONE, "--seeds", "1", "--set", "training.epochs=1"],
+    "main": ["run", *_SMALL],
+    "killed": ["run", *_SMALL, "--set", "training.epochs=12", "--no-calibrate"],
+    "wrong": ["run", "tests/gpu/wrong.yaml", *_SMALL[1:], "--seeds", "1"],
+    "narrow": ["run", "tests/gpu/narrow.yaml", *_SMALL[1:]],
+    "bench": ["bench", *_SMALL, "--seconds", "0.1"],
+    "drill": ["drill", *_SMALL],
+    "final": ["run", *_SMALL],
 }

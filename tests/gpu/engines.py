@@ -1,4 +1,4 @@
-"""All that the parts know of engines, recorders and rigs: what stands for them in a rehearsal, and timing them."""
+"""All that the parts know of engines, recorders and rigs, and what stands for them in a rehearsal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 from harness.record import EngineName
@@ -24,7 +23,7 @@ from tests.traced import TracingRecorder
 
 def trace_graphs() -> None:
     """Have this process execute traced graphs where CUDA graphs are asked for."""
-    plain = loop.engine_for
+    plain: Callable[..., Engine] = vars(loop)["engine_for"]
 
     def engine_for(
         step: Step, requested: EngineName | None, tell: Callable[[str], None], **settings: Any
@@ -85,8 +84,3 @@ def kernels(rig: Rig) -> list[tuple[str, float, float]]:
         for each in profiled.key_averages()
     ]
     return sorted((row for row in rows if row[2]), key=lambda row: -row[2])
-
-
-def is_deterministic() -> bool:
-    """Tell whether torch is told to compute the same bits each time."""
-    return torch.are_deterministic_algorithms_enabled()

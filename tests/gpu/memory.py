@@ -8,7 +8,6 @@ from tests.gpu.card import EXP_2, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import train_all
 
-_AT_ONCE = 4
 _EACH_EPOCH = {"name": "ExponentialLR", "gamma": 0.9}
 
 
@@ -19,9 +18,16 @@ def leak(card: Card, facts: Facts) -> None:
         trials = [card.trial(EXP_2, "fp32", seed, epochs=3, scheduler=_EACH_EPOCH) for seed in seeds]
         train_all(trials, data, card.alone, "graph")
 
+    at_once = card.either(4, 2)
     data = card.data(card.trial(EXP_2, "fp32"), train=1500)
-    _grows(card, facts, "one after another", 10, lambda seed: trained(range(seed, seed + 1)))
-    _grows(card, facts, f"{_AT_ONCE} at once", 3, lambda seed: trained(range(seed, seed + _AT_ONCE)))
+    _grows(card, facts, "one after another", card.either(10, 2), lambda seed: trained(range(seed, seed + 1)))
+    _grows(
+        card,
+        facts,
+        f"{at_once} at once",
+        card.either(3, 2),
+        lambda seed: trained(range(seed, seed + at_once)),
+    )
 
 
 def _grows(card: Card, facts: Facts, name: str, times: int, work: Callable[[int], None]) -> None:

@@ -16,7 +16,7 @@ from tests.gpu.facts import Fact, Facts, read
 
 @dataclass(frozen=True)
 class Part:
-    """A function `module:name` of a card and facts, the seconds that it may take, and whether it is asked for by name only."""
+    """A function `module:name` of a card and facts, and the seconds it may take; an extra one runs if named."""
 
     function: str
     seconds: float
@@ -24,22 +24,22 @@ class Part:
 
 
 PARTS = {
-    "where": Part("place:where", 30),
-    "main": Part("runs:main", 90),
-    "right": Part("exactness:right", 100),
-    "same_bits": Part("exactness:same_bits", 70),
-    "leak": Part("memory:leak", 40),
-    "fallbacks": Part("captures:fallbacks", 40),
-    "recordings": Part("captures:recordings", 30),
-    "worlds": Part("worlds:worlds", 90),
-    "killed": Part("runs:killed", 90),
-    "wrong": Part("runs:wrong", 90),
-    "narrow": Part("runs:narrow", 60),
-    "speed": Part("speeds:speed", 80),
-    "lanes": Part("speeds:lanes", 60),
-    "bench": Part("runs:bench", 90),
-    "drill": Part("runs:drill", 250, is_extra=True),
-    "final": Part("runs:final", 400, is_extra=True),
+    "where": Part("tests.gpu.place:where", 30),
+    "main": Part("tests.gpu.runs:main", 90),
+    "right": Part("tests.gpu.exactness:right", 100),
+    "same_bits": Part("tests.gpu.exactness:same_bits", 70),
+    "leak": Part("tests.gpu.memory:leak", 40),
+    "fallbacks": Part("tests.gpu.captures:fallbacks", 40),
+    "recordings": Part("tests.gpu.captures:recordings", 30),
+    "worlds": Part("tests.gpu.worlds:worlds", 90),
+    "killed": Part("tests.gpu.runs:killed", 90),
+    "wrong": Part("tests.gpu.runs:wrong", 90),
+    "narrow": Part("tests.gpu.runs:narrow", 60),
+    "speed": Part("tests.gpu.speeds:speed", 80),
+    "lanes": Part("tests.gpu.speeds:lanes", 60),
+    "bench": Part("tests.gpu.runs:bench", 90),
+    "drill": Part("tests.gpu.runs:drill", 250, is_extra=True),
+    "final": Part("tests.gpu.runs:final", 400, is_extra=True),
 }
 
 
@@ -70,15 +70,15 @@ def run(name: str, *, is_rehearsal: bool, seconds: float | None = None) -> list[
 
 
 def _work(part: Part, path: Path, is_rehearsal: bool, env: dict[str, str]) -> None:
-    os.setsid()
+    os.setpgid(0, 0)  # with what it starts
     os.environ.clear()
     os.environ.update(env)
     from tests.gpu.card import Card
 
-    module, _, name = part.function.partition(":")
+    module, _, name = part.function.rpartition(":")
     try:
         card = Card.here(is_rehearsal=is_rehearsal)
-        getattr(importlib.import_module(f"tests.gpu.{module}"), name)(card, Facts(path))
+        getattr(importlib.import_module(module), name)(card, Facts(path))
     except Exception:
         traceback.print_exc()
         raise SystemExit(1) from None

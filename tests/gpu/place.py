@@ -38,10 +38,11 @@ def where(card: Card, facts: Facts) -> None:
     facts.note(
         "card",
         f"{properties.name}, {properties.total_memory / 2**30:.1f} GiB, "
-        f"{properties.multi_processor_count} multiprocessors, capability {properties.major}.{properties.minor}",
+        f"{properties.multi_processor_count} multiprocessors, "
+        f"capability {properties.major}.{properties.minor}",
     )
     facts.note("CUDA", torch.version.cuda)
-    facts.note("cuDNN", torch.backends.cudnn.version())
+    facts.note("cuDNN", torch.backends.cudnn.version())  # type: ignore[no-untyped-call]
     facts.note("NCCL", ".".join(map(str, torch.cuda.nccl.version())))  # type: ignore[no-untyped-call]
     is_exact = torch.are_deterministic_algorithms_enabled() and not torch.backends.cuda.matmul.allow_tf32
     facts.equal("torch computes exactly", is_exact, True)
