@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness import cli, suite_file
+from harness import cli, model, suite_file
+from harness.data.sources import FILES
 from harness.overrides import Assignment
 from tests.gpu import parts
 from tests.gpu.commands import IN_REHEARSAL, ON_CARD
@@ -23,7 +25,7 @@ GPU = ROOT / "tests" / "gpu"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["main", "killed", "wrong", "narrow", "bench"])
+@pytest.mark.parametrize("part", ["main", "killed", "wrong", "bench"])
 def test_a_part_is_rehearsed(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUT", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -42,6 +44,8 @@ def test_the_commands_are_understood(part: str, commands: dict[str, list[str]]) 
     suite = suite_file.load(ROOT / path, [Assignment.parse(text) for text in given.get("changes") or []])
     only = given.get("only") or []
     assert set([only] if isinstance(only, str) else only) <= set(suite.experiments)
+    for each in suite.experiments.values():
+        model.build(each.model, (1, 8, 8), 10)
 
 
 def crashes(card: object, facts: Facts) -> None:
@@ -70,14 +74,20 @@ def test_a_part_that_crashes_or_hangs_is_wrong_and_keeps_its_facts(monkeypatch: 
 
 
 def test_the_script_runs_parts_by_name(tmp_path: Path) -> None:
-    env = {**os.environ, "REHEARSAL": "1", "OUT": str(tmp_path), "PARTS": "where", "PYTHON": sys.executable}
-    done = subprocess.run(
-        ["bash", str(GPU / "check.sh")], env=env, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    for name in (
+        "harness",
+        "models",
+        "tests",
+    ):  # what was prepared here, perhaps for another Python, stays out
+        (tmp_path / name).symlink_to(ROOT / name)
+    out = tmp_path / "out"
+    env = {**os.environ, "REHEARSAL": "1", "OUT": str(out), "PARTS": "where", "PYTHON": sys.executable}
+    script = tmp_path / "tests" / "gpu" / "check.sh"
+    done = subprocess.run(["bash", str(script)], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1 parts ok" in done.stdout
-    assert (tmp_path / "log.txt").read_text(encoding="utf-8") == done.stdout
-    found = json.loads((tmp_path / "facts.json").read_text(encoding="utf-8"))
+    assert (out / "log.txt").read_text(encoding="utf-8") == done.stdout
+    found = json.loads((out / "facts.json").read_text(encoding="utf-8"))
     assert [fact["name"] for fact in found["where"]["facts"]][:3] == ["date", "commit", "python"]
 
 
@@ -86,9 +96,57 @@ def test_the_scripts_are_bash(script: str) -> None:
     subprocess.run(["bash", "-n", str(GPU / script)], check=True)
 
 
-def test_what_is_prepared_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["bash", str(GPU / "prepare"), "--nothing"], cwd=tmp_path, capture_output=True, text=True, check=False
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Copy the script that prepares into a tree of its own, beside a pip that only says what it is asked."""
+    folder = tmp_path / "tree" / "tests" / "gpu"
+    folder.mkdir(parents=True)
+    shutil.copy(GPU / "prepare", folder)
+    pip = tmp_path / "python"
+    pip.write_text('#!/bin/sh\nmkdir -p .gpu/wheels; echo "$@" >>.gpu/asked\n', encoding="utf-8")
+    pip.chmod(0o755)
+    return folder.parent.parent
+
+
+def prepare(copy: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the script, from another folder."""
+    return subprocess.run(
+        ["bash", str(copy / "tests" / "gpu" / "prepare"), *arguments],
+        env={"PATH": os.environ["PATH"], "HOME": str(copy), "PYTHON": str(copy.parent / "python"), **env},
+        cwd=copy.parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+
+
+def test_wheels_and_data_are_prepared_for_another_machine(copy: Path) -> None:
+    data = copy.parent / "data"
+    (data / "fashion-mnist").mkdir(parents=True)
+    for file in FILES:
+        (data / "fashion-mnist" / file).write_text(file, encoding="utf-8")
+    done = prepare(
+        copy, "--python", "3.13", "--platform", "a", "--platform", "b", "--peers", HARNESS_DATA=str(data)
+    )
+    assert done.returncode == 0, done.stderr
+    plain, peers = (copy / ".gpu" / "asked").read_text(encoding="utf-8").splitlines()
+    common = "-m pip download --quiet --only-binary=:all: --implementation cp --python-version 3.13"
+    common += " --platform a --platform b"
+    assert plain.startswith(f"{common} --dest .gpu/wheels pydantic ")
+    assert peers.startswith(f"{common} --dest .gpu/wheels --no-deps lightning ")
+    found = sorted(path.name for path in (copy / ".gpu" / "data" / "FashionMNIST" / "raw").iterdir())
+    assert found == sorted(FILES)
+
+
+def test_packages_by_name_are_prepared_instead(copy: Path) -> None:
+    done = prepare(copy, "--no-data", "numpy", "scipy")
+    assert done.returncode == 0, done.stderr
+    assert (copy / ".gpu" / "asked").read_text(encoding="utf-8").endswith("--dest .gpu/wheels numpy scipy\n")
+    assert not (copy / ".gpu" / "data").exists()
+
+
+def test_what_cannot_be_prepared_is_said(copy: Path) -> None:
+    assert "unknown option --nothing" in prepare(copy, "--nothing").stderr
+    done = prepare(copy, "--data", str(copy))
     assert done.returncode == 2
-    assert "unknown option --nothing" in done.stderr
+    assert f"found no Fashion-MNIST in {copy}; `harness data fashion_mnist` fetches it" in done.stderr

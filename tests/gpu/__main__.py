@@ -14,7 +14,7 @@ from tests.gpu.parts import PARTS, run
 
 def main(names: list[str]) -> int:
     """Run the parts within BUDGET seconds; write $OUT/facts.json; return 1 where something is wrong."""
-    started, budget = time.monotonic(), float(os.environ.get("BUDGET", "500"))
+    started, budget = time.monotonic(), float(os.environ.get("BUDGET", "480"))
     out = Path(os.environ.setdefault("OUT", ".gpu/out")).absolute()
     out.mkdir(parents=True, exist_ok=True)
     os.environ["OUT"] = str(out)

@@ -6,7 +6,7 @@
 # What `prepare` left in .gpu/ is taken from there: wheels, data. $OUT gets log.txt, facts.json, tables, records.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-export OUT=${OUT:-$PWD/.gpu/out} PYTHON=${PYTHON:-python3} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+export OUT=${OUT:-$PWD/.gpu/out} PYTHON=${PYTHON:-python3} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BUDGET=${BUDGET:-480}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 mkdir -p "$OUT"
 if ls .gpu/wheels/*.whl >/dev/null 2>&1; then
@@ -17,5 +17,5 @@ if ls .gpu/wheels/*.whl >/dev/null 2>&1; then
 fi
 [ ! -d .gpu/data ] || export HARNESS_DATA=$PWD/.gpu/data
 # shellcheck disable=SC2086
-timeout --kill-after=10 "${BUDGET:-500}" "$PYTHON" -m tests.gpu ${PARTS:-} 2>&1 | tee "$OUT/log.txt"
+timeout --kill-after=5 $((BUDGET + 10)) "$PYTHON" -m tests.gpu ${PARTS:-} 2>&1 | tee "$OUT/log.txt"
 exit "${PIPESTATUS[0]}"

@@ -18,10 +18,10 @@ ON_CARD: dict[str, list[str]] = {
 _SMALL = ["tests/gpu/rehearsal.yaml", "--device", "cpu", "--nproc", "1"]
 IN_REHEARSAL: dict[str, list[str]] = {
     "main": ["run", *_SMALL],
-    "killed": ["run", *_SMALL, "--set", "training.epochs=12", "--no-calibrate"],
+    "killed": ["run", *_SMALL, "--set", "training.epochs=6", "--no-calibrate"],
     "wrong": ["run", "tests/gpu/wrong.yaml", *_SMALL[1:], "--seeds", "1"],
     "narrow": ["run", "tests/gpu/narrow.yaml", *_SMALL[1:]],
-    "bench": ["bench", *_SMALL, "--seconds", "0.1"],
+    "bench": ["bench", *_SMALL, "--seconds", "1"],
     "drill": ["drill", *_SMALL],
     "final": ["run", *_SMALL],
 }

@@ -16,7 +16,7 @@ from tests.gpu.facts import Fact, Facts, read
 
 @dataclass(frozen=True)
 class Part:
-    """A function `module:name` of a card and facts, and the seconds it may take; an extra one runs if named."""
+    """A function `module:name` of a card and facts, and the seconds it may take; extra ones run by name."""
 
     function: str
     seconds: float
