@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
@@ -56,31 +58,48 @@ def counted_recordings() -> Iterator[list[int]]:
         setattr(kind, "record", record)  # noqa: B010
 
 
-def rig(trial: Trial, data: ResidentDataset, world: World, engine: EngineName, width: int = 1) -> Rig:
-    """Return so many trials at once, warmed up."""
-    made = Rig(trial, data, world, engine, width)
-    made.warm_up()
-    return made
+@dataclass(frozen=True)
+class Lanes:
+    """Trials at once on one card, that are trained only to be timed."""
 
+    rig: Rig
 
-def step_seconds(rig: Rig, seconds: float) -> float:
-    """Return how long one step of all its trials takes: the median of three times so many seconds."""
-    one = rig.train(3) / 3
-    steps = max(3, min(2000, int(seconds / one)))
-    return statistics.median(rig.train(steps) / steps for _ in range(3))
+    @property
+    def engines(self) -> set[EngineName]:
+        """Return the engines that its trials have in the end."""
+        return self.rig.engines
 
+    def step_seconds(self, seconds: float) -> float:
+        """Return how long one step of all trials takes: the median of three times so many seconds."""
+        one = self.rig.train(3) / 3
+        steps = max(3, min(2000, int(seconds / one)))
+        return statistics.median(self.rig.train(steps) / steps for _ in range(3))
 
-def kernels(rig: Rig) -> list[tuple[str, float, float]]:
-    """Return what one step launches, the longest first: name, how often, microseconds of the device."""
-    is_gpu, steps = rig.world.device.type == "cuda", 4
-    with profile(activities=[ProfilerActivity.CUDA if is_gpu else ProfilerActivity.CPU]) as profiled:
-        rig.train(steps)
-    rows = [
-        (
-            each.key,
-            each.count / steps,
-            (each.self_device_time_total if is_gpu else each.self_cpu_time_total) / steps,
+    def kernels(self) -> list[tuple[str, float, float]]:
+        """Return what one step launches, the longest first: name, how often, microseconds of the device."""
+        is_gpu, steps = self.rig.world.device.type == "cuda", 4
+        with profile(activities=[ProfilerActivity.CUDA if is_gpu else ProfilerActivity.CPU]) as profiled:
+            self.rig.train(steps)
+        rows = [
+            (each.key, each.count, each.self_device_time_total if is_gpu else each.self_cpu_time_total)
+            for each in profiled.key_averages()
+        ]
+        return sorted(
+            ((key, count / steps, time / steps) for key, count, time in rows if time), key=lambda row: -row[2]
         )
-        for each in profiled.key_averages()
-    ]
-    return sorted((row for row in rows if row[2]), key=lambda row: -row[2])
+
+
+@contextmanager
+def lanes(
+    trial: Trial, data: ResidentDataset, world: World, engine: EngineName, width: int = 1
+) -> Iterator[Lanes]:
+    """Give so many trials at once, warmed up; none of their graphs is left after.
+
+    A graph that died later would take the workspace of its stream along, which the next ones use.
+    """
+    rig = Rig(trial, data, world, engine, width)
+    rig.warm_up()
+    yield Lanes(rig)
+    for trainee, *_ in rig.lanes:
+        trainee.engine.close()
+    gc.collect()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness.record import EngineName
 from harness.settings import PrecisionName
+from tests.gpu import engines
 from tests.gpu.card import EXP_2, EXP_3, FINAL, Card
-from tests.gpu.engines import kernels, rig, step_seconds
 from tests.gpu.facts import Facts
 
 _NETS = {"final": FINAL, "exp-2": EXP_2, "exp-3": EXP_3}
@@ -15,22 +15,26 @@ _BATCH = 128
 def speed(card: Card, facts: Facts) -> None:
     """Time a step of each network, in each precision, by each engine; list the kernels of a graph."""
     precisions: tuple[PrecisionName, ...] = card.either(("fp32", "tf32", "bf16"), ("fp32",))
-    engines: tuple[EngineName, ...] = ("eager", "graph")
+    both: tuple[EngineName, ...] = ("eager", "graph")
     for name in card.either(tuple(_NETS), ("exp-3",)):
         for precision in precisions:
-            for engine in engines:
-                what = f"{name} {precision} {engine}"
-                trial = card.trial(_NETS[name], precision)
-                rigged = rig(trial, card.data(trial), card.alone, engine)
-                seconds = step_seconds(rigged, card.either(0.4, 0.01))
-                facts.note(what, f"{1e6 * seconds:.0f} us a step, {_BATCH / seconds:,.0f} images/s")
-                facts.equal(f"{what}, engines", rigged.engines, {engine})
-                if engine == "graph":
-                    rows = kernels(rigged)
-                    launched, busy = sum(row[1] for row in rows), sum(row[2] for row in rows)
-                    facts.note(f"{what}, kernels", f"{launched:.0f} a step, busy {busy:.0f} us")
-                    for kernel, count, microseconds in rows[:12]:
-                        facts.note(f"  {kernel[:90]}", f"{count:.0f} x, {microseconds:.1f} us")
+            for engine in both:
+                _speed(card, facts, name, precision, engine)
+
+
+def _speed(card: Card, facts: Facts, name: str, precision: PrecisionName, engine: EngineName) -> None:
+    what = f"{name} {precision} {engine}"
+    trial = card.trial(_NETS[name], precision)
+    with engines.lanes(trial, card.data(trial), card.alone, engine) as one:
+        seconds = one.step_seconds(card.either(0.4, 0.01))
+        facts.note(what, f"{1e6 * seconds:.0f} us a step, {_BATCH / seconds:,.0f} images/s")
+        facts.equal(f"{what}, engines", one.engines, {engine})
+        if engine == "graph":
+            rows = one.kernels()
+            launched, busy = sum(row[1] for row in rows), sum(row[2] for row in rows)
+            facts.note(f"{what}, kernels", f"{launched:.0f} a step, busy {busy:.0f} us")
+            for kernel, count, microseconds in rows[:12]:
+                facts.note(f"{what}, {kernel[:90]}", f"{count:.0f} x, {microseconds:.1f} us")
 
 
 def lanes(card: Card, facts: Facts) -> None:
@@ -38,9 +42,9 @@ def lanes(card: Card, facts: Facts) -> None:
     precisions: tuple[PrecisionName, ...] = card.either(("fp32", "bf16"), ("fp32",))
     for name in card.either(("exp-2", "exp-3"), ("exp-3",)):
         for precision in precisions:
+            trial = card.trial(_NETS[name], precision)
+            data = card.data(trial)
             for width in card.either((1, 2, 3, 4, 8, 16), (2,)):
-                trial = card.trial(_NETS[name], precision)
-                seconds = step_seconds(
-                    rig(trial, card.data(trial), card.alone, "graph", width), card.either(0.3, 0.01)
-                )
-                facts.note(f"{name} {precision} {width} at once", f"{_BATCH * width / seconds:,.0f} images/s")
+                with engines.lanes(trial, data, card.alone, "graph", width) as several:
+                    rate = _BATCH * width / several.step_seconds(card.either(0.3, 0.01))
+                    facts.note(f"{name} {precision} {width} at once", f"{rate:,.0f} images/s")
