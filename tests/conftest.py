@@ -21,6 +21,8 @@ _LONGEST = (
     "test_kills",
     "test_drill",
     "test_page",
+    "test_gpu_rehearsal_runs",
+    "test_gpu_rehearsal",
     "test_training_ranks",
 )
 

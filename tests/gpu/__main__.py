@@ -19,6 +19,7 @@ def main(names: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     os.environ["OUT"] = str(out)
     names = names or [name for name, part in PARTS.items() if not part.is_extra]
+    names = ["where", *(name for name in names if name != "where")]  # no figure without its card
     if unknown := [name for name in names if name not in PARTS]:
         print(f"unknown parts {unknown}; known: {' '.join(PARTS)}")
         return 2

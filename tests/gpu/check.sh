@@ -6,13 +6,13 @@
 # What `prepare` left in .gpu/ is taken from there: wheels, data. $OUT gets log.txt, facts.json, tables, records.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-export OUT=${OUT:-$PWD/.gpu/out} PYTHON=${PYTHON:-python3} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BUDGET=${BUDGET:-480}
+export OUT=${OUT:-$PWD/.gpu/out} PYTHON=${PYTHON:-python3} PYTHONUNBUFFERED=1 BUDGET=${BUDGET:-480}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 mkdir -p "$OUT"
 if ls .gpu/wheels/*.whl >/dev/null 2>&1; then
     site=.gpu/site
     rm -rf $site
-    "$PYTHON" -m pip install --quiet --no-index --no-deps --no-compile --target $site .gpu/wheels/*.whl || exit 1
+    "$PYTHON" -m pip install --quiet --no-index --no-deps --target $site .gpu/wheels/*.whl || exit 1
     export PYTHONPATH=$PYTHONPATH:$PWD/$site
 fi
 [ ! -d .gpu/data ] || export HARNESS_DATA=$PWD/.gpu/data
