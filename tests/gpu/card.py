@@ -41,6 +41,10 @@ class Card:
         if is_rehearsal:
             engines.trace_graphs()
             return cls(CPU, is_rehearsal)
+        if not torch.cuda.is_available():
+            raise RuntimeError(
+                "found no GPU that torch can use; REHEARSAL=1 goes through the motions on a CPU"
+            )
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         device = torch.device("cuda", 0)
         torch.cuda.set_device(device)

@@ -11,7 +11,7 @@ ON_CARD: dict[str, list[str]] = {
     "wrong": ["run", "tests/gpu/wrong.yaml", "--trials-per-device", "8", "--no-calibrate"],
     "narrow": ["run", "tests/gpu/narrow.yaml", "--trials-per-device", "2", "--no-calibrate"],
     "bench": ["bench", "suites/fashion/final.yaml", "--seconds", "15"],
-    "drill": ["drill", "suites/fashion/patch_size.yaml", "--only", "exp-3", "--epochs", "6", "--nproc", "1"],
+    "drill": ["drill", "suites/fashion/patch_size.yaml", "--only", "exp-3", "--epochs", "6"],
     "final": ["run", "suites/fashion/final.yaml", "--set", "training.precision=bf16"],
 }
 

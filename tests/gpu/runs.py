@@ -116,7 +116,7 @@ def final(card: Card, facts: Facts) -> None:
 def _describe(card: Card, facts: Facts, results: Path) -> None:
     """Take down what records say of speed, memory and engine."""
     found = records(results)
-    facts.check("trials done", len(found), len(found) > 0)
+    facts.equal("trials done", len(found), card.either(3, 1))
     for name, record in found.items():
         last, rate = record.epochs[-1], record.samples_per_second or 0
         hardware = record.hardware

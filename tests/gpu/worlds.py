@@ -40,7 +40,7 @@ def worlds(card: Card, facts: Facts) -> None:
     trials = [small_trial(model, epochs=4, optimizer=SGD) for model in card.either(_MODELS, (MIXER,))]
     alone = [train(trial, resident(trial, card.alone), card.alone, "eager") for trial in trials]
     for size in card.either((2, 3), (2,)):
-        (found, *_) = run_ranks(size, of_a_rank, card.is_rehearsal, device=card.device.type)
+        (found, *_) = run_ranks(size, of_a_rank, card.is_rehearsal, device=str(card.device))
         for trial, expected in zip(trials, alone, strict=True):
             name = trial.settings.model["name"]
             difference = max(
