@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from harness.training import loop
 from harness.training.batches import ResidentDataset
 from harness.training.engine import Engine, Graph
 from harness.training.recorder import CudaRecorder
-from harness.training.rig import Rig
+from harness.training.rig import Rig, grow, release
 from harness.training.step import Step
 from harness.training.world import World
 from tests.traced import TracingRecorder
@@ -67,16 +66,16 @@ class Lanes:
     @property
     def engines(self) -> set[EngineName]:
         """Return the engines that its trials have in the end."""
-        return self.rig.engines
+        return {lane.trainee.engine.name for lane in self.rig.lanes}
 
-    def step_seconds(self, seconds: float) -> float:
-        """Return how long one step of all trials takes: the median of three times so many seconds."""
-        one = self.rig.train(3) / 3
+    def step_seconds(self, seconds: float, width: int = 1) -> float:
+        """Return how long one step of the first trials takes: the median of three times so many seconds."""
+        one = self.rig.train(3, width) / 3
         steps = max(3, min(2000, int(seconds / one)))
-        return statistics.median(self.rig.train(steps) / steps for _ in range(3))
+        return statistics.median(self.rig.train(steps, width) / steps for _ in range(3))
 
     def kernels(self) -> list[tuple[str, float, float]]:
-        """Return what one step launches, the longest first: name, how often, microseconds of the device."""
+        """Return what a step of the first trial launches, the longest first: name, how often, microseconds."""
         is_gpu, steps = self.rig.world.device.type == "cuda", 4
         with profile(activities=[ProfilerActivity.CUDA if is_gpu else ProfilerActivity.CPU]) as profiled:
             self.rig.train(steps)
@@ -98,8 +97,10 @@ def lanes(
     A graph that died later would take the workspace of its stream along, which the next ones use.
     """
     rig = Rig(trial, data, world, engine, width)
-    rig.warm_up()
+    grow([rig])
+    assert len(rig.lanes) == width, f"{len(rig.lanes)} of {width} trials fit"
     yield Lanes(rig)
-    for trainee, *_ in rig.lanes:
-        trainee.engine.close()
-    gc.collect()
+    for lane in rig.lanes:
+        lane.trainee.engine.close()
+    rig.lanes.clear()
+    release(world.device)
