@@ -75,7 +75,7 @@ class Lanes:
         return statistics.median(self.rig.train(steps, width) / steps for _ in range(3))
 
     def kernels(self) -> list[tuple[str, float, float]]:
-        """Return what a step of the first trial launches, the longest first: name, how often, microseconds."""
+        """Return what a step of the first trial launches, the longest first: name, count, microseconds."""
         is_gpu, steps = self.rig.world.device.type == "cuda", 4
         with profile(activities=[ProfilerActivity.CUDA if is_gpu else ProfilerActivity.CPU]) as profiled:
             self.rig.train(steps)
