@@ -39,9 +39,12 @@ def checks(folder: Path) -> Iterator[list[str]]:
 
 def _tracked(root: Path) -> list[Path]:
     command = ["git", "-C", str(root), "ls-files", "-z", "--", *_PLACES]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    if listed.returncode == 0 and listed.stdout:
-        return [Path(name) for name in listed.stdout.rstrip("\0").split("\0")]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=False).stdout
+    except FileNotFoundError:  # no git here
+        listed = b""
+    if listed:
+        return [Path(os.fsdecode(name)) for name in listed.rstrip(b"\0").split(b"\0")]
     everything = [root / "README.md", *(root / "results").rglob("*")]
     return [path.relative_to(root) for path in everything]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -194,7 +195,11 @@ def test_what_a_demo_leaves_is_no_part_of_the_check(tmp_path: Path, monkeypatch:
         monkeypatch.chdir(tmp_path)
 
 
-def test_without_git_all_that_is_there_is_checked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", [os.environ["PATH"], ""], ids=["no clone", "no git"])
+def test_without_git_all_that_is_there_is_checked(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", path)
     (tmp_path / "results/small/one").mkdir(parents=True)
     for name in ("README.md", "results/small/suite.json", "results/small/one/seed-1.json"):
         (tmp_path / name).touch()

@@ -26,6 +26,12 @@ NONE = "(Found no NVIDIA driver|No CUDA GPUs are available)"
 OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040)."
 
 
+def test_tests_of_the_cpu_see_no_gpu() -> None:
+    code = "import os, torch; print(os.environ['CUDA_VISIBLE_DEVICES'], torch.cuda.device_count())"
+    seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert seen.strip() == "0"
+
+
 @pytest.mark.parametrize(
     ("env", "warning", "expected"),
     [
