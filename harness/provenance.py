@@ -63,14 +63,14 @@ def user_modules(trials: Iterable[Trial]) -> list[Path]:
 
 
 def versions(user_modules: Iterable[Path] = ()) -> Versions:
-    """Say what trains here; imports torch."""
+    """Say what trains here, CUDA where this process uses it; imports torch."""
     import torch
 
     return Versions(
         harness=harness.__version__,
         python=platform.python_version(),
         torch=torch.__version__,
-        cuda=torch.version.cuda if torch.cuda.is_available() else None,
+        cuda=torch.version.cuda if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
         commit=commit(),
         code=code_hash(user_modules),
     )

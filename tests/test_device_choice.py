@@ -27,8 +27,8 @@ def ranks(*faults: str | None) -> list[Candidate]:
         (["", ""], None, (True, "")),
         (["", ""], "cuda", (True, "")),
         ([None, None], None, (False, "")),
-        ([BROKEN, BROKEN], None, (False, f"no GPU is used, this runs on the CPU: {BROKEN}")),
-        ([None, BROKEN], None, (False, f"no GPU is used, this runs on the CPU: {BROKEN}")),
+        ([BROKEN, BROKEN], None, (False, BROKEN)),
+        ([None, BROKEN], None, (False, BROKEN)),
     ],
 )
 def test_all_compute_on_gpus_or_none(
@@ -84,6 +84,19 @@ def test_a_rank_tries_its_own_gpu_and_hears_of_the_others(
     other = Candidate(0, counted > 0, fault)
     assert str(agree(Told(other), "device", None, ENV, 60)[0]) == expected
     assert tried == [torch.device("cuda", 1)] * (counted > 0)
+
+
+def test_ranks_that_are_started_again_go_on_with_what_they_computed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gpus, "count", lambda env: (2, ""))
+    monkeypatch.setattr(gpus, "fault_of", lambda device: BROKEN)
+    broken = Told(Candidate(0, True, BROKEN))
+    with pytest.raises(UsageError, match=f"began on cannot be used any more: {BROKEN}; .*--device cpu"):
+        agree(broken, "device", None, ENV, 60, earlier="cuda")
+    assert agree(broken, "device", None, ENV, 60)[1] == f"no GPU is used, this runs on the CPU: {BROKEN}"
+    monkeypatch.setattr(gpus, "fault_of", lambda device: "")
+    assert agree(Told(Candidate(0, True, "")), "device", None, ENV, 60, earlier="cpu")[0].type == "cpu"
 
 
 def test_a_rank_that_is_to_compute_on_the_cpu_asks_nobody() -> None:

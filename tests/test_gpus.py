@@ -38,6 +38,7 @@ def test_tests_of_the_cpu_see_no_gpu() -> None:
         ({}, "", ""),
         ({"CUDA_VISIBLE_DEVICES": ""}, "", ""),
         ({"CUDA_VISIBLE_DEVICES": "-1"}, "", ""),
+        ({"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, "", ""),
         ({"CUDA_VISIBLE_DEVICES": "7"}, "", "CUDA_VISIBLE_DEVICES is '7', which names none here"),
         ({}, f"{OLD}\nPlease update it", OLD),
     ],
@@ -178,6 +179,30 @@ def test_a_run_is_on_the_cpu_where_cuda_can_use_no_gpu_and_says_why_in_a_line(st
     assert len(re.findall(NONE, output)) == 1
     assert "Traceback" not in output
     assert ": done, test" in output
+
+
+@pytest.mark.usefixtures("_counted")
+@pytest.mark.parametrize("starter", [HARNESS, TORCHRUN])
+@pytest.mark.parametrize("options", [[], ["--device", "cpu"]])
+def test_what_torch_warns_of_in_each_process_is_said_once_or_not_at_all(
+    starter: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLD_DRIVER", OLD)
+    code, output = run(starter, *options)
+    assert code == 0, output
+    assert output.count(OLD) == (0 if options else 1)
+    assert "UserWarning" not in output
+
+
+@pytest.mark.usefixtures("_counted")
+@pytest.mark.parametrize("starter", [HARNESS, TORCHRUN])
+def test_a_variable_that_names_no_gpu_is_told_once(
+    starter: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    code, output = run(starter)
+    assert code == 0, output
+    assert output.count("CUDA_VISIBLE_DEVICES is '98,99', which names none here") == 1
 
 
 @pytest.mark.usefixtures("_counted")

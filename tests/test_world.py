@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.distributed as dist
 
-from harness.training.world import World
+from harness.errors import UsageError
+from harness.training import gpus
+from harness.training.world import World, meet
 
 
 @pytest.mark.parametrize(("size", "ranks"), [(96, 5), (3, 8), (0, 2), (128, 4), (1, 1)])
@@ -22,3 +25,21 @@ def test_a_world_of_one_exchanges_nothing() -> None:
     assert world.gather(value).shape == (1, 2)
     model = torch.nn.Linear(1, 1)
     assert world.wrap(model, find_unused_parameters=False) is model
+
+
+def test_ranks_whose_gpus_fail_do_not_go_on_with_the_cpu_when_they_are_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+    env = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    env |= {
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
+    faults = ["", "the card fell off the bus"]
+    monkeypatch.setattr(gpus, "count", lambda env: (1, ""))
+    monkeypatch.setattr(gpus, "fault_of", lambda device: faults.pop(0))
+    assert meet(env, None, 60).device.type == "cuda"
+    with pytest.raises(UsageError, match="cannot be used any more: the card fell off the bus"):
+        meet(env, None, 60)

@@ -15,7 +15,7 @@ from harness.console import say
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.notice import heeded
 from harness.training.device_choice import no_gpu, on_cpu, too_many
-from harness.training.gpus import Gpus, find, why_none
+from harness.training.gpus import Gpus, find, have_torch_warn_unheard, why_none
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ def ranks_here(
     if device == "cuda" and not working:
         raise UsageError(no_gpu(found.why or why_none(env)))
     if working == 0:
+        have_torch_warn_unheard()
         if found.why:
             say(on_cpu(found.why), sys.stderr)
         cores = provenance.cores() if trials is None else min(provenance.cores(), max(1, trials))

@@ -50,13 +50,20 @@ class Candidate:
 
 
 def agree(
-    store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
+    store: Store,
+    key: str,
+    requested: str | None,
+    env: Mapping[str, str],
+    timeout_seconds: float,
+    earlier: str | None = None,
 ) -> tuple[torch.device, str]:
     """Return this rank's device, and why it is no GPU where that is worth a line.
 
-    Raise UsageError where only some ranks could have one, and LostRankError where not all say.
+    `earlier` is what the ranks computed on before they were started again, which they go on with. Raise
+    UsageError where only some ranks could have a GPU, or none any more, and LostRankError where not all say.
     """
-    if requested == "cpu":
+    if "cpu" in (requested, earlier):
+        gpus.have_torch_warn_unheard()
         return torch.device("cpu"), ""
     own = Candidate.of(env)
     store.put(f"{key}/{own.rank}", json.dumps(vars(own)))
@@ -70,13 +77,21 @@ def agree(
         else:
             time.sleep(_POLL_SECONDS)
     is_gpu, why = choose(found, requested, env)
-    return torch.device("cuda", int(env["LOCAL_RANK"])) if is_gpu else torch.device("cpu"), why
+    if is_gpu:
+        return torch.device("cuda", int(env["LOCAL_RANK"])), ""
+    if earlier == "cuda":
+        raise UsageError(
+            f"the GPUs that this run began on cannot be used any more: {why or 'torch finds none'}; "
+            "run it again, and it goes on from its last checkpoint, on the CPU with --device cpu"
+        )
+    gpus.have_torch_warn_unheard()
+    return torch.device("cpu"), on_cpu(why)
 
 
 def choose(
     candidates: Sequence[Candidate], requested: str | None, env: Mapping[str, str]
 ) -> tuple[bool, str]:
-    """Tell whether all compute on GPUs, and why not; raise UsageError where only some could."""
+    """Tell whether all compute on GPUs, and why not, if known; raise UsageError where only some could."""
     without = [each for each in candidates if not each.works]
     if not without:
         return True, ""
@@ -92,7 +107,7 @@ def choose(
         raise UsageError(first.fault)
     if requested == "cuda":
         raise UsageError(no_gpu(first.fault or gpus.why_none(env)))
-    return False, on_cpu(first.fault)
+    return False, first.fault
 
 
 def too_many(found: int, ranks: int, why: str = "") -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_FOR_NO_GPU = ("-1", "NoDevFiles")  # the latter is set by SLURM for a job without GPUs
 _SECONDS = 300.0
 
 
@@ -40,8 +41,8 @@ class Gpus:
 
     def visible(self, env: Mapping[str, str]) -> str | None:
         """Return what CUDA_VISIBLE_DEVICES shows only those that work; None where it need not change."""
-        if len(self.working) == len(self.faults):
-            return None
+        if len(self.working) == len(self.faults) and not self.reason:
+            return None  # else the workers would give the reason once more
         names = env[_VISIBLE].split(",") if _VISIBLE in env else list(map(str, range(len(self.faults))))
         return ",".join(names[number] for number in self.working)
 
@@ -52,11 +53,11 @@ def count(env: Mapping[str, str]) -> tuple[int, str]:
         warnings.simplefilter("always")
         number = torch.cuda.device_count()
     visible = env.get(_VISIBLE, "").strip()
-    if number or visible == "-1":
+    if number or visible in _FOR_NO_GPU:
         return number, ""
     if visible:
         return 0, f"{_VISIBLE} is {visible!r}, which names none here"
-    return 0, _first_line(str(caught[0].message)) if caught else ""
+    return 0, _first_line(str(caught[-1].message)) if caught else ""
 
 
 def find(env: Mapping[str, str]) -> Gpus:
@@ -67,9 +68,19 @@ def find(env: Mapping[str, str]) -> Gpus:
 
 def why_none(env: Mapping[str, str]) -> str:
     """Say why torch counts no GPU, also where nobody may have expected one."""
-    if env.get(_VISIBLE) in ("", "-1"):
+    if env.get(_VISIBLE) in ("", *_FOR_NO_GPU):
         return f"{_VISIBLE} is {env[_VISIBLE]!r}"
     return count(env)[1] or _tried(["cuda"])[0]
+
+
+def have_torch_warn_unheard() -> None:
+    """Have torch warn now, and not in each process's first backward, of a driver that it cannot use.
+
+    It does so once in a process that counts GPUs, one on a CPU too.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.cuda.is_available()
 
 
 def fault_of(device: torch.device) -> str:

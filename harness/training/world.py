@@ -205,7 +205,9 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
-    device, no_gpu = device_choice.agree(Board(own), f"device/{start[1]}", requested, env, timeout_seconds)
+    key, earlier = f"device/{start[1]}", run.look("device")
+    device, no_gpu = device_choice.agree(Board(own), key, requested, env, timeout_seconds, earlier)
+    run.put("device", device.type)
     return Fleet(own, rank, local_rank, world_size, device, run, start, no_gpu)
 
 
