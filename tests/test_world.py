@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.distributed as dist
 
-from harness.training.world import World
+from harness.errors import LostRankError
+from harness.training import device_choice
+from harness.training.world import World, meet
 
 
 @pytest.mark.parametrize(("size", "ranks"), [(96, 5), (3, 8), (0, 2), (128, 4), (1, 1)])
@@ -22,3 +25,21 @@ def test_a_world_of_one_exchanges_nothing() -> None:
     assert world.gather(value).shape == (1, 2)
     model = torch.nn.Linear(1, 1)
     assert world.wrap(model, find_unused_parameters=False) is model
+
+
+def test_a_run_that_began_on_gpus_does_not_go_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = dist.TCPStore("localhost", 0, is_master=True)  # type: ignore[attr-defined]
+    env = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    env |= {
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+    }
+    chosen = iter(
+        [(torch.device("cuda"), ""), (torch.device("cuda"), ""), (torch.device("cpu"), "it is lost")]
+    )
+    monkeypatch.setattr(device_choice, "agree", lambda *_: next(chosen))
+    for start in ("1", "2"):
+        assert meet(env | {"HARNESS_START": start}, None, 60).device.type == "cuda"
+    with pytest.raises(LostRankError, match="began on GPUs, which cannot be used any more: it is lost"):
+        meet(env | {"HARNESS_START": "3"}, None, 60)

@@ -58,10 +58,8 @@ class World:
         return out.view(self.world_size, len(tensor))
 
     def any(self, found: bool) -> bool:
-        """Tell whether any rank has found it so; waits for the device."""
-        if self.world_size == 1:
-            return found
-        return bool(self.sum_(torch.tensor(int(found), device=self.device)).item())
+        """Tell whether any rank has found it so; asked over gloo, whatever became of the GPU's stream."""
+        return bool(self.sum_(torch.tensor(int(found))).item())
 
     def agree(self, values: list[int]) -> list[int]:
         """Return the owner's values on every rank."""
@@ -206,6 +204,10 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
     device, no_gpu = device_choice.agree(Board(own), f"device/{start[1]}", requested, env, timeout_seconds)
+    if (begun_on := run.look("device")) is None:
+        run.put("device", device.type)
+    elif begun_on != device.type:
+        raise LostRankError(f"this run began on GPUs, which cannot be used any more: {no_gpu}")
     return Fleet(own, rank, local_rank, world_size, device, run, start, no_gpu)
 
 
@@ -240,7 +242,7 @@ def connect(fleet: Fleet, timeout_seconds: float) -> None:
     generation = dist.PrefixStore(f"generation/{fleet.start[1]}", fleet.store)  # type: ignore[attr-defined]
     try:
         dist.init_process_group(
-            "nccl" if fleet.device.type == "cuda" else "gloo",
+            "cpu:gloo,cuda:nccl" if fleet.device.type == "cuda" else "gloo",
             store=generation,
             rank=fleet.rank,
             world_size=fleet.world_size,
