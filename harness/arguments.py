@@ -121,7 +121,9 @@ Engine = Annotated[
 ]
 TrialsPerDevice = Annotated[
     int | None,
-    typer.Option("--trials-per-device", help="Trials at once on each device. Default: as measured.", min=1),
+    typer.Option(  # torch has 32 streams, and then shares them
+        "--trials-per-device", help="Trials at once on each device. Default: as measured.", min=1, max=24
+    ),
 ]
 Calibrate = Annotated[
     bool,

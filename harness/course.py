@@ -21,7 +21,6 @@ from harness.request import Request, load_data
 from harness.suite import Trial
 from harness.tracking import Feed
 from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.device import is_spoiled
 from harness.training.engine import CaptureError
 from harness.training.keeper import Wish
 from harness.training.loop import Outcome, Places, Watcher, step_by_step
@@ -102,7 +101,7 @@ class Courses:
         watcher.on_step = lambda step, loss: position.move(step + 1 + step // steps * batches)
         engine = self.recovery.engine_of(trial)
         outcome = yield from step_by_step(trial, resident, ranks, places, watcher, engine)
-        if outcome and outcome.engine == "eager" and is_spoiled():
+        if outcome and outcome.has_broken_capture:
             self.recovery.execute_eagerly(trial)
         if outcome and ranks.owns:
             with position.saving():

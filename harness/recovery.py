@@ -18,6 +18,7 @@ from harness.pulse import Pulse
 from harness.record import EngineName
 from harness.suite import Trial
 from harness.training.device import is_spoiled, still_works
+from harness.training.engine import default_engine
 from harness.training.world import Fleet, World
 
 _AT_ONCE = "trials at once"
@@ -100,7 +101,10 @@ class Recovery:
             raise CrashError(f"{trial.key}: its error left the GPU of rank {self.fleet.rank} unusable")
 
     def _is_left_for_later(self, trial: Trial, error: Exception) -> bool:
-        """Tell whether the trial begins again: with more memory, or in a process where no capture broke."""
+        """Tell whether the trial begins again: with more memory, or in a process where no capture broke.
+
+        A trial alone that lacks memory does so eagerly, as graphs have memory of their own.
+        """
         others = len(self.running) - 1
         if isinstance(error, torch.OutOfMemoryError) and others:
             self.at_most = min(self.at_most, others)
@@ -108,6 +112,9 @@ class Recovery:
             text = (
                 f"out of memory with {others + 1} trials at once: it is trained later, with {others} at most"
             )
+        elif isinstance(error, torch.OutOfMemoryError) and self._is_captured(trial):
+            self.execute_eagerly(trial)
+            text = "out of memory: it is trained again eagerly, as graphs need memory of their own"
         elif is_spoiled() and not self.fleet.run.look(_eagerly(trial)):
             self.execute_eagerly(trial)
             text = f"it is trained again in another process, as a capture broke in this one: {error}"
@@ -115,6 +122,9 @@ class Recovery:
             return False
         self.pulse.events.note(f"{trial.key}: {text}")
         return True
+
+    def _is_captured(self, trial: Trial) -> bool:
+        return (self.engine_of(trial) or default_engine(self.fleet.device)) == "graph"
 
 
 def _eagerly(trial: Trial) -> str:

@@ -182,7 +182,8 @@ class _Worker:
         self._meet(name)
         self.pulse.end(_MEASURING)  # not before: until now another rank may fail
         if self.fleet.speaks and not failed:
-            self.fleet.run.put(_MEASURING, "")
+            if not self._is_spoiled():  # else it is not measured again, lest it break again
+                self.fleet.run.put(_MEASURING, "")
             for trial in trials:
                 schedule.learn(trial, calibration.measured(trial))
 

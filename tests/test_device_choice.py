@@ -86,19 +86,6 @@ def test_a_rank_tries_its_own_gpu_and_hears_of_the_others(
     assert tried == [torch.device("cuda", 1)] * (counted > 0)
 
 
-def test_ranks_that_are_started_again_go_on_with_what_they_computed_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(gpus, "count", lambda env: (2, ""))
-    monkeypatch.setattr(gpus, "fault_of", lambda device: BROKEN)
-    broken = Told(Candidate(0, True, BROKEN))
-    with pytest.raises(UsageError, match=f"began on cannot be used any more: {BROKEN}; .*--device cpu"):
-        agree(broken, "device", None, ENV, 60, earlier="cuda")
-    assert agree(broken, "device", None, ENV, 60)[1] == f"no GPU is used, this runs on the CPU: {BROKEN}"
-    monkeypatch.setattr(gpus, "fault_of", lambda device: "")
-    assert agree(Told(Candidate(0, True, "")), "device", None, ENV, 60, earlier="cpu")[0].type == "cpu"
-
-
 def test_a_rank_that_is_to_compute_on_the_cpu_asks_nobody() -> None:
     assert agree(Told(), "device", "cpu", ENV, 0) == (torch.device("cpu"), "")
 

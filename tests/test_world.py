@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from harness.errors import UsageError
-from harness.training import gpus
+from harness.errors import LostRankError
+from harness.training import device_choice, gpus
 from harness.training.world import World, meet
 
 
@@ -27,19 +27,31 @@ def test_a_world_of_one_exchanges_nothing() -> None:
     assert world.wrap(model, find_unused_parameters=False) is model
 
 
-def test_ranks_whose_gpus_fail_do_not_go_on_with_the_cpu_when_they_are_started_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+def test_a_run_that_began_on_gpus_does_not_go_on_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = dist.TCPStore("localhost", 0, is_master=True)  # type: ignore[attr-defined]
     env = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     env |= {
         "MASTER_ADDR": "localhost",
         "MASTER_PORT": str(store.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
-    faults = ["", "the card fell off the bus"]
+    chosen = iter(
+        [(torch.device("cuda"), ""), (torch.device("cuda"), ""), (torch.device("cpu"), "it is lost")]
+    )
+    monkeypatch.setattr(device_choice, "agree", lambda *_: next(chosen))
+    for start in ("1", "2"):
+        assert meet(env | {"HARNESS_START": start}, None, 60).device.type == "cuda"
+    with pytest.raises(LostRankError, match="began on GPUs, which cannot be used any more: it is lost"):
+        meet(env | {"HARNESS_START": "3"}, None, 60)
+
+
+def test_a_run_that_began_on_the_cpu_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = dist.TCPStore("localhost", 0, is_master=True)  # type: ignore[attr-defined]
+    env = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    env |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(store.port)}
+    env |= {"TORCHELASTIC_USE_AGENT_STORE": "True"}
+    faults = iter(["in use by another process", ""])
     monkeypatch.setattr(gpus, "count", lambda env: (1, ""))
-    monkeypatch.setattr(gpus, "fault_of", lambda device: faults.pop(0))
-    assert meet(env, None, 60).device.type == "cuda"
-    with pytest.raises(UsageError, match="cannot be used any more: the card fell off the bus"):
-        meet(env, None, 60)
+    monkeypatch.setattr(gpus, "fault_of", lambda device: next(faults))
+    for start in ("1", "2"):
+        assert meet(env | {"HARNESS_START": start}, None, 60).device.type == "cpu"

@@ -50,19 +50,13 @@ class Candidate:
 
 
 def agree(
-    store: Store,
-    key: str,
-    requested: str | None,
-    env: Mapping[str, str],
-    timeout_seconds: float,
-    earlier: str | None = None,
+    store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
 ) -> tuple[torch.device, str]:
     """Return this rank's device, and why it is no GPU where that is worth a line.
 
-    `earlier` is what the ranks computed on before they were started again, which they go on with. Raise
-    UsageError where only some ranks could have a GPU, or none any more, and LostRankError where not all say.
+    Raise UsageError where only some ranks could have one, and LostRankError where not all say.
     """
-    if "cpu" in (requested, earlier):
+    if requested == "cpu":
         gpus.have_torch_warn_unheard()
         return torch.device("cpu"), ""
     own = Candidate.of(env)
@@ -79,11 +73,6 @@ def agree(
     is_gpu, why = choose(found, requested, env)
     if is_gpu:
         return torch.device("cuda", int(env["LOCAL_RANK"])), ""
-    if earlier == "cuda":
-        raise UsageError(
-            f"the GPUs that this run began on cannot be used any more: {why or 'torch finds none'}; "
-            "run it again, and it goes on from its last checkpoint, on the CPU with --device cpu"
-        )
     gpus.have_torch_warn_unheard()
     return torch.device("cpu"), on_cpu(why)
 

@@ -26,6 +26,7 @@ class Engine(Protocol):
     """Executes a trial's steps; the losses it returns are those of the step before the next one only."""
 
     name: EngineName
+    has_broken: bool  # a capture
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
@@ -47,6 +48,7 @@ class Eager:
 
     step: Step
     name: EngineName = "eager"
+    has_broken: bool = False
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
@@ -79,6 +81,7 @@ class Graph:
     def __init__(self, step: Step, recorder: Recorder, tell: Callable[[str], None]) -> None:
         self.step, self.recorder, self.tell = step, recorder, tell
         self.name: EngineName = "graph"
+        self.has_broken = False
         self._trained = 0
         self._uses: Counter[Key] = Counter()
         self._recordings: dict[Key, _Recording] = {}
@@ -112,6 +115,9 @@ class Graph:
             return work(share)
         key = (kind, share.first_row, len(share.chosen), share.size)
         if key not in self._recordings:
+            if device.is_spoiled():
+                self._fall_back("a capture of another trial broke in this process")
+                return work(share)
             self._uses[key] += 1
             if self._uses[key] <= USES_BEFORE or self._trained <= WARM_UP_STEPS:
                 return self._rehearse(work, share)
@@ -137,20 +143,21 @@ class Graph:
         """
         world = self.step.cut.world
         static = Share(share.chosen.clone(), share.first_row, share.size)
-        failure: RuntimeError | None = None
+        cause: str | None = None  # and not the error, whose traceback would keep the trial's memory
         try:
             replay, loss = self.recorder.record(lambda: work(static))
             self._recordings[key] = _Recording(static.chosen, replay, loss)
         except RuntimeError as error:
-            failure = error
-        if not world.any(failure is not None):
+            if isinstance(error, torch.OutOfMemoryError) and world.world_size == 1:
+                raise  # the capture has ended in order, and there may be room beside fewer trials
+            cause = _cause(error)
+        if not world.any(cause is not None):
             return True
+        self.has_broken = True
         device.spoil()
         if world.world_size > 1:
-            raise CaptureError(_cannot_be_captured(_cause(failure))) from failure
-        if isinstance(failure, torch.OutOfMemoryError):
-            raise failure  # there may be room when fewer trials are trained at once
-        self._fall_back(_cause(failure))
+            raise CaptureError(_cannot_be_captured(cause))
+        self._fall_back(cause)
         return False
 
     def _fall_back(self, obstacle: str | None) -> None:
@@ -191,10 +198,8 @@ def _cannot_be_captured(obstacle: str | None) -> str:
     return f"engine: eager, because this trial cannot be captured: {obstacle or 'another rank cannot'}"
 
 
-def _cause(error: BaseException | None) -> str | None:
+def _cause(error: BaseException) -> str:
     """Return the first line of what went wrong first; ending a broken capture raises over it."""
-    if error is None:
-        return None
     while error.__context__ is not None:
         error = error.__context__
-    return str(error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0] or type(error).__name__

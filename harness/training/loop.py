@@ -60,6 +60,7 @@ class Outcome:
     peak_memory_gib: float
     engine: EngineName
     model: nn.Module
+    has_broken_capture: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _epochs(
         peak_memory_gib=_peak_memory_gib(world.device),
         engine=trainee.engine.name,
         model=trainee.plain,
+        has_broken_capture=trainee.engine.has_broken,
     )
 
 

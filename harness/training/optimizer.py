@@ -29,7 +29,8 @@ def optimizer_for(training: Training, parameters: Iterable[nn.Parameter]) -> tor
         settings["fused"] = True
     if name in _CAPTURABLE and trained[0].is_cuda:
         settings["capturable"] = True
-    if training.scheduler is not None and _reads_rate_from_tensor(trained[0]):
+    can_be_captured = name in (*_FUSED, *_CAPTURABLE)
+    if training.scheduler is not None and can_be_captured and _reads_rate_from_tensor(trained[0]):
         settings["lr"] = torch.tensor(settings["lr"], dtype=torch.float32, device=trained[0].device)
     return optimizer_class(name)(trained, **settings)
 

@@ -58,10 +58,8 @@ class World:
         return out.view(self.world_size, len(tensor))
 
     def any(self, found: bool) -> bool:
-        """Tell whether any rank has found it so; waits for the device."""
-        if self.world_size == 1:
-            return found
-        return bool(self.sum_(torch.tensor(int(found), device=self.device)).item())
+        """Tell whether any rank has found it so; asked over gloo, whatever became of the GPU's stream."""
+        return bool(self.sum_(torch.tensor(int(found))).item())
 
     def agree(self, values: list[int]) -> list[int]:
         """Return the owner's values on every rank."""
@@ -205,9 +203,13 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
-    key, earlier = f"device/{start[1]}", run.look("device")
-    device, no_gpu = device_choice.agree(Board(own), key, requested, env, timeout_seconds, earlier)
-    run.put("device", device.type)
+    begun_on = run.look("device")
+    asked = "cpu" if begun_on == "cpu" else requested  # whatever GPU works by now
+    device, no_gpu = device_choice.agree(Board(own), f"device/{start[1]}", asked, env, timeout_seconds)
+    if begun_on is None:
+        run.put("device", device.type)
+    elif begun_on != device.type:
+        raise LostRankError(f"this run began on GPUs, which cannot be used any more: {no_gpu}")
     return Fleet(own, rank, local_rank, world_size, device, run, start, no_gpu)
 
 
@@ -242,7 +244,7 @@ def connect(fleet: Fleet, timeout_seconds: float) -> None:
     generation = dist.PrefixStore(f"generation/{fleet.start[1]}", fleet.store)  # type: ignore[attr-defined]
     try:
         dist.init_process_group(
-            "nccl" if fleet.device.type == "cuda" else "gloo",
+            "cpu:gloo,cuda:nccl" if fleet.device.type == "cuda" else "gloo",
             store=generation,
             rank=fleet.rank,
             world_size=fleet.world_size,

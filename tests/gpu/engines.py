@@ -52,9 +52,11 @@ def counted_recordings() -> Iterator[list[int]]:
 
     for kind, record in zip(kinds, plain, strict=True):
         setattr(kind, "record", counting(record))  # noqa: B010
-    yield count
-    for kind, record in zip(kinds, plain, strict=True):
-        setattr(kind, "record", record)  # noqa: B010
+    try:
+        yield count
+    finally:
+        for kind, record in zip(kinds, plain, strict=True):
+            setattr(kind, "record", record)  # noqa: B010
 
 
 @dataclass(frozen=True)

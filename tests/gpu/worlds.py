@@ -51,7 +51,7 @@ def worlds(card: Card, facts: Facts) -> None:
     engine: EngineName = card.either("graph", "eager")
     with TemporaryDirectory() as folder:
         dist.init_process_group(
-            card.either("nccl", "gloo"),
+            card.either("cpu:gloo,cuda:nccl", "gloo"),
             init_method=f"file://{Path(folder) / 'store'}",
             rank=0,
             world_size=1,
