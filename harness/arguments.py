@@ -121,8 +121,8 @@ Engine = Annotated[
 ]
 TrialsPerDevice = Annotated[
     int | None,
-    typer.Option(  # torch has 32 streams, and then shares them
-        "--trials-per-device", help="Trials at once on each device. Default: as measured.", min=1, max=24
+    typer.Option(
+        "--trials-per-device", help="Trials at once, on each device. Default: measured.", min=1, max=24
     ),
 ]
 Calibrate = Annotated[
@@ -160,9 +160,7 @@ Wait = Annotated[
 ]
 MaxRestarts = Annotated[
     int,
-    typer.Option(
-        "--max-restarts", help="How often all ranks are started again after one has crashed.", min=0
-    ),
+    typer.Option("--max-restarts", help="How often all ranks start again after one has crashed.", min=0),
 ]
 RetryDiverged = Annotated[bool, typer.Option("--retry-diverged", help="Train diverged trials again.")]
 SaveModel = Annotated[bool, typer.Option("--save-model", help="Leave the final weights beside each record.")]

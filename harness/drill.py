@@ -82,6 +82,16 @@ class Drill:
     env: Mapping[str, str]
     most: int | None = None
 
+    def tell(self, say: Callable[[str], None]) -> bool:
+        """Say every outcome, then what cannot be tried here; tell whether all records are equal."""
+        is_equal = True
+        for outcome in self.outcomes():
+            say(str(outcome))
+            is_equal &= outcome.is_equal
+        for line in not_tried(self.ranks, self.most):
+            say(line)
+        return is_equal
+
     def outcomes(self) -> Iterator[Outcome]:
         """Train it uninterrupted, then once in every way; raise CrashError where a run does not end well."""
         number = itertools.count()
@@ -166,7 +176,7 @@ def ways(ranks: int, most: int | None = None) -> list[Way]:
 def not_tried(ranks: int, most: int | None) -> list[str]:
     """Say what cannot be tried with so many ranks, where `most` can be started."""
     known = {way.name for way in ways(ranks, most)}
-    here = f"{most} GPU{'s' * (most > 1)}" if most else "1 rank"
+    here = "1 GPU" if most == 1 else "1 rank"
     return [
         f"{way.name:32} not tried, it needs 2 ranks: found {here}" for way in ways(2) if way.name not in known
     ]

@@ -26,7 +26,7 @@ _AT_ONCE = "trials at once"
 
 @dataclass
 class Recovery:
-    """Decides it for the trials that are `running` on this rank, whose device takes `at_most` so many."""
+    """Knows which trials are `running` on this rank, and that its device takes `at_most` so many at once."""
 
     fleet: Fleet
     pulse: Pulse
@@ -114,10 +114,10 @@ class Recovery:
             )
         elif isinstance(error, torch.OutOfMemoryError) and self._is_captured(trial):
             self.execute_eagerly(trial)
-            text = "out of memory: it is trained again eagerly, as graphs need memory of their own"
+            text = "out of memory: its experiment is trained eagerly from here on, as graphs take memory"
         elif is_spoiled() and not self.fleet.run.look(_eagerly(trial)):
             self.execute_eagerly(trial)
-            text = f"it is trained again in another process, as a capture broke in this one: {error}"
+            text = f"a capture broke in this process: it is trained again, eagerly, in another: {error}"
         else:
             return False
         self.pulse.events.note(f"{trial.key}: {text}")

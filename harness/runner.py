@@ -181,9 +181,10 @@ class _Worker:
         release(self.fleet.device)
         self._meet(name)
         self.pulse.end(_MEASURING)  # not before: until now another rank may fail
-        if self.fleet.speaks and not failed:
-            if not self._is_spoiled():  # else it is not measured again, lest it break again
-                self.fleet.run.put(_MEASURING, "")
+        if self.fleet.speaks and self._is_spoiled():
+            self.pulse.events.note("nothing is measured: a capture broke, and what came after it was eager")
+        elif self.fleet.speaks and not failed:
+            self.fleet.run.put(_MEASURING, "")
             for trial in trials:
                 schedule.learn(trial, calibration.measured(trial))
 
@@ -193,7 +194,7 @@ class _Worker:
         trials = [self.trials[key] for key in phase.trials]
         if execution.placement == "ddp":
             for trial in trials:
-                if self._is_spoiled():  # here of one rank only: several start again at once
+                if self._is_spoiled():  # of one rank only: where there are several they start again at once
                     return
                 if claim := self._claim_together(name, trial, phase):
                     yield self.courses.course(trial, claim, self.fleet.together(), execution)

@@ -18,6 +18,7 @@ from harness.notice import JobFiles, Notice
 from harness.request import Request, check
 from harness.store import Store
 from harness.training import world
+from harness.training.device_choice import on_cpu
 
 Environment = MutableMapping[str, str]
 
@@ -100,7 +101,7 @@ def _meet(request: Request, env: Environment) -> world.Fleet:
     """Find the other ranks; say, once, why none of them has a GPU where somebody may have expected it."""
     fleet = world.meet(env, request.device, request.timeout_seconds)
     if fleet.speaks and fleet.no_gpu and fleet.start == [1, 0]:
-        say(fleet.no_gpu, sys.stderr)
+        say(on_cpu(fleet.no_gpu), sys.stderr)
     return fleet
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from harness import cli
 from harness.record import Record
 from harness.store import Store
 from harness.suite import Trial
+from tests import committed
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, diverged_of, failed_of, record_of, suite_of
 
@@ -213,18 +214,24 @@ def test_pairs_show_what_their_spread_over_seeds_hides(harness: Harness) -> None
     assert accuracy[4:] == ["5 and 5", "-1.006 points (-5.610 to +3.598)", "INCONCLUSIVE"]
 
 
-def test_the_committed_equivalence_is_what_was_found_by_hand(harness: Harness) -> None:
+@pytest.fixture(scope="module")
+def tracked() -> Iterator[Path]:
+    """Return a folder with the results that git tracks."""
+    with committed.laid_out() as folder:
+        yield folder
+
+
+def test_the_committed_equivalence_is_what_was_found_by_hand(harness: Harness, tracked: Path) -> None:
+    equivalence = tracked / "results/equivalence"
     row = next(
         line
-        for line in (ROOT / "results/equivalence/verdict.md").read_text(encoding="utf-8").splitlines()
+        for line in (equivalence / "verdict.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| bf16 against fp32")
     )
     bf16, fp32, n, difference, interval, _ = row.strip("| ").split(" | ")[1:]
     # The same by path, by name, and from within the suite's folder.
-    for names in ([str(ROOT / "results/equivalence" / name) for name in ("fp32", "bf16")], ["fp32", "bf16"]):
-        code, text, _ = harness(
-            "compare", *names, "--margin-points", "0.3", "--results", str(ROOT / "results/equivalence")
-        )
+    for names in ([str(equivalence / name) for name in ("fp32", "bf16")], ["fp32", "bf16"]):
+        code, text, _ = harness("compare", *names, "--margin-points", "0.3", "--results", str(equivalence))
         _, _, a, b, pairs, points, verdict = rows_of(text)[0]
         assert (code, a, b, pairs) == (0, fp32, bf16, f"{n} pairs")
         assert points.startswith(f"{difference} points ")
@@ -419,7 +426,7 @@ def test_wrong_arguments(arguments: list[str], said: str, harness: Harness) -> N
     assert said in errors
 
 
-def test_the_same_bytes_without_torch_whatever_the_hash_seed(tmp_path: Path) -> None:
+def test_the_same_bytes_without_torch_whatever_the_hash_seed(tracked: Path) -> None:
     code = (
         "import sys\nfrom harness import cli\n"
         "sys.argv[1:] = ['compare', 'equivalence/fp32', 'equivalence/bf16']\n"
@@ -429,7 +436,10 @@ def test_the_same_bytes_without_torch_whatever_the_hash_seed(tmp_path: Path) -> 
     texts = set()
     for number in range(2):
         env = {"PYTHONHASHSEED": str(number), "LC_ALL": "C", "PATH": "", "PYTHONUTF8": "1"}
-        run = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, check=True)
+        env["PYTHONPATH"] = str(ROOT)
+        run = subprocess.run(
+            [sys.executable, "-c", code], env=env, cwd=tracked, capture_output=True, check=True
+        )
         texts.add(run.stdout)
     assert len(texts) == 1
     assert re.match(rb"## `equivalence/bf16` beside `equivalence/fp32`\n", texts.pop())

@@ -10,7 +10,7 @@ import torch
 
 from harness.errors import LostRankError, UsageError
 from harness.training import gpus
-from harness.training.device_choice import Candidate, agree, choose
+from harness.training.device_choice import Candidate, agree, choose, keep
 
 ENV = {"RANK": "1", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "WORLD_SIZE": "2"}
 BROKEN = "CUDA error: no kernel image is available for execution on the device"
@@ -40,9 +40,9 @@ def test_all_compute_on_gpus_or_none(
 @pytest.mark.parametrize(
     ("faults", "requested", "message"),
     [
-        (["", BROKEN], None, f"the GPU of rank 1 cannot be used: {BROKEN}; .* use --device cpu"),
-        (["", BROKEN], "cuda", f"the GPU of rank 1 cannot be used: {BROKEN}"),
-        (["", None], None, "rank 1 has no GPU and others have; .* use --device cpu"),
+        (["", BROKEN], None, f"rank 1: its GPU cannot be used: {BROKEN}; .* use --device cpu"),
+        (["", BROKEN], "cuda", f"rank 1: its GPU cannot be used: {BROKEN}"),
+        (["", None], None, "rank 1: found no GPU, and others have one; .* use --device cpu"),
         ([BROKEN], "cuda", f"--device cuda: found no GPU that torch can use: {BROKEN}; use --device cpu"),
         ([None], "cuda", "found no GPU that torch can use: CUDA_VISIBLE_DEVICES is ''; use --device cpu"),
     ],
@@ -94,6 +94,21 @@ def test_more_ranks_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(gpus, "count", lambda env: (1, ""))
     with pytest.raises(UsageError, match="found 1 GPU for 2 ranks here, expected one each; start 1 or fewer"):
         agree(Told(Candidate(0, True, "")), "device", None, ENV, 60)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [(BROKEN, f"none can be used now: {BROKEN}"), ("", f"not all can be used now: rank 1: .* {BROKEN}")],
+)
+def test_a_run_that_began_on_gpus_is_started_again_where_one_fails(
+    fault: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "count", lambda env: (2, ""))
+    run, faults = Told(), iter(["", BROKEN])
+    monkeypatch.setattr(gpus, "fault_of", lambda device: next(faults))
+    assert keep(run, Told(Candidate(0, True, "")), "device", None, ENV, 60)[0].type == "cuda"
+    with pytest.raises(LostRankError, match=f"this run began on GPUs, and {message}"):
+        keep(run, Told(Candidate(0, True, fault)), "device", None, ENV, 60)
 
 
 def test_a_rank_that_does_not_come_is_not_waited_for_longer_than_it_may_take() -> None:

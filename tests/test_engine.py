@@ -33,6 +33,12 @@ ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
 STEPS = {"name": "StepLR", "step_size": 3, "gamma": 0.5}
 
 
+@pytest.fixture(autouse=True)
+def _not_spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no test's broken capture spoil the process for others."""
+    monkeypatch.setattr(device._Process, "is_spoiled", False)
+
+
 @pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
     """Have every trial executed as traced graphs; return their engines."""
@@ -211,12 +217,6 @@ def test_a_capture_that_breaks_on_one_rank_ends_the_trial_on_all_in_this_process
         assert found == ("none", [said + reason], True)
 
 
-@pytest.fixture
-def _not_spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device._Process, "is_spoiled", False)
-
-
-@pytest.mark.usefixtures("_not_spoiled")
 @pytest.mark.parametrize(
     ("error", "is_raised"),
     [(RuntimeError("a made-up break"), False), (torch.OutOfMemoryError("a made-up lack of memory"), True)],
@@ -237,7 +237,6 @@ def test_a_capture_that_breaks_is_executed_eagerly_and_one_that_lacks_memory_end
     assert device.is_spoiled() != is_raised  # torch ends a capture in order that runs out of memory
 
 
-@pytest.mark.usefixtures("_not_spoiled")
 def test_a_capture_that_lacks_memory_keeps_none_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +258,6 @@ def test_a_capture_that_lacks_memory_keeps_none_of_it(
     assert made[0]() is None
 
 
-@pytest.mark.usefixtures("_not_spoiled")
 def test_nothing_is_captured_after_a_broken_capture_of_another_trial(
     tmp_path: Path, graphs: list[Graph]
 ) -> None:

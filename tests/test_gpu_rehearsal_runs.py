@@ -127,7 +127,7 @@ def test_wheels_and_data_are_prepared_for_another_machine(copy: Path) -> None:
         copy, "--python", "3.13", "--platform", "a", "--platform", "b", "--peers", HARNESS_DATA=str(data)
     )
     assert done.returncode == 0, done.stderr
-    plain, peers = (copy / ".gpu" / "asked").read_text(encoding="utf-8").splitlines()
+    plain, peers, _ = (copy / ".gpu" / "asked").read_text(encoding="utf-8").splitlines()
     common = "-m pip download --quiet --only-binary=:all: --implementation cp --python-version 3.13"
     common += " --platform a --platform b"
     assert plain.startswith(f"{common} --dest .gpu/wheels pydantic ")

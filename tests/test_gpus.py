@@ -39,7 +39,9 @@ def test_tests_of_the_cpu_see_no_gpu() -> None:
         ({"CUDA_VISIBLE_DEVICES": ""}, "", ""),
         ({"CUDA_VISIBLE_DEVICES": "-1"}, "", ""),
         ({"CUDA_VISIBLE_DEVICES": "NoDevFiles"}, "", ""),
-        ({"CUDA_VISIBLE_DEVICES": "7"}, "", "CUDA_VISIBLE_DEVICES is '7', which names none here"),
+        ({"CUDA_VISIBLE_DEVICES": "7"}, "", "CUDA_VISIBLE_DEVICES is '7', of which torch can see none"),
+        ({"CUDA_VISIBLE_DEVICES": "0,0"}, "", "CUDA_VISIBLE_DEVICES is '0,0', of which torch can see none"),
+        ({"CUDA_VISIBLE_DEVICES": "-1,0"}, "", ""),
         ({}, f"{OLD}\nPlease update it", OLD),
     ],
 )
@@ -54,6 +56,16 @@ def test_no_gpu_is_explained_where_somebody_may_have_expected_one(
     monkeypatch.setattr("torch.cuda.device_count", counted)
     assert gpus.count(env) == (0, expected)
     assert gpus.find(env) == Gpus((), expected)
+
+
+def test_gpus_that_torch_does_not_see_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(gpus, "_tried", lambda devices: [""] * len(devices))
+    env = {"CUDA_VISIBLE_DEVICES": "0,1,9,3"}
+    found = gpus.find(env)
+    assert (found.working, found.visible(env)) == ([0, 1], "0,1")
+    assert found.why == "CUDA_VISIBLE_DEVICES is '0,1,9,3', of which torch can see 2"
+    assert gpus.count({"CUDA_VISIBLE_DEVICES": "0,1,-1,3"}) == (2, "")
 
 
 def test_each_counted_gpu_is_tried_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,8 +194,9 @@ def test_a_run_is_on_the_cpu_where_cuda_can_use_no_gpu_and_says_why_in_a_line(st
 
 
 @pytest.mark.usefixtures("_counted")
-@pytest.mark.parametrize("starter", [HARNESS, TORCHRUN])
-@pytest.mark.parametrize("options", [[], ["--device", "cpu"]])
+@pytest.mark.parametrize(
+    ("starter", "options"), [(HARNESS, []), (TORCHRUN, []), (TORCHRUN, ["--device", "cpu"])]
+)
 def test_what_torch_warns_of_in_each_process_is_said_once_or_not_at_all(
     starter: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,14 +208,11 @@ def test_what_torch_warns_of_in_each_process_is_said_once_or_not_at_all(
 
 
 @pytest.mark.usefixtures("_counted")
-@pytest.mark.parametrize("starter", [HARNESS, TORCHRUN])
-def test_a_variable_that_names_no_gpu_is_told_once(
-    starter: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_variable_that_names_no_gpu_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    code, output = run(starter)
+    code, output = run(HARNESS)
     assert code == 0, output
-    assert output.count("CUDA_VISIBLE_DEVICES is '98,99', which names none here") == 1
+    assert output.count("CUDA_VISIBLE_DEVICES is '98,99', of which torch can see none") == 1
 
 
 @pytest.mark.usefixtures("_counted")

@@ -57,7 +57,7 @@ def test_a_trial_alone_that_lacks_memory_is_trained_again_eagerly_and_then_fails
     found, trial = made(1, said), small_trial()
     assert found.engine_of(trial) is None
     assert found._is_left_for_later(trial, LACK)
-    assert said[0].endswith("out of memory: it is trained again eagerly, as graphs need memory of their own")
+    assert said[0].endswith(": its experiment is trained eagerly from here on, as graphs take memory")
     assert found.engine_of(trial) == "eager"
     assert not found._is_left_for_later(trial, LACK)
     assert not made(1, said, device="cpu")._is_left_for_later(trial, LACK)

@@ -41,7 +41,7 @@ def test_a_run_that_began_on_gpus_does_not_go_on_without(monkeypatch: pytest.Mon
     monkeypatch.setattr(device_choice, "agree", lambda *_: next(chosen))
     for start in ("1", "2"):
         assert meet(env | {"HARNESS_START": start}, None, 60).device.type == "cuda"
-    with pytest.raises(LostRankError, match="began on GPUs, which cannot be used any more: it is lost"):
+    with pytest.raises(LostRankError, match="began on GPUs, and none can be used now: it is lost"):
         meet(env | {"HARNESS_START": "3"}, None, 60)
 
 

@@ -16,7 +16,7 @@ from harness.bench.cells import Cell, Machine, RigKey, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.data import Dataset
-from harness.errors import UsageError
+from harness.errors import CrashError, UsageError
 from harness.files import write_whole
 from harness.request import Request, load_data
 from harness.settings import PrecisionName
@@ -24,6 +24,8 @@ from harness.suite import Suite
 from harness.training.barrier import Barrier
 from harness.training.batches import ResidentDataset
 from harness.training.cost import cost_of
+from harness.training.device import is_spoiled
+from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
 from harness.training.rig import grow, release
 from harness.training.world import Fleet, World
@@ -61,6 +63,9 @@ class _Bench:
             own = [cell for cell in chosen if cell.experiment == experiment]
             found += self._experiment(own, rates, seconds / len(experiments))
             release(self.fleet.device)
+            if any(self.barrier.gather(is_spoiled())):
+                self.say(f"{experiment}: a capture broke, and no more can be measured after it")
+                break
         return found
 
     def _experiment(
@@ -128,7 +133,7 @@ class _Bench:
             return None
         meter = meters[cell.rig]
         if len(meter.lanes) < cell.execution.trials_per_device:
-            return "the device's memory is too small"
+            return meter.obstacle
         if meter.engine != cell.execution.engine:
             return meter.notes[0].removeprefix(f"engine: {meter.engine}, because ")
         return None
@@ -189,7 +194,10 @@ def measure(request: Request, fleet: Fleet, seconds: float, env: Mapping[str, st
 
     dataset = load_data(request, next(suite.trials()), env)
     bench = _Bench(suite, dataset, fleet, worlds, say)
-    measurements = bench.measure(chosen, seconds)
+    try:
+        measurements = bench.measure(chosen, seconds)
+    except CaptureError as error:  # of ranks that train together: none can go on
+        raise CrashError(f"{suite.folder}: {error}; leave the experiment out with --only") from None
     if fleet.speaks:
         if not measurements:
             raise UsageError(f"{suite.folder}: nothing is measured on {name}: {'; '.join(bench.left_out)}")

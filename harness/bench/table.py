@@ -37,7 +37,7 @@ class Measurement(Strict):
 
 
 class Bench(Strict):
-    """Hold a suite's measurements on one machine, and by why which cells were not measured."""
+    """Hold a suite's measurements on one machine, and for each obstacle the cells that it kept out."""
 
     suite: str
     machine: Machine

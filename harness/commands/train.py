@@ -149,7 +149,7 @@ def drill(
 
     It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
     """
-    from harness.drill import Drill, not_tried
+    from harness.drill import Drill
     from harness.launch import local
 
     settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
@@ -163,15 +163,10 @@ def drill(
         "checkpoint_every": "1s",
     }
     arguments = written(parameters_of(run), given)
-    here = local.ranks_here(nproc, device.value if device else None, None, os.environ)
-    most = here.gpus or None
+    most = local.ranks_here(nproc, device.value if device else None, None, os.environ).gpus or None
     ranks = nproc or min(2, most or 2)
     print(f"{trial.key}, {epochs} epochs in float64, {ranks} rank{'s' * (ranks > 1)}")  # noqa: T201
     with TemporaryDirectory(prefix="harness-drill-") as folder:
-        is_equal = True
-        for outcome in Drill(trial, arguments, ranks, Path(folder), os.environ, most).outcomes():
-            print(outcome, flush=True)  # noqa: T201
-            is_equal &= outcome.is_equal
-    for line in not_tried(ranks, most):
-        print(line)  # noqa: T201
+        drill = Drill(trial, arguments, ranks, Path(folder), os.environ, most)
+        is_equal = drill.tell(lambda text: print(text, flush=True))  # noqa: T201
     raise typer.Exit(0 if is_equal else 1)

@@ -49,6 +49,29 @@ class Candidate:
         return self.has_gpu and not self.fault
 
 
+def keep(
+    run: Store, store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
+) -> tuple[torch.device, str]:
+    """Return this rank's device as `agree` does, of the kind that the run began on.
+
+    Raise LostRankError where that was a GPU and one cannot be used now: it may be when all start again.
+    """
+    begun_on = run.look("device")
+    if begun_on == "cpu":  # whatever GPU works by now
+        requested = "cpu"
+    try:
+        device, why = agree(store, key, requested, env, timeout_seconds)
+    except UsageError as error:
+        if begun_on is None:
+            raise
+        raise LostRankError(f"this run began on GPUs, and not all can be used now: {error}") from None
+    if begun_on is None:
+        run.put("device", device.type)
+    elif begun_on != device.type:
+        raise LostRankError(f"this run began on GPUs, and none can be used now: {why}")
+    return device, why
+
+
 def agree(
     store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
 ) -> tuple[torch.device, str]:
@@ -74,7 +97,7 @@ def agree(
     if is_gpu:
         return torch.device("cuda", int(env["LOCAL_RANK"])), ""
     gpus.have_torch_warn_unheard()
-    return torch.device("cpu"), on_cpu(why)
+    return torch.device("cpu"), why
 
 
 def choose(
@@ -86,14 +109,15 @@ def choose(
         return True, ""
     first = next((each for each in without if each.fault), without[0])
     if len(without) < len(candidates):
-        if first.has_gpu or not first.fault:
-            found = (
-                f"the GPU of rank {first.rank} cannot be used: {first.fault}"
-                if first.fault
-                else (f"rank {first.rank} has no GPU and others have")
-            )
-            raise UsageError(f"{found}; start no rank there, or use --device cpu")
-        raise UsageError(first.fault)
+        if not first.has_gpu and first.fault:
+            raise UsageError(f"rank {first.rank}: {first.fault}")
+        found = (
+            f"its GPU cannot be used: {first.fault}" if first.fault else "found no GPU, and others have one"
+        )
+        raise UsageError(
+            f"rank {first.rank}: {found}; leave it out of CUDA_VISIBLE_DEVICES and start one rank fewer, "
+            "or use --device cpu"
+        )
     if requested == "cuda":
         raise UsageError(no_gpu(first.fault or gpus.why_none(env)))
     return False, first.fault

@@ -1,15 +1,17 @@
 """The GPUs of this machine: which of those that torch counts can compute, and why the others cannot.
 
 A driver that is too old, a card that the wheel does not know, or one that another process has for itself are
-counted all the same. As a program it tries each device that it is given, so that its caller holds no context.
+counted all the same. As a program it tries the device that it is given, so that its caller holds no context.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ import torch
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _FOR_NO_GPU = ("-1", "NoDevFiles")  # the latter is set by SLURM for a job without GPUs
-_SECONDS = 300.0
+_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,17 @@ class Gpus:
 
 
 def count(env: Mapping[str, str]) -> tuple[int, str]:
-    """Return how many GPUs torch counts, and why there is none where somebody may have expected one."""
+    """Return how many GPUs torch counts, and why no more where somebody may have expected them."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         number = torch.cuda.device_count()
     visible = env.get(_VISIBLE, "").strip()
-    if number or visible in _FOR_NO_GPU:
+    named = visible.split(",") if visible else []
+    names = list(itertools.takewhile(lambda name: name not in _FOR_NO_GPU, named))
+    if len(names) > number:
+        return number, f"{_VISIBLE} is {visible!r}, of which torch can see {number or 'none'}"
+    if number or visible:
         return number, ""
-    if visible:
-        return 0, f"{_VISIBLE} is {visible!r}, which names none here"
     return 0, _first_line(str(caught[-1].message)) if caught else ""
 
 
@@ -74,9 +78,9 @@ def why_none(env: Mapping[str, str]) -> str:
 
 
 def have_torch_warn_unheard() -> None:
-    """Have torch warn now, and not in each process's first backward, of a driver that it cannot use.
+    """Have torch warn now, unheard, of a driver that it cannot use.
 
-    It does so once in a process that counts GPUs, one on a CPU too.
+    It does so once a process; on a CPU, too, in the first backward at the latest.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -94,18 +98,25 @@ def fault_of(device: torch.device) -> str:
 
 
 def _tried(devices: Sequence[str]) -> list[str]:
-    if not devices:
-        return []
-    command = [sys.executable, "-m", __name__, *devices]
+    """Return the fault of each device, tried in a process of its own: one that hangs is no other's fault."""
+    command = [sys.executable, "-m", __name__]
+    pipe = subprocess.PIPE
+    tries = [subprocess.Popen([*command, name], stdout=pipe, stderr=pipe, text=True) for name in devices]
+    until = time.monotonic() + _SECONDS
+    return [_ended(each, until - time.monotonic()) for each in tries]
+
+
+def _ended(process: subprocess.Popen[str], seconds: float) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
-        faults: list[str] = json.loads(done.stdout.strip().rpartition("\n")[2])
+        output, errors = process.communicate(timeout=max(seconds, 0))
+        fault: str = json.loads(output.strip().rpartition("\n")[2])
     except subprocess.TimeoutExpired:
-        return [f"a tiny computation did not end within {_SECONDS:.0f} s"] * len(devices)
+        process.kill()
+        return f"a tiny computation did not end within {_SECONDS:.0f} s"
     except ValueError:
-        last = done.stderr.strip().rpartition("\n")[2]
-        return [f"a tiny computation ended with exit code {done.returncode}: {last}"] * len(devices)
-    return faults
+        last = errors.strip().rpartition("\n")[2]
+        return f"a tiny computation ended with exit code {process.returncode}: {last}"
+    return fault
 
 
 def _first_line(text: str) -> str:
@@ -113,5 +124,4 @@ def _first_line(text: str) -> str:
 
 
 if __name__ == "__main__":
-    found = [fault_of(torch.device(name)) for name in sys.argv[1:]]
-    os.write(1, f"\n{json.dumps(found)}\n".encode())
+    os.write(1, f"\n{json.dumps(fault_of(torch.device(sys.argv[1])))}\n".encode())

@@ -42,7 +42,7 @@ class Lane:
 
 
 class Rig:
-    """Up to `most` trials that differ in their seeds only; of what is timed, any number of the first.
+    """Up to `most` trials that differ in their seeds only; the first ones can be timed without the others.
 
     All ranks `meet` before a clock is read. Streams are those of the places from `first_place` on.
     """
@@ -62,6 +62,7 @@ class Rig:
         self.meet, self.first_place = meet, first_place
         self.lanes: list[Lane] = []
         self.notes: list[str] = []
+        self.obstacle = ""  # to more lanes
 
     @property
     def engine(self) -> EngineName:
@@ -80,9 +81,11 @@ class Rig:
         except torch.OutOfMemoryError:
             if self.world.world_size > 1:
                 raise
+            self.obstacle = "the device's memory is too small"
             return False
         if self.lanes and lane.trainee.engine.name != self.engine:
-            return False  # there was no memory to capture it
+            self.obstacle = "the next trial could not be captured"
+            return False
         self.lanes.append(lane)
         return True
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import inspect
-import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +17,8 @@ from harness.errors import LostRankError
 from harness.training import device_choice
 from harness.training.compiler import data_parallel
 from harness.training.device import compute_exactly
+from harness.training.rendezvous import start_number
 
-_POLL_SECONDS = 0.05
 # Its name in torch 2.14, which warns of the former one.
 _gather_into = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 
@@ -199,41 +197,14 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
         )
     prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}"
     run = Board(dist.PrefixStore(f"{prefix}/run", store))  # type: ignore[attr-defined]
-    number = env.get("HARNESS_START") or _start_number(run, rank, world_size, timeout_seconds)
+    number = env.get("HARNESS_START") or start_number(run, rank, world_size, timeout_seconds)
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
-    begun_on = run.look("device")
-    asked = "cpu" if begun_on == "cpu" else requested  # whatever GPU works by now
-    device, no_gpu = device_choice.agree(Board(own), f"device/{start[1]}", asked, env, timeout_seconds)
-    if begun_on is None:
-        run.put("device", device.type)
-    elif begun_on != device.type:
-        raise LostRankError(f"this run began on GPUs, which cannot be used any more: {no_gpu}")
+    device, no_gpu = device_choice.keep(
+        run, Board(own), f"device/{start[1]}", requested, env, timeout_seconds
+    )
     return Fleet(own, rank, local_rank, world_size, device, run, start, no_gpu)
-
-
-def _start_number(run: Board, rank: int, world_size: int, timeout_seconds: float) -> str:
-    """Return the number of this start, which rank 0 gives when all ranks have answered its call.
-
-    torchrun's own count is of each node apart. Starts do not overlap: all workers end before it starts any.
-    """
-    last = run.look("call") or ""
-    earlier = last if run.look(f"start/{last}") is not None else ""
-    call = uuid.uuid4().hex
-    if rank == 0:
-        run.put("call", call)
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        current = run.look("call") or ""
-        if current and current != earlier:
-            run.put(f"answer/{rank}", current)
-            if number := run.look(f"start/{current}"):
-                return number
-            if rank == 0 and all(run.look(f"answer/{each}") == call for each in range(world_size)):
-                run.put(f"start/{call}", str(run.count("starts")))
-        time.sleep(_POLL_SECONDS)
-    raise LostRankError(f"not all {world_size} ranks came within {timeout_seconds:.0f} s")
 
 
 def connect(fleet: Fleet, timeout_seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.training.device import is_spoiled
 from tests.gpu.card import EXP_3, SGD, Card
-from tests.gpu.engines import counted_recordings
+from tests.gpu.engines import counted_recordings, forget_broken_captures
 from tests.gpu.facts import Facts
 from tests.gpu.training import train
 from tests.trials import MIXER, resident, small_trial
@@ -21,6 +21,8 @@ def fallbacks(card: Card, facts: Facts) -> None:
             facts.equal(f"{how}, engine", found.engine, "eager" if falls_back else "graph")
             facts.check(f"{how}, notes", found.notes, len(found.notes) == falls_back)
             facts.note(f"{how}, its process goes on", not is_spoiled())
+            if card.is_rehearsal:
+                forget_broken_captures()
             if how != "synchronize":
                 good = small_trial(MIXER, precision="fp32", epochs=4)
                 after = train(good, resident(good, card.alone), card.alone, "graph")

@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from harness.record import EngineName
 from harness.suite import Trial
-from harness.training import loop
+from harness.training import device, loop
 from harness.training.batches import ResidentDataset
 from harness.training.engine import Engine, Graph
 from harness.training.recorder import CudaRecorder
@@ -34,6 +34,11 @@ def trace_graphs() -> None:
         return plain(step, "eager", tell, **settings)
 
     setattr(loop, "engine_for", engine_for)  # noqa: B010
+
+
+def forget_broken_captures() -> None:
+    """Take this process for a new one; a trace that broke has spoiled nothing."""
+    setattr(device._Process, "is_spoiled", False)  # noqa: B010
 
 
 @contextmanager

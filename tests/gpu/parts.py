@@ -8,6 +8,7 @@ import os
 import signal
 import traceback
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,14 +56,13 @@ def run(name: str, *, is_rehearsal: bool, seconds: float = math.inf) -> list[Fac
         path = Path(folder) / "facts"
         process = forks.context().Process(target=_work, args=(part, path, is_rehearsal, dict(os.environ)))
         process.start()
-        process.join(limit)
-        is_late = process.is_alive()
-        if is_late:
-            assert process.pid is not None
-            os.killpg(process.pid, signal.SIGTERM)  # what it started, too; it can be asked, a run ends well
-            process.join(10)
-            process.kill()
-            process.join()
+        is_late = True
+        try:
+            process.join(limit)
+            is_late = process.is_alive()
+        finally:
+            if is_late:
+                _end(process)
         found = read(path)
         if is_late:
             found.append(Fact("end", f"broken off after {limit:.0f} s", ok=False))
@@ -71,6 +71,15 @@ def run(name: str, *, is_rehearsal: bool, seconds: float = math.inf) -> list[Fac
         for fact in found[-1:] if is_late or process.exitcode else []:
             print(fact, flush=True)
     return found
+
+
+def _end(process: BaseProcess) -> None:
+    """End a part and what it has started."""
+    assert process.pid is not None
+    os.killpg(process.pid, signal.SIGTERM)  # it can be asked: a run ends well
+    process.join(10)
+    process.kill()
+    process.join()
 
 
 def _work(part: Part, path: Path, is_rehearsal: bool, env: dict[str, str]) -> None:

@@ -1,0 +1,47 @@
+"""The rendezvous of a run's ranks: how they know that torchrun has started them together."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Protocol
+
+from harness.errors import LostRankError
+
+_POLL_SECONDS = 0.05
+
+
+class Board(Protocol):
+    """What the ranks of all starts tell each other."""
+
+    def put(self, key: str, text: str) -> None:
+        """Set a key for all to see."""
+
+    def look(self, key: str) -> str | None:
+        """Return a key's text, or None where nobody has set it."""
+
+    def count(self, key: str, amount: int = 1) -> int:
+        """Add to a counter and return what it is now."""
+
+
+def start_number(run: Board, rank: int, world_size: int, timeout_seconds: float) -> str:
+    """Return the number of this start, which rank 0 gives when all ranks have answered its call.
+
+    torchrun's own count is of each node apart. Starts do not overlap: all workers end before it starts any.
+    """
+    last = run.look("call") or ""
+    earlier = last if run.look(f"start/{last}") is not None else ""
+    call = uuid.uuid4().hex
+    if rank == 0:
+        run.put("call", call)
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        current = run.look("call") or ""
+        if current and current != earlier:
+            run.put(f"answer/{rank}", current)
+            if number := run.look(f"start/{current}"):
+                return number
+            if rank == 0 and all(run.look(f"answer/{each}") == call for each in range(world_size)):
+                run.put(f"start/{call}", str(run.count("starts")))
+        time.sleep(_POLL_SECONDS)
+    raise LostRankError(f"not all {world_size} ranks came within {timeout_seconds:.0f} s")
