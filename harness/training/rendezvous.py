@@ -7,18 +7,13 @@ import uuid
 from typing import Protocol
 
 from harness.errors import LostRankError
+from harness.training.device_choice import Store
 
 _POLL_SECONDS = 0.05
 
 
-class Board(Protocol):
-    """What the ranks of all starts tell each other."""
-
-    def put(self, key: str, text: str) -> None:
-        """Set a key for all to see."""
-
-    def look(self, key: str) -> str | None:
-        """Return a key's text, or None where nobody has set it."""
+class Board(Store, Protocol):
+    """What the ranks of all starts tell each other, and count together."""
 
     def count(self, key: str, amount: int = 1) -> int:
         """Add to a counter and return what it is now."""
