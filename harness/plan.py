@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.adaptive import called_for
-from harness.duration import duration
+from harness.formatting import duration
 from harness.record import Record
 from harness.store import State, Store, to_train
 from harness.suite import Suite, Trial

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import harness
-from harness import model
+from harness import model_registry
+from harness.plugins import is_callable_path
 from harness.record import Versions
 from harness.suite import Trial
-from harness.user_code import is_callable_path
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
 def user_modules(trials: Iterable[Trial]) -> list[Path]:
     """List the files of the trials' models that are a user's own."""
     names = sorted({str(trial.settings.model["name"]) for trial in trials})
-    paths = (model.source_file(name) for name in names if is_callable_path(name))
+    paths = (model_registry.source_file(name) for name in names if is_callable_path(name))
     return [path for path in paths if path]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from harness import model
+from harness import model_registry
 from harness.settings import Training, model_settings
 from harness.suite_file import SuiteFile
 
@@ -17,8 +17,8 @@ def suite_schema() -> dict[str, Any]:
     schema = SuiteFile.model_json_schema(ref_template=_REF)
     training = Training.model_json_schema(ref_template=_REF)
     definitions = {**training.pop("$defs"), "Training": training}
-    definitions |= {name: model_settings(name).model_json_schema() for name in model.shipped()}
-    definitions["Model"] = {"anyOf": [*_references(model.shipped()), _user_model()]}
+    definitions |= {name: model_settings(name).model_json_schema() for name in model_registry.shipped()}
+    definitions["Model"] = {"anyOf": [*_references(model_registry.shipped()), _user_model()]}
     sections = {"model": {"$ref": "#/$defs/Model"}, "training": {"$ref": "#/$defs/Training"}}
     definitions["Overrides"] = {
         "type": ["object", "null"],

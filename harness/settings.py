@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model, model_validator
 
-from harness import model
+from harness import model_registry
 
 PrecisionName = Literal["fp32", "fp64", "tf32", "bf16"]
 DatasetName = Literal["fashion_mnist", "kmnist", "kmnist_sample", "mnist"]
@@ -199,12 +199,12 @@ _BOUNDS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiv
 def model_settings(name: str) -> type[Strict]:
     """Return the pydantic class of a shipped model's declared settings."""
     fields: dict[str, Any] = {"name": (Literal[name], ...)}
-    for key, fragment in model.declared_settings(name).items():
+    for key, fragment in model_registry.declared_settings(name).items():
         fields[key] = (_annotation(fragment), ...)
     return create_model(name, __base__=Strict, **fields)
 
 
-def _annotation(fragment: model.Fragment) -> Any:
+def _annotation(fragment: model_registry.Fragment) -> Any:
     if fragment["type"] == "array":
         return Annotated[list[_annotation(fragment["items"])], Field(min_length=fragment.get("minItems", 0))]  # type: ignore[misc]
     bounds = {own: fragment[key] for key, own in _BOUNDS.items() if key in fragment}

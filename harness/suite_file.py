@@ -11,11 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from harness import model, yaml_file
+from harness import model_registry, yaml_file
 from harness.curves_file import published_curves
 from harness.errors import SuiteError, nearest
 from harness.mistakes import Checker
 from harness.overrides import Assignment, expand, merged, with_leaf
+from harness.plugins import is_callable_path
 from harness.settings import DatasetSettings, Strict, model_settings
 from harness.suite import (
     EXPERIMENT_NAME,
@@ -28,7 +29,6 @@ from harness.suite import (
     SuiteName,
     Table,
 )
-from harness.user_code import is_callable_path
 from harness.yaml_file import Document, KeyPath, is_file
 
 # Files that stand beside the experiments' folders.
@@ -179,7 +179,7 @@ def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict
     if not isinstance(data, dict):
         return None
     name = data.get("name")
-    if isinstance(name, str) and name in model.shipped():
+    if isinstance(name, str) and name in model_registry.shipped():
         checked = checker.check(model_settings(name), data, layers, at=("model",))
         return None if checked is None else checked.model_dump()
     if isinstance(name, str) and is_callable_path(name):
@@ -187,7 +187,7 @@ def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict
     if name is None:
         checker.add(("model",), "'name' is missing in it; it says which one", layers)
     else:
-        known = nearest(name, model.shipped())
+        known = nearest(name, model_registry.shipped())
         checker.add(
             ("model", "name"), f"found {name!r}; {known}, or your own package.module:callable", layers
         )

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import model as models
+from harness import model_registry
 from harness.training import loop
 from harness.training.engine import Eager, Engine, Graph
 from harness.training.recorder import Work
@@ -65,7 +65,7 @@ class _SlowShipped(nn.Module):
 
     def __init__(self, shape: Shape, classes: int, **settings: Any) -> None:
         super().__init__()
-        self.model = models.build(settings, shape, classes)
+        self.model = model_registry.build(settings, shape, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and SLOW.exists():
@@ -153,7 +153,7 @@ def unrecordable(image_shape: Shape, num_classes: int) -> nn.Module:
     """Build a shipped model whose captures break; note in which process of a rank it is trained."""
     if "RANK" in os.environ:
         setattr(loop, "engine_for", _engine_or_breaking)  # noqa: B010
-    return models.build({"name": "mlp", "hidden": [16], "dropout": 0.2}, image_shape, num_classes)
+    return model_registry.build({"name": "mlp", "hidden": [16], "dropout": 0.2}, image_shape, num_classes)
 
 
 def _engine_or_breaking(step: Any, requested: Any, tell: Any, **unused: Any) -> Engine:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness import cli, model, suite_file
+from harness import cli, model_registry, suite_file
 from harness.data.sources import FILES
 from harness.overrides import Assignment
 from tests.gpu import parts
@@ -45,7 +45,7 @@ def test_the_commands_are_understood(part: str, commands: dict[str, list[str]]) 
     only = given.get("only") or []
     assert set([only] if isinstance(only, str) else only) <= set(suite.experiments)
     for each in suite.experiments.values():
-        model.build(each.model, (1, 8, 8), 10)
+        model_registry.build(each.model, (1, 8, 8), 10)
 
 
 def crashes(card: object, facts: Facts) -> None:

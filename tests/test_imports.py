@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
-    {"duration", "errors"},
-    {"user_code"},
-    {"yaml_file", "model", "files", "process"},
+    {"formatting", "errors"},
+    {"plugins"},
+    {"yaml_file", "model_registry", "files", "process"},
     {"settings", "overrides"},
     {"mistakes", "suite"},
     {"curves_file"},

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import model
+from harness import model_registry
 from harness.errors import ModelError
-from harness.user_code import is_callable_path
+from harness.plugins import is_callable_path
 
 OWN = """\
 from torch import nn
@@ -37,18 +37,18 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_callable_in_the_current_folder_is_found(own: Path) -> None:
-    assert model.build({"name": "own_net:build", "width": 3}, (1, 8, 8), 10).training
-    assert model.source_file("own_net:build") == own / "own_net.py"
+    assert model_registry.build({"name": "own_net:build", "width": 3}, (1, 8, 8), 10).training
+    assert model_registry.source_file("own_net:build") == own / "own_net.py"
 
 
 def test_a_callable_names_the_settings_that_it_accepts(own: Path) -> None:
     with pytest.raises(ModelError, match="did you mean 'width'"):
-        model.build({"name": "own_net:build", "widht": 3}, (1, 8, 8), 10)
+        model_registry.build({"name": "own_net:build", "widht": 3}, (1, 8, 8), 10)
 
 
 def test_a_callable_has_to_return_a_module(own: Path) -> None:
     with pytest.raises(ModelError, match=r"found a int, expected a torch\.nn\.Module"):
-        model.build({"name": "own_net:no_module"}, (1, 8, 8), 10)
+        model_registry.build({"name": "own_net:no_module"}, (1, 8, 8), 10)
 
 
 def test_a_folder_models_of_the_users_own_shadows_nothing(tmp_path: Path) -> None:
@@ -57,13 +57,14 @@ def test_a_folder_models_of_the_users_own_shadows_nothing(tmp_path: Path) -> Non
     (shadow / "__init__.py").write_text("raise RuntimeError('the wrong models')", encoding="utf-8")
     (shadow / "mlp.py").write_text("raise RuntimeError('the wrong models')", encoding="utf-8")
     code = (
-        "from harness import model\n"
-        "print(type(model.build({'name': 'mlp', 'hidden': [4], 'dropout': 0.0}, (1, 4, 4), 10)).__name__)"
+        "from harness import model_registry\n"
+        "model = model_registry.build({'name': 'mlp', 'hidden': [4], 'dropout': 0.0}, (1, 4, 4), 10)\n"
+        "print(type(model).__name__)"
     )
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(model.__file__).parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(model_registry.__file__).parent.parent)},
         capture_output=True,
         text=True,
         check=False,

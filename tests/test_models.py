@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness import model as models
+from harness import model_registry
 from harness.errors import ModelError
 from models import patch_mixer
 
@@ -145,7 +145,7 @@ def test_parameters_of_the_report(experiment: str) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_an_empty_batch_goes_through(name: str) -> None:
-    built = models.build({"name": name, **SMALL[name]}, (1, 8, 8), 10).eval()
+    built = model_registry.build({"name": name, **SMALL[name]}, (1, 8, 8), 10).eval()
     logits = built(torch.zeros(0, 1, 8, 8))
     assert logits.shape == (0, 10)
     logits.sum().backward()
@@ -153,7 +153,7 @@ def test_an_empty_batch_goes_through(name: str) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_declared_settings_are_those_of_build(name: str) -> None:
-    assert set(SMALL) == set(models.shipped())
+    assert set(SMALL) == set(model_registry.shipped())
     source = Path(inspect.getfile(patch_mixer)).parent / f"{name}.py"
     build = next(
         node
@@ -164,7 +164,7 @@ def test_declared_settings_are_those_of_build(name: str) -> None:
     annotated = {
         each.arg: types[ast.unparse(each.annotation)] for each in build.args.kwonlyargs if each.annotation
     }
-    assert {key: value["type"] for key, value in models.declared_settings(name).items()} == annotated
+    assert {key: value["type"] for key, value in model_registry.declared_settings(name).items()} == annotated
 
 
 @pytest.mark.parametrize(
@@ -179,4 +179,4 @@ def test_settings_that_do_not_fit_the_image(
     shape: tuple[int, int, int], settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ModelError, match=message):
-        models.build(settings, shape, 10)
+        model_registry.build(settings, shape, 10)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness import plan
-from harness.duration import duration
 from harness.files import write_whole
+from harness.formatting import duration
 from harness.record import Record
 from harness.store import Store
 from tests.golden_texts import assert_golden

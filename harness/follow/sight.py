@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.duration import duration
+from harness.formatting import duration
 from harness.headway import Headway
 from harness.holder import Holder
 from harness.store import Found, State

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from harness.data import cache_folder
-from harness.duration import duration
+from harness.formatting import duration
 from harness.launch.slurm_options import SlurmOptions
 from harness.paces import Paces
 from harness.plan import PlannedTrial, plan

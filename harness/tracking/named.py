@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import UsageError, nearest
+from harness.plugins import imported, is_callable_path
 from harness.store import Store
 from harness.tracking.interface import OpenTracker
-from harness.user_code import imported, is_callable_path
 
 _OURS = ("tensorboard",)
 

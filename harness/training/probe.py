@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness import model as models
+from harness import model_registry
 from harness.errors import ModelError
 from harness.settings import Settings
 from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, swap_layers
@@ -27,7 +27,7 @@ def initialised(
     """Build the model on the CPU with the seed's initial weights; the caller's random state stays."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
-        return models.build(settings, image_shape, num_classes)
+        return model_registry.build(settings, image_shape, num_classes)
 
 
 def has_unused_parameters(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from harness import data, model, suite_file
+from harness import data, model_registry, suite_file
 from harness.data.sources import DATASETS, locate, roots
 from harness.errors import UsageError, nearest
 from harness.overrides import Assignment
@@ -55,7 +55,7 @@ def prepared(options: Namespace, folder: Path) -> Benchmark:
         raise UsageError(f"--experiment {name}: no such experiment; {nearest(name, suite.experiments)}")
     own = suite.experiments[name]
     settings = Settings(dataset=suite.dataset, model=own.model, training=own.training)
-    if settings.model["name"] not in model.shipped():
+    if settings.model["name"] not in model_registry.shipped():
         raise UsageError(f"{name}: found the model {settings.model['name']!r}, expected a shipped one")
     seeds = options.seeds or len(suite.seeds)
     file = folder / "suite.yaml"

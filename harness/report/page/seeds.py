@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from harness.duration import duration
+from harness.formatting import duration
 from harness.record import Attempt, Record
 from harness.report.cells import loss, percent
 from harness.report.contents import Entry, Row

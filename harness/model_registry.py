@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import ModelError, nearest
-from harness.user_code import imported, is_callable_path
+from harness.plugins import imported, is_callable_path
 
 if TYPE_CHECKING:
     from torch import nn
