@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from harness import suite_file
 from harness.errors import UsageError, nearest
+from harness.loader import load_suite
 from harness.overrides import Assignment
 from harness.record import EngineName
 from harness.store import Store
@@ -176,7 +176,7 @@ Log = Annotated[
 
 def load(path: Path, changes: list[str] | None) -> Suite:
     """Load a suite with the settings after --set on top."""
-    return suite_file.load(path, [Assignment.parse(text) for text in changes or []])
+    return load_suite(path, [Assignment.parse(text) for text in changes or []])
 
 
 def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:

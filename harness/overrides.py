@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import yaml_file
+from harness import yaml_reader
 from harness.errors import SuiteError, UsageError, nearest
 
 # Such a section starts anew under another name: the settings of one optimizer are not those of another.
@@ -35,7 +35,7 @@ class Assignment:
                 f"--set {text}: unknown {path[0]!r}; {nearest(path[0], ('dataset', 'model', 'training'))}"
             )
         try:
-            return cls(path, yaml_file.parse(value, "value")[0], text)
+            return cls(path, yaml_reader.parse(value, "value")[0], text)
         except SuiteError as error:
             reasons = (mistake.removeprefix("value:1: (top): ") for mistake in error.mistakes)
             raise UsageError(f"--set {text}: {'; '.join(reasons)}") from None

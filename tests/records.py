@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness import suite_file
+from harness.loader import load_suite
 from harness.record import Attempt, Epoch, Hardware, Record, Versions
 from harness.suite import Suite, Trial
 
@@ -48,7 +48,7 @@ def suite_of(folder: Path, text: str = SUITE) -> Suite:
     """Load a suite from its text."""
     path = folder / "suite.yaml"
     path.write_text(text, encoding="utf-8")
-    return suite_file.load(path)
+    return load_suite(path)
 
 
 def epochs_of(trial: Trial, test_accuracy: float) -> list[Epoch]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import curves_file
+from harness import published_curves
 
 HEADER = "experiment,epoch,train_loss,train_accuracy,test_accuracy\n"
 LINE = "one,1,1.5,0.5,0.6\n"
@@ -17,7 +17,7 @@ def read(folder: Path, text: str) -> dict[str, list[int]]:
     path.write_bytes(text.encode())
     return {
         name: [epoch for each in curves for epoch in each.epoch]
-        for name, curves in curves_file.read(path, ["one", "two"]).items()
+        for name, curves in published_curves.read(path, ["one", "two"]).items()
     }
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness import suite_file
 from harness.cli import app
 from harness.drill import Drill, Outcome, not_tried, ways
 from harness.launch import local
+from harness.loader import load_suite
 from harness.training.gpus import Gpus
 from tests.test_run import HARNESS, SUITE
 
@@ -32,7 +32,7 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "harness.drill.ways", lambda ranks, most: [way for way in ways(ranks, most) if way.name in some]
     )
     Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 10"), encoding="utf-8")
-    trial = next(suite_file.load(Path("suite.yaml")).trials())
+    trial = next(load_suite(Path("suite.yaml")).trials())
     arguments = [
         "--only",
         trial.experiment,

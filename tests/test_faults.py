@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import suite_file
+from harness.loader import load_suite
 from harness.process import stat
 from harness.record import Record
 from harness.store import Store
@@ -148,7 +148,7 @@ def contents(folder: Path | str = "results") -> dict[str, bytes]:
 
 def trial_of_suite() -> Trial:
     """Return the suite's only trial."""
-    (trial,) = suite_file.load(Path("suite.yaml")).trials()
+    (trial,) = load_suite(Path("suite.yaml")).trials()
     return trial
 
 
@@ -299,7 +299,7 @@ def test_output_that_finds_no_room_is_done_without(disk: Disk, expected: dict[st
 
 
 def test_read_only_results_are_told_and_nothing_is_started(disk: Disk) -> None:
-    Store(disk.root).save_suite(suite_file.load(Path("suite.yaml")))
+    Store(disk.root).save_suite(load_suite(Path("suite.yaml")))
     disk.make("ro")
     before = contents()
     output = run("suite.yaml", code=1)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import suite_file
 from harness.claim import read
 from harness.headway import Headway
+from harness.loader import load_suite
 from harness.store import Store
 from tests import fault_models
 from tests.records import SUITE as SMALL
@@ -32,7 +32,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def save(count: int) -> Store:
     """Leave a suite with so many records of trials that are done."""
-    store, suite = Store(Path("results")), suite_file.load(Path("suite.yaml"))
+    store, suite = Store(Path("results")), load_suite(Path("suite.yaml"))
     store.save_suite(suite)
     for trial in list(suite.trials())[:count]:
         store.save(trial, record_of(trial))
@@ -41,7 +41,7 @@ def save(count: int) -> Store:
 
 def test_it_leaves_with_the_codes_of_status() -> None:
     store = save(5)
-    last = list(suite_file.load(Path("suite.yaml")).trials())[-1]
+    last = list(load_suite(Path("suite.yaml")).trials())[-1]
     store.save(last, diverged_of(last))
     said = "small: 5 of 6 done, 1 diverged\n"
     assert run("status", "--follow", code=1) == said
@@ -93,7 +93,7 @@ def test_it_ends_where_nobody_can_read_any_more() -> None:
 def test_a_run_is_followed_from_before_it_starts_to_its_end() -> None:
     """It is killed in its second epoch; another goes on from there, and waits in the third for a while."""
     Path("suite.yaml").write_text(SUITE, encoding="utf-8")
-    (trial,) = suite_file.load(Path("suite.yaml")).trials()
+    (trial,) = load_suite(Path("suite.yaml")).trials()
     path = Store(Path("results")).claim_path(trial, 1)
     follower = start("status", "suite.yaml", "--follow")
     wait_for(follower, "waiting for small")

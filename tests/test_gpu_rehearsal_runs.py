@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness import cli, model_registry, suite_file
+from harness import cli, model_registry
 from harness.data.sources import FILES
+from harness.loader import load_suite
 from harness.overrides import Assignment
 from tests.gpu import parts
 from tests.gpu.commands import IN_REHEARSAL, ON_CARD
@@ -41,7 +42,7 @@ def test_the_commands_are_understood(part: str, commands: dict[str, list[str]]) 
     command = typer.main.get_command(cli.app).get_command(None, name)  # type: ignore[attr-defined]
     given = command.make_context(name, list(arguments)).params
     path = given["suite"] if name == "drill" else (given.get("suites") or [given["suite"]])[0]
-    suite = suite_file.load(ROOT / path, [Assignment.parse(text) for text in given.get("changes") or []])
+    suite = load_suite(ROOT / path, [Assignment.parse(text) for text in given.get("changes") or []])
     only = given.get("only") or []
     assert set([only] if isinstance(only, str) else only) <= set(suite.experiments)
     for each in suite.experiments.values():

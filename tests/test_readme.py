@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import suite_file
+from harness.loader import load_suite
 from tests import forks
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def test_its_suite_is_right(tmp_path: Path) -> None:
     (example,) = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
     path = tmp_path / "my_table.yaml"
     path.write_text(example, encoding="utf-8")
-    suite = suite_file.load(path)
+    suite = load_suite(path)
     assert len(suite.experiments) == 6
     assert len(list(suite.trials())) == 30
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from harness import provenance, suite_file
+from harness import provenance
 from harness.files import write_whole
+from harness.loader import load_suite
 from harness.record import Record
 from harness.store import Store
 from tests import fault_models, forks
@@ -260,7 +261,7 @@ def files() -> list[str]:
 
 def name_of_record() -> str:
     """Return how the record of the suite's only trial is called."""
-    (trial,) = suite_file.load(Path("suite.yaml")).trials()
+    (trial,) = load_suite(Path("suite.yaml")).trials()
     return Store(Path()).record_path(trial).relative_to("small").as_posix()
 
 
@@ -487,7 +488,7 @@ def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced(whole: dict[str, 
 
 
 def test_an_unreadable_record_is_named_and_never_replaced() -> None:
-    trial = next(suite_file.load(Path("suite.yaml")).trials())
+    trial = next(load_suite(Path("suite.yaml")).trials())
     path = Store(Path("results")).record_path(trial)
     write_whole(path, b'{"status": "done", "cut')
     output = run("suite.yaml", "--seeds", "1", "--results", "results", code=1)

@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 import torch
 
-from harness import data, suite_file
+from harness import data
 from harness.claim import Claims
 from harness.data import cache
 from harness.data.sources import DATASETS
 from harness.errors import SuiteError, UsageError
 from harness.files import place, write_whole
 from harness.holder import this_process
+from harness.loader import load_suite
 from harness.paces import Paces
 from harness.store import Store
 from harness.suite import Suite, Trial
@@ -102,7 +103,7 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
     ):
         path.write_text(SUITE.replace("A small suite", f"{tag} ['touch {proof}']"), encoding="utf-8")
         with pytest.raises(SuiteError, match=r"suite\.yaml:2"):
-            suite_file.load(path)
+            load_suite(path)
     assert not proof.exists()
 
 
@@ -138,7 +139,7 @@ class Hostile:
 def test_a_run_refuses_a_hostile_checkpoint_and_says_so() -> None:
     Path("suite.yaml").write_text(ONE_TRIAL, encoding="utf-8")
     run("suite.yaml", "--results", "whole")
-    trial = next(suite_file.load(Path("suite.yaml")).trials())
+    trial = next(load_suite(Path("suite.yaml")).trials())
     path = Store(Path("results")).checkpoint_paths(trial)[0]
     path.parent.mkdir(parents=True)
     torch.save({"digest": trial.digest, "model": Hostile()}, path)
@@ -153,7 +154,7 @@ def trial(_folder: None) -> Trial:
     """Return the only trial of a suite in this folder, whose gate is open."""
     Path("suite.yaml").write_text(GATED, encoding="utf-8")
     fault_models.OPEN.touch()
-    (trial,) = suite_file.load(Path("suite.yaml")).trials()
+    (trial,) = load_suite(Path("suite.yaml")).trials()
     return trial
 
 
@@ -265,7 +266,7 @@ def modes() -> dict[Path, int]:
 )
 @pytest.mark.usefixtures("trial")
 def test_arguments_that_lead_elsewhere_are_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    suite = suite_file.load(Path("suite.yaml")).model_copy(update={"suite": "x"})
+    suite = load_suite(Path("suite.yaml")).model_copy(update={"suite": "x"})
     for root in (Path("results/deep"), tmp_path):  # from the one, ../../x is in the other
         Store(root).save_suite(suite)
     place = [] if arguments[0] == "data" else ["--results", "results/deep"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import suite_file
+from harness.loader import load_suite
 
 SUITES = Path(__file__).parent.parent / "suites"
 
@@ -29,7 +29,7 @@ REPORT: dict[tuple[str, str], tuple[int, int, list[int], int, dict[str, Any], di
 @pytest.mark.parametrize("folder", ["", "fashion"])
 @pytest.mark.parametrize(("name", "experiment"), REPORT)
 def test_settings_are_those_of_the_report(folder: str, name: str, experiment: str) -> None:
-    suite = suite_file.load(SUITES / folder / f"{name}.yaml")
+    suite = load_suite(SUITES / folder / f"{name}.yaml")
     patch_size, width, hidden, epochs, optimizer, scheduler = REPORT[name, experiment]
     own = suite.experiments[experiment]
     assert own.model == {"name": "patch_mixer", "patch_size": patch_size, "width": width, "hidden": hidden}
@@ -45,7 +45,7 @@ def test_settings_are_those_of_the_report(folder: str, name: str, experiment: st
 
 @pytest.mark.parametrize(("name", "experiment"), REPORT)
 def test_published_figures_are_the_last_of_the_published_curves(name: str, experiment: str) -> None:
-    published = suite_file.load(SUITES / f"{name}.yaml").published
+    published = load_suite(SUITES / f"{name}.yaml").published
     assert published is not None
     assert published.curves is not None
     with (SUITES / published.curves).open(encoding="utf-8", newline="") as file:

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import typer
 
-from harness import cli, provenance, suite_file
+from harness import cli, provenance
 from harness.launch import slurm, slurm_options, time_limit
 from harness.launch.slurm_options import SlurmOptions
+from harness.loader import load_suite
 from harness.plan import PlannedTrial
 from harness.submit_arguments import written
 from tests.golden_texts import assert_golden
@@ -245,7 +246,7 @@ def test_defaults_stand_where_configurations_do() -> None:
 
 
 def test_a_time_limit_is_suggested_from_estimates() -> None:
-    trial = next(suite_file.load(Path("suite.yaml")).trials())
+    trial = next(load_suite(Path("suite.yaml")).trials())
 
     def suggested(*seconds: float | None, **options: Any) -> tuple[str | None, str | None]:
         planned = [PlannedTrial(trial, "left", each) for each in seconds]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import suite_file
+from harness.loader import load_suite
 from harness.suite import digest_of
 from tests.trials import small_trial
 
@@ -23,7 +23,7 @@ def test_digests_of_shipped_suites_never_change() -> None:
     found = {
         f"{name} {trial.experiment} {trial.seed}": trial.digest
         for name in SUITES
-        for trial in suite_file.load(ROOT / name).trials()
+        for trial in load_suite(ROOT / name).trials()
     }
     if os.environ.get("GOLDEN") == "update":
         GOLDEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -68,5 +68,5 @@ def test_title_and_published_do_not_change_a_trial(tmp_path: Path) -> None:
     text = (ROOT / "suites" / "final.yaml").read_text(encoding="utf-8")
     head, _, _ = text.partition("published:")
     (tmp_path / "final.yaml").write_text(head.replace("title: The", "title: Our"), encoding="utf-8")
-    theirs = [trial.digest for trial in suite_file.load(ROOT / "suites" / "final.yaml").trials()]
-    assert [trial.digest for trial in suite_file.load(tmp_path / "final.yaml").trials()] == theirs
+    theirs = [trial.digest for trial in load_suite(ROOT / "suites" / "final.yaml").trials()]
+    assert [trial.digest for trial in load_suite(tmp_path / "final.yaml").trials()] == theirs

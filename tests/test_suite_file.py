@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness import suite_file
 from harness.errors import SuiteError
+from harness.loader import load_suite
 from harness.overrides import Assignment
 from harness.suite import Suite
 
@@ -31,7 +31,7 @@ common:
 def load(folder: Path, experiments: str, *changes: str, common: str = COMMON) -> Suite:
     path = folder / "suite.yaml"
     path.write_text(common + textwrap.dedent(experiments), encoding="utf-8")
-    return suite_file.load(path, [Assignment.parse(text) for text in changes])
+    return load_suite(path, [Assignment.parse(text) for text in changes])
 
 
 def test_an_experiment_is_laid_over_common(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_extends_merges_files_and_keeps_the_others_place(tmp_path: Path) -> None
     path.write_text(
         "extends: ../base.yaml\nsuite: other\ncommon: {training: {epochs: 7}}\n", encoding="utf-8"
     )
-    suite = suite_file.load(path)
+    suite = load_suite(path)
     assert (suite.suite, suite.title, suite.seeds) == ("other", "A small suite", [1, 2])
     assert suite.experiments["one"].training.epochs == 7
     assert suite.experiments["one"].training.batch_size == 10
@@ -139,7 +139,7 @@ def test_a_circle_of_files_is_refused(tmp_path: Path) -> None:
     for own, other in (("a", "b"), ("b", "c"), ("c", "a")):
         (tmp_path / f"{own}.yaml").write_text(f"extends: {other}.yaml\nsuite: {own}\n", encoding="utf-8")
     with pytest.raises(SuiteError, match=r"circle a\.yaml -> b\.yaml -> c\.yaml -> a\.yaml"):
-        suite_file.load(tmp_path / "a.yaml")
+        load_suite(tmp_path / "a.yaml")
 
 
 def test_one_published_value_or_one_a_run(tmp_path: Path) -> None:
@@ -168,14 +168,14 @@ def test_a_matrix_whose_rows_have_no_names_of_their_own_is_a_mistake(values: str
     path = tmp_path / "suite.yaml"
     path.write_text(MATRIX.format(values=values), encoding="utf-8")
     with pytest.raises(SuiteError, match=r"suite\.yaml:9: experiments\.grid\.matrix: found the row 'grid-"):
-        suite_file.load(path)
+        load_suite(path)
 
 
 def test_negative_values_keep_their_names(tmp_path: Path) -> None:
     path = tmp_path / "suite.yaml"
     path.write_text(MATRIX.format(values="[-1.0, 1.0]"), encoding="utf-8")
     with pytest.raises(SuiteError) as caught:
-        suite_file.load(path)
+        load_suite(path)
     assert "different names" not in str(caught.value)
 
 

@@ -17,8 +17,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from harness import cli, suite_file
+from harness import cli
 from harness.errors import UsageError
+from harness.loader import load_suite
 from harness.record import Epoch, Record
 from harness.store import Store
 from harness.suite import Trial
@@ -366,7 +367,7 @@ def test_a_run_that_is_broken_off_is_logged_once(tmp_path: Path, monkeypatch: py
     code, output = run(*trackers, f"{OURS}:Stops")
     assert code == 1
     assert "told to end (SIGTERM): states are saved first" in output
-    trial = next(suite_file.load(Path("suite.yaml")).trials())
+    trial = next(load_suite(Path("suite.yaml")).trials())
     name = f"small/mlp/{name_of(trial)}"
     logs = Path("results/.logs/tensorboard") / name
     assert [step for step, _ in scalars(logs)["test_loss"]] == [1, 2, 3]

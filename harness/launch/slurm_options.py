@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from harness import yaml_file
+from harness import yaml_reader
 from harness.errors import SuiteError, UsageError
-from harness.mistakes import Checker
 from harness.settings import Count, Strict
-from harness.yaml_file import Document
+from harness.validation import Checker
+from harness.yaml_reader import Document
 
 
 def _as_text(value: Any) -> Any:
@@ -81,7 +81,7 @@ def _defaults(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise SuiteError([f"{path}: cannot be read: {error}; expected YAML with the key `slurm:`"]) from None
-    value, places = yaml_file.parse(text, str(path))
+    value, places = yaml_reader.parse(text, str(path))
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from harness import data, model_registry, suite_file
+from harness import data, model_registry
 from harness.data.sources import DATASETS, locate, roots
 from harness.errors import UsageError, nearest
+from harness.loader import load_suite
 from harness.overrides import Assignment
 from harness.settings import Settings
 from tests.benchmarks.contestant import HARNESS, PEERS, Run, run_harness
@@ -49,7 +50,7 @@ def prepared(options: Namespace, folder: Path) -> Benchmark:
     changes = [f"training.precision={options.precision}"]
     if options.epochs is not None:
         changes.append(f"training.epochs={options.epochs}")
-    suite = suite_file.load(options.suite, [Assignment.parse(change) for change in changes])
+    suite = load_suite(options.suite, [Assignment.parse(change) for change in changes])
     name = options.experiment or next(iter(suite.experiments))
     if name not in suite.experiments:
         raise UsageError(f"--experiment {name}: no such experiment; {nearest(name, suite.experiments)}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import suite_file
+from harness.loader import load_suite
 from harness.record import Record
 from harness.suite import Suite
 from tests.benchmarks.contestant import ROOT
@@ -51,7 +51,7 @@ class Case:
     def suite(self, folder: Path) -> Suite:
         """Write the suite into the folder and read it."""
         (folder / "suite.yaml").write_text(self.text, encoding="utf-8")
-        return suite_file.load(folder / "suite.yaml")
+        return load_suite(folder / "suite.yaml")
 
     def start(self, folder: Path, ranks: int, log: Path, *, hook: bool = True) -> subprocess.Popen[bytes]:
         """Start a run in the folder; both its streams go into the log."""

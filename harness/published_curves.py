@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import nearest
-from harness.mistakes import Checker
 from harness.suite import PublishedCurve
-from harness.yaml_file import is_file
+from harness.validation import Checker
+from harness.yaml_reader import is_file
 
 _FIGURES = ("train_loss", "train_accuracy", "test_accuracy")
 _HEADER = ["experiment", "epoch", *_FIGURES]

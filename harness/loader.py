@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from harness import model_registry, yaml_file
-from harness.curves_file import published_curves
+from harness import model_registry, yaml_reader
 from harness.errors import SuiteError, nearest
-from harness.mistakes import Checker
 from harness.overrides import Assignment, expand, merged, with_leaf
 from harness.plugins import is_callable_path
+from harness.published_curves import published_curves
 from harness.settings import DatasetSettings, Strict, model_settings
 from harness.suite import (
     EXPERIMENT_NAME,
@@ -29,7 +28,8 @@ from harness.suite import (
     SuiteName,
     Table,
 )
-from harness.yaml_file import Document, KeyPath, is_file
+from harness.validation import Checker
+from harness.yaml_reader import Document, KeyPath, is_file
 
 # Files that stand beside the experiments' folders.
 _TAKEN = (
@@ -60,7 +60,7 @@ class SuiteFile(Strict):
     table: Table = Table()
 
 
-def load(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
+def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
     """Read the suite at `path` with `assignments` on top; raise SuiteError with all its mistakes."""
     document = _extended(path, ())
     checker = Checker(document, assignments)
@@ -93,7 +93,7 @@ def _rule_and_seeds(given: SeedRule | list[int]) -> tuple[SeedRule | None, list[
 
 
 def _extended(path: Path, above: tuple[Path, ...]) -> Document:
-    document = yaml_file.read(path)
+    document = yaml_reader.read(path)
     if "extends" not in document.data:
         return document
     place = f"{document.places[('extends',)]}: extends"

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import nearest
 from harness.overrides import Assignment
-from harness.yaml_file import Document, KeyPath, dotted
+from harness.yaml_reader import Document, KeyPath, dotted
 
 M = TypeVar("M", bound=BaseModel)
 
