@@ -8,10 +8,10 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from harness import provenance
-from harness.claim import Claim
 from harness.errors import HarnessError, LostClaimError, StoreError
 from harness.execution import Execution
-from harness.headway import Headway
+from harness.lease import Claim
+from harness.lease_progress import Headway
 from harness.pool import Pool
 from harness.position import Position
 from harness.pulse import Pulse

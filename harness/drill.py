@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import CrashError
-from harness.process import children
+from harness.procfs import children
 from harness.record import Epoch
 from harness.store import Store
 from harness.suite import Trial

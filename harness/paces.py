@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.atomic_files import write_whole
 from harness.execution import Execution
-from harness.files import write_whole
 from harness.settings import Strict
 
 

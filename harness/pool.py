@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.claim import Claim, Claims
 from harness.errors import LostClaimError
 from harness.execution import Execution
-from harness.holder import Holder
+from harness.lease import Claim, Claims
+from harness.lease_owner import Holder
 from harness.ledger import Ledger
 from harness.record import Record
 from harness.request import Request

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import torch
 
 from harness import provenance
-from harness.claim import Claim
 from harness.errors import CrashError, LostClaimError, LostRankError, StoreError
 from harness.execution import Execution
+from harness.lease import Claim
 from harness.pool import Pool
 from harness.pulse import Pulse
 from harness.record import EngineName

@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from harness import data, provenance, tracking
-from harness.adaptive import called_for
 from harness.console import say
 from harness.data import Dataset
 from harness.errors import UsageError
 from harness.execution import PlacementChoice
 from harness.record import EngineName
+from harness.seed_rule import called_for
 from harness.store import Found, Store, to_train
 from harness.suite import Suite, Trial, chosen
 from harness.training.probe import has_unused_parameters

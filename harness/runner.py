@@ -14,17 +14,17 @@ import torch
 
 from harness import provenance
 from harness.calibration import Calibration
-from harness.claim import Claim, Claims
 from harness.console import console_for
 from harness.course import Courses
 from harness.data import cache_folder
+from harness.estimates import kind_of
 from harness.events import Events
 from harness.execution import Execution
-from harness.holder import this_process
+from harness.lease import Claim, Claims
+from harness.lease_owner import this_process
 from harness.ledger import Ledger
 from harness.notice import JobFiles, Notice
 from harness.paces import Circumstances, Paces
-from harness.plan import kind_of
 from harness.pool import Pool, tries_before
 from harness.pulse import Leave, Pulse
 from harness.request import Request

@@ -9,13 +9,13 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from harness.adaptive import called_for
 from harness.errors import StoreError
+from harness.estimates import kind_of, longest_first
 from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
-from harness.holder import Holder
+from harness.lease_owner import Holder
 from harness.paces import Circumstances, Paces
-from harness.plan import kind_of, longest_first
 from harness.request import Request
+from harness.seed_rule import called_for
 from harness.settings import Strict
 from harness.suite import Trial
 

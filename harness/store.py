@@ -15,8 +15,8 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from harness.atomic_files import place, remove, sweep, write_whole
 from harness.errors import LostClaimError, StoreError, UsageError
-from harness.files import place, remove, sweep, write_whole
 from harness.record import Record
 from harness.suite import Suite, Trial
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import pytest
 
-from harness.process import stat
+from harness.procfs import stat
 
 T = TypeVar("T")
 

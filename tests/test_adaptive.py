@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness import start
-from harness.adaptive import Decision, called_for, decide
-from harness.plan import plan, plan_text
+from harness.estimates import plan, plan_text
 from harness.report.contents import Contents
 from harness.request import Request
+from harness.seed_rule import Decision, called_for, decide
 from harness.stats import stein_size
 from harness.store import Store
 from harness.suite import Suite

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torchvision.datasets  # type: ignore[import-untyped]
 
-from harness.data.sources import DATASETS, FILES, locate
+from harness.data.registry import DATASETS, FILES, locate
 from harness.settings import Settings
 from tests.benchmarks.benchmark import experiment_of
 from tests.benchmarks.comparison import NOTES, Comparison

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from harness.claim import Claims, read
+from harness.atomic_files import write_whole
 from harness.errors import LostClaimError, StoreError
-from harness.files import write_whole
-from harness.headway import Headway
-from harness.holder import NOBODY, Holder, this_process
+from harness.lease import Claims, read
+from harness.lease_owner import NOBODY, Holder, this_process
+from harness.lease_progress import Headway
 from harness.store import Store
 from harness.suite import Trial
 from tests.records import suite_of
@@ -178,8 +178,8 @@ def test_a_killed_process_is_known_to_be_dead(store: Store, trial: Trial, runs: 
     code = """
 import os, sys, signal
 from pathlib import Path
-from harness.claim import Claims
-from harness.holder import this_process
+from harness.lease import Claims
+from harness.lease_owner import this_process
 from harness.store import Store
 from tests.records import suite_of
 claims = Claims(Store(Path(sys.argv[1])), this_process("dead", [0, 0], {}))

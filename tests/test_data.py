@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data import DATASETS, Dataset, fetch, load, lock
+from harness.data import DATASETS, Dataset, download, load, lock
 from harness.data.cache import key
 from harness.data.idx import write
-from harness.data.sources import FILES, Source
+from harness.data.registry import FILES, Source
 from harness.errors import DataError
 
 
@@ -49,7 +49,7 @@ class Place:
 def serve(place: Place) -> None:
     """Make `place`'s files official and downloadable; each download leaves a line in a file."""
 
-    def download(url: str, path: Path) -> None:
+    def copy(url: str, path: Path) -> None:
         with (place.official / "downloads").open("a") as log:
             log.write(f"{url}\n")
         shutil.copy(place.official / path.name, path)
@@ -58,15 +58,15 @@ def serve(place: Place) -> None:
         return [f"https://example.org/{file}"]
 
     DATASETS["kmnist"] = place.source
-    fetch.download = download
-    fetch.addresses = addresses
+    download.download = copy
+    download.addresses = addresses
 
 
 def fail(error: Exception) -> Callable[[str, Path], None]:
-    def download(url: str, path: Path) -> None:
+    def failing(url: str, path: Path) -> None:
         raise error
 
-    return download
+    return failing
 
 
 def downloads(place: Place) -> list[str]:
@@ -87,8 +87,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place = Place(source, official, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
     # serve() changes these for good, in other processes; here they come back.
     monkeypatch.setitem(DATASETS, "kmnist", source)
-    monkeypatch.setattr(fetch, "download", fetch.download)
-    monkeypatch.setattr(fetch, "addresses", fetch.addresses)
+    monkeypatch.setattr(download, "download", download.download)
+    monkeypatch.setattr(download, "addresses", download.addresses)
     monkeypatch.setattr(lock, "POLL_SECONDS", 0.001)
     serve(place)
     return place
@@ -149,14 +149,14 @@ def test_damaged_file_is_reported_even_if_the_cache_is_whole(place: Place) -> No
 
 def test_whole_cache_needs_no_files(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = place.load(place.official).digest
-    monkeypatch.setattr(fetch, "download", fail(AssertionError("needs no download")))
+    monkeypatch.setattr(download, "download", fail(AssertionError("needs no download")))
     assert place.load().digest == digest
 
 
 def test_offline_message_says_what_to_provide(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "download", fail(OSError("Network is unreachable")))
+    monkeypatch.setattr(download, "download", fail(OSError("Network is unreachable")))
     partly = tmp_path / "mine"
     partly.mkdir()
     shutil.copy(place.official / FILES[0], partly)
@@ -181,31 +181,31 @@ def test_offline_message_says_what_to_provide(
 
 
 def test_wrong_download_is_not_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "download", lambda url, path: path.write_text("<html>Log in</html>"))
+    monkeypatch.setattr(download, "download", lambda url, path: path.write_text("<html>Log in</html>"))
     with pytest.raises(DataError, match=f"{FILES[0]}: md5 is .*: it is damaged, cut or another file\n"):
         place.load()
     assert list(place.raw.iterdir()) == []
 
 
 def test_second_address_is_tried(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    working = fetch.download
+    working = download.download
 
-    def download(url: str, path: Path) -> None:
+    def second_only(url: str, path: Path) -> None:
         if "first" in url:
             path.write_bytes(b"cut")
             raise RuntimeError("connection lost")
         working(url, path)
 
-    monkeypatch.setattr(fetch, "download", download)
+    monkeypatch.setattr(download, "download", second_only)
     monkeypatch.setattr(
-        fetch, "addresses", lambda _, file: [f"https://first/{file}", f"https://second/{file}"]
+        download, "addresses", lambda _, file: [f"https://first/{file}", f"https://second/{file}"]
     )
     place.load()
     assert len(downloads(place)) == 4
 
 
 def test_full_disk_is_no_network_error(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "download", fail(OSError(28, "No space left on device")))
+    monkeypatch.setattr(download, "download", fail(OSError(28, "No space left on device")))
     with pytest.raises(DataError, match=r"cannot be written \(No space left on device\).*XDG_CACHE_HOME"):
         place.load()
 
@@ -330,8 +330,8 @@ def test_eight_processes_download_and_resize_once(place: Place) -> None:
 def test_download_is_torchvisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, Path, str]] = []
     monkeypatch.setattr("torchvision.datasets.utils.download_url", lambda *args: calls.append(args))
-    [url] = fetch.addresses("KMNIST", FILES[0])
-    fetch.download(url, tmp_path / FILES[0])
+    [url] = download.addresses("KMNIST", FILES[0])
+    download.download(url, tmp_path / FILES[0])
     assert calls == [(url, tmp_path, FILES[0])]
     assert url.startswith("http")
     assert url.endswith(f"/kmnist/{FILES[0]}")

@@ -11,7 +11,7 @@ import pytest
 from harness.data import load
 from harness.data.cache import digest_of, resized
 from harness.data.idx import read_split
-from harness.data.sources import DATASETS, FILES
+from harness.data.registry import DATASETS, FILES
 
 SAMPLE = Path(__file__).parents[1] / "harness/data/kmnist_sample"
 OFFICIAL = Path(__file__).parents[2] / "shared/data"

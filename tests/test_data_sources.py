@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.sources import DATASETS, FILES, Source, cache_folder, locate, roots
+from harness.data.registry import DATASETS, FILES, Source, cache_folder, locate, roots
 from harness.errors import DataError
 
 

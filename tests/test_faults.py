@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from harness.loader import load_suite
-from harness.process import stat
+from harness.procfs import stat
 from harness.record import Record
 from harness.store import Store
 from harness.suite import Trial

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.claim import Claim, Claims
+from harness.atomic_files import write_whole
 from harness.errors import StoreError
-from harness.files import write_whole
 from harness.follow import follow, view_for
 from harness.follow.lines import Lines
 from harness.follow.live import Live, drawn
 from harness.follow.lookout import Lookout
 from harness.follow.sight import Sight
-from harness.headway import Headway
-from harness.holder import this_process
+from harness.lease import Claim, Claims
+from harness.lease_owner import this_process
+from harness.lease_progress import Headway
 from harness.store import Found, Store
 from harness.suite import Suite, Trial
 from tests.golden_texts import assert_golden

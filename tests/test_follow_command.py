@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.claim import read
-from harness.headway import Headway
+from harness.lease import read
+from harness.lease_progress import Headway
 from harness.loader import load_suite
 from harness.store import Store
 from tests import fault_models

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from harness import cli, model_registry
-from harness.data.sources import FILES
+from harness.data.registry import FILES
 from harness.loader import load_suite
 from harness.overrides import Assignment
 from tests.gpu import parts

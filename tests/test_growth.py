@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import plan, report
+from harness import estimates, report
 from harness.record import Record
 from harness.store import Store
 from harness.suite import Suite
@@ -16,9 +16,9 @@ from tests.benchmarks.contestant import ROOT
 from tests.benchmarks.growth import COMMANDS, Series, Usage, exponent, make_up, measured, table
 
 READERS: dict[str, Callable[[Store, Suite], object]] = {
-    "status": plan.status,
-    "plan": plan.plan,
-    "longest first": lambda store, suite: plan.longest_first(store, suite.trials()),
+    "status": estimates.status,
+    "plan": estimates.plan,
+    "longest first": lambda store, suite: estimates.longest_first(store, suite.trials()),
     "report": lambda store, suite: report.write(store, suite.folder),
 }
 

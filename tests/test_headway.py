@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from harness.headway import Headway
+from harness.lease_progress import Headway
 from harness.record import Epoch
 
 EPOCH = Epoch(

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness.files import write_whole
+from harness.atomic_files import write_whole
 from harness.report.contents import Contents
 from harness.report.layout import layout
 from harness.report.page import page

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import plan
-from harness.files import write_whole
+from harness import estimates
+from harness.atomic_files import write_whole
 from harness.formatting import duration
 from harness.record import Record
 from harness.store import Store
@@ -23,16 +23,16 @@ def test_plan_and_status_texts(tmp_path: Path) -> None:
     store.save(three, diverged_of(three))
     write_whole(store.record_path(four), b"{")
     write_whole(store.record_path(one).with_name("seed-1-00000000.json"), b"{}")
-    text = plan.plan_text(suite, plan.plan(store, suite))
-    status = plan.status(store, suite)
+    text = estimates.plan_text(suite, estimates.plan(store, suite))
+    status = estimates.status(store, suite)
     assert status.is_troubled
-    shown = f"{text}\n\n{plan.status_text([status])}\n".replace(str(tmp_path), "FOLDER")
+    shown = f"{text}\n\n{estimates.status_text([status])}\n".replace(str(tmp_path), "FOLDER")
     assert_golden("plan.txt", shown)
 
 
 def test_a_plan_of_nothing_done_says_that_nothing_tells(tmp_path: Path) -> None:
     suite = suite_of(tmp_path)
-    text = plan.plan_text(suite, plan.plan(Store(tmp_path), suite))
+    text = estimates.plan_text(suite, estimates.plan(Store(tmp_path), suite))
     assert text.endswith("6 of 6 trials left; nothing measured tells how long")
 
 
@@ -43,7 +43,7 @@ def test_an_estimate_is_the_median_epoch_without_the_first_times_the_epochs(tmp_
     slow_start = [record.epochs[0].model_copy(update={"train_seconds": 60.0}), *record.epochs[1:]]
     store.save(first, record.model_copy(update={"epochs": slow_start}))
     longer = suite_of(tmp_path, SUITE.replace("epochs: 2", "epochs: 10"))
-    planned = plan.plan(store, longer)
+    planned = estimates.plan(store, longer)
     assert [each.seconds for each in planned] == [25.0] * 3 + [None] * 3
 
 
@@ -53,13 +53,13 @@ def test_the_longest_goes_first(tmp_path: Path) -> None:
     for trial, seconds in ((trials[0], 1.0), (trials[3], 5.0)):
         epochs = [each.model_copy(update={"train_seconds": seconds}) for each in record_of(trial).epochs]
         store.save(trial, record_of(trial, epochs=epochs))
-    ordered = [trial.name for trial in plan.longest_first(store, trials)]
+    ordered = [trial.name for trial in estimates.longest_first(store, trials)]
     assert ordered[0] == "two seed 1"
     assert ordered[-1] == "one seed 3"
 
 
 @pytest.mark.parametrize(
-    ("estimates", "epochs", "order"),
+    ("seconds", "epochs", "order"),
     [
         ([10.0, 30.0, 20.0], [1, 1, 1], [1, 2, 0]),
         ([10.0, 10.0, 20.0], [5, 9, 1], [2, 0, 1]),  # equal ones as given
@@ -73,9 +73,9 @@ def test_the_longest_goes_first(tmp_path: Path) -> None:
     ],
 )
 def test_the_unknown_count_as_slow_as_the_slowest_known(
-    estimates: list[float | None], epochs: list[int], order: list[int]
+    seconds: list[float | None], epochs: list[int], order: list[int]
 ) -> None:
-    assert plan.starting_order(estimates, epochs) == order
+    assert estimates.starting_order(seconds, epochs) == order
 
 
 def test_what_is_measured_needs_no_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +83,8 @@ def test_what_is_measured_needs_no_records(tmp_path: Path, monkeypatch: pytest.M
     trials = list(suite.trials())
     store.save(trials[0], record_of(trials[0]))
     monkeypatch.setattr(Record, "from_json", None)  # not called
-    paces = {plan.kind_of(trials[0]): 1.0, plan.kind_of(trials[3]): 2.0}
-    assert plan.longest_first(store, trials, paces) == [*trials[3:], *trials[:3]]
+    paces = {estimates.kind_of(trials[0]): 1.0, estimates.kind_of(trials[3]): 2.0}
+    assert estimates.longest_first(store, trials, paces) == [*trials[3:], *trials[:3]]
 
 
 def test_records_of_all_suites_tell_how_long_and_broken_ones_do_not(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_records_of_all_suites_tell_how_long_and_broken_ones_do_not(tmp_path: Pa
     first, *_, last = other.trials()
     store.save(first, record_of(first))
     write_whole(store.record_path(last), b"{")
-    assert [each.seconds for each in plan.plan(store, suite)] == [5.0] * 3 + [None] * 3
+    assert [each.seconds for each in estimates.plan(store, suite)] == [5.0] * 3 + [None] * 3
 
 
 @pytest.mark.parametrize(

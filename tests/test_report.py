@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import report
-from harness.files import write_whole
+from harness.atomic_files import write_whole
 from harness.report.cells import percent, signed
 from harness.report.outputs import Text
 from harness.store import Store

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from harness import provenance
-from harness.files import write_whole
+from harness.atomic_files import write_whole
 from harness.loader import load_suite
 from harness.record import Record
 from harness.store import Store

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from harness.estimates import kind_of
 from harness.execution import Execution
-from harness.holder import Holder, this_process
+from harness.lease_owner import Holder, this_process
 from harness.paces import Circumstances, Paces
-from harness.plan import kind_of
 from harness.request import Request
 from harness.schedule import Phase, Schedule, candidates
 from harness.suite import Trial

@@ -19,12 +19,12 @@ import pytest
 import torch
 
 from harness import data
-from harness.claim import Claims
+from harness.atomic_files import place, write_whole
 from harness.data import cache
-from harness.data.sources import DATASETS
+from harness.data.registry import DATASETS
 from harness.errors import SuiteError, UsageError
-from harness.files import place, write_whole
-from harness.holder import this_process
+from harness.lease import Claims
+from harness.lease_owner import this_process
 from harness.loader import load_suite
 from harness.paces import Paces
 from harness.store import Store

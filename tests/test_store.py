@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.atomic_files import write_whole
 from harness.errors import LostClaimError, StoreError, UsageError
-from harness.files import write_whole
 from harness.record import Record
 from harness.store import Store
 from harness.suite import Suite, Trial

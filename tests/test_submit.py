@@ -15,10 +15,10 @@ import pytest
 import typer
 
 from harness import cli, provenance
+from harness.estimates import PlannedTrial
 from harness.launch import slurm, slurm_options, time_limit
 from harness.launch.slurm_options import SlurmOptions
 from harness.loader import load_suite
-from harness.plan import PlannedTrial
 from harness.submit_arguments import written
 from tests.golden_texts import assert_golden
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import torch
 
 from harness import provenance
+from harness.atomic_files import write_whole
 from harness.bench.cells import Cell, Machine, RigKey, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.data import Dataset
 from harness.errors import CrashError, UsageError
-from harness.files import write_whole
 from harness.request import Request, load_data
 from harness.settings import PrecisionName
 from harness.suite import Suite

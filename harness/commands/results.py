@@ -31,14 +31,14 @@ from harness.store import Store
 
 def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
     """Show every trial with its state, digest and likely time; train nothing."""
-    from harness import plan as plans
+    from harness import estimates
     from harness.data import cache_folder
     from harness.paces import Paces
 
     store, paces = Store(results), Paces(cache_folder(os.environ) / "paces").latest()
     for path in suites:
         suite = load(path, changes)
-        print(plans.plan_text(suite, plans.plan(store, suite, paces)))  # noqa: T201
+        print(estimates.plan_text(suite, estimates.plan(store, suite, paces)))  # noqa: T201
 
 
 def status(
@@ -50,13 +50,13 @@ def status(
     ] = False,
 ) -> None:
     """Count the trials that are done, failed, diverged, left and stale, from disk."""
-    from harness import plan as plans
+    from harness import estimates
 
     store = Store(results)
     if follow:
         raise typer.Exit(_follow(store, followed(store, suites, changes)))
-    states = [plans.status(store, suite) for suite in resolved(store, suites, changes)]
-    print(plans.status_text(states))  # noqa: T201
+    states = [estimates.status(store, suite) for suite in resolved(store, suites, changes)]
+    print(estimates.status_text(states))  # noqa: T201
     raise typer.Exit(int(any(state.is_troubled for state in states)))
 
 

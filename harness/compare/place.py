@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.adaptive import by_experiment
 from harness.compare.side import Side
 from harness.errors import UsageError, nearest
 from harness.report.contents import row_of
+from harness.seed_rule import by_experiment
 from harness.store import Store
 
 Kind = Literal["a folder of several suites", "a suite", "an experiment"]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from harness.data.idx import Bytes
-from harness.data.sources import Source
+from harness.data.registry import Source
 from harness.errors import DataError
 
 FORMAT = 1  # raise it when the same files and size would give other arrays

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.cache import build, key, opened, resized
-from harness.data.fetch import fetch
+from harness.data.download import fetch
 from harness.data.idx import Bytes, read_split
 from harness.data.lock import locked
-from harness.data.sources import DATASETS, Source, cache_folder, check, download_root, locate, places, roots
+from harness.data.registry import DATASETS, Source, cache_folder, check, download_root, locate, places, roots
 from harness.errors import DataError, nearest
 
 

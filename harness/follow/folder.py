@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.adaptive import called_for
-from harness.claim import read
 from harness.errors import StoreError, UsageError
+from harness.estimates import EpochSeconds
 from harness.follow.sight import End, Held, SuiteSight
-from harness.headway import Headway
-from harness.holder import Holder
-from harness.plan import EpochSeconds
+from harness.lease import read
+from harness.lease_owner import Holder
+from harness.lease_progress import Headway
+from harness.seed_rule import called_for
 from harness.store import State, Store
 from harness.suite import Suite, Trial
 

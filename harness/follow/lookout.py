@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.estimates import EpochSeconds, estimates, kind_of
 from harness.follow.folder import Folder
 from harness.follow.sight import End, Held, Sight, SuiteSight, TimeLeft
-from harness.plan import EpochSeconds, estimates, kind_of
 from harness.store import Store
 
 _LATEST = 5

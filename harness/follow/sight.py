@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.formatting import duration
-from harness.headway import Headway
-from harness.holder import Holder
+from harness.lease_owner import Holder
+from harness.lease_progress import Headway
 from harness.store import Found, State
 from harness.suite import Trial
 

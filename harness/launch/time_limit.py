@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 
 from harness.data import cache_folder
+from harness.estimates import PlannedTrial, plan
 from harness.formatting import duration
 from harness.launch.slurm_options import SlurmOptions
 from harness.paces import Paces
-from harness.plan import PlannedTrial, plan
 from harness.store import Store, to_train
 from harness.suite import Suite, Trial
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.data.sources import DATASETS
+from harness.data.registry import DATASETS
 from harness.report.contents import Contents, Row, numbers_text
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.files import write_whole
+from harness.atomic_files import write_whole
 from harness.record import Epoch
 from harness.training.lr_schedule import LearningRate
 from harness.training.optimizer import load_state

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from harness import data, model_registry
-from harness.data.sources import DATASETS, locate, roots
+from harness.data.registry import DATASETS, locate, roots
 from harness.errors import UsageError, nearest
 from harness.loader import load_suite
 from harness.overrides import Assignment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from harness.data.sources import FILES, Source
+from harness.data.registry import FILES, Source
 
 
 def lay_out(source: Source, folder: Path, root: Path) -> str:

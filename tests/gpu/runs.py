@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from harness.process import children
+from harness.procfs import children
 from harness.record import Record
 from tests.gpu.card import Card
 from tests.gpu.commands import IN_REHEARSAL, ON_CARD

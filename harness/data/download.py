@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.data.sources import FILES, Source, lacking, mistake, places
+from harness.data.registry import FILES, Source, lacking, mistake, places
 from harness.errors import DataError
 
 TIMEOUT_SECONDS = 30.0

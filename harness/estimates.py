@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.adaptive import called_for
 from harness.formatting import duration
 from harness.record import Record
+from harness.seed_rule import called_for
 from harness.store import State, Store, to_train
 from harness.suite import Suite, Trial
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.process import started
+from harness.procfs import started
 from harness.settings import Strict
 
 

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.atomic_files import place, remove, write_whole
 from harness.errors import LostClaimError, StoreError
-from harness.files import place, remove, write_whole
-from harness.headway import Headway
-from harness.holder import NOBODY, Holder
+from harness.lease_owner import NOBODY, Holder
+from harness.lease_progress import Headway
 from harness.settings import Strict
 from harness.store import Store
 from harness.suite import Trial
