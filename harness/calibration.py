@@ -12,9 +12,9 @@ from harness.execution import Execution
 from harness.record import EngineName, Placement
 from harness.suite import Trial
 from harness.training.barrier import Barrier
-from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.rig import Rig, grow, release
-from harness.training.world import Fleet
+from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
+from harness.training.distributed import Fleet
+from harness.training.throughput import Rig, grow, release
 
 _ROUNDS = 5
 _STEPS = 3

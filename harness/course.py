@@ -20,12 +20,12 @@ from harness.recovery import Recovery
 from harness.request import Request, load_data
 from harness.suite import Trial
 from harness.tracking import Feed
-from harness.training.batches import EVAL_BATCH_SIZE, ResidentDataset
+from harness.training.checkpoint_policy import Wish
+from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
+from harness.training.distributed import Fleet, World
 from harness.training.engine import CaptureError
-from harness.training.keeper import Wish
-from harness.training.loop import Outcome, Places, Watcher, step_by_step
 from harness.training.precision import PRECISIONS
-from harness.training.world import Fleet, World
+from harness.training.trainer import Outcome, Places, Watcher, step_by_step
 
 
 @dataclass

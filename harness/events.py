@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.console import Console, Event
-from harness.training.world import Fleet
+from harness.training.distributed import Fleet
 
 _LOOKS_FOR_MISSING = 5
 

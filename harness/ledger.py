@@ -14,9 +14,9 @@ from harness.record import Attempt, Hardware, Record, Versions
 from harness.store import Store
 from harness.suite import Trial
 from harness.training import checkpoint
+from harness.training.distributed import Fleet
 from harness.training.engine import default_engine
-from harness.training.loop import Outcome
-from harness.training.world import Fleet
+from harness.training.trainer import Outcome
 
 
 @dataclass(frozen=True)

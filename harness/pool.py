@@ -14,7 +14,7 @@ from harness.ledger import Ledger
 from harness.record import Record
 from harness.request import Request
 from harness.suite import Trial
-from harness.training.world import Fleet
+from harness.training.distributed import Fleet
 
 DEATHS = 3
 

@@ -19,7 +19,7 @@ from harness.errors import HarnessError, LostRankError
 from harness.events import Events
 from harness.notice import ASKED, Notice
 from harness.position import Position
-from harness.training.world import Fleet
+from harness.training.distributed import Fleet
 
 _INTERVAL_SECONDS = 0.2
 _BEATS_PER_LOOK = 5

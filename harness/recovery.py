@@ -18,8 +18,8 @@ from harness.pulse import Pulse
 from harness.record import EngineName
 from harness.suite import Trial
 from harness.training.device import is_spoiled, still_works
+from harness.training.distributed import Fleet, World
 from harness.training.engine import default_engine
-from harness.training.world import Fleet, World
 
 _AT_ONCE = "trials at once"
 

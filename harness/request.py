@@ -17,7 +17,7 @@ from harness.record import EngineName
 from harness.seed_rule import called_for
 from harness.store import Found, Store, to_train
 from harness.suite import Suite, Trial, chosen
-from harness.training.probe import has_unused_parameters
+from harness.training.model_check import has_unused_parameters
 
 
 @dataclass(frozen=True)

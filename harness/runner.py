@@ -32,9 +32,9 @@ from harness.schedule import Phase, Schedule, candidates
 from harness.suite import Trial
 from harness.training.cost import speedup
 from harness.training.device import is_spoiled
-from harness.training.lanes import take_turns
-from harness.training.rig import release
-from harness.training.world import Fleet
+from harness.training.distributed import Fleet
+from harness.training.streams import take_turns
+from harness.training.throughput import release
 
 _MEASURING = "measuring"
 

@@ -17,7 +17,7 @@ from harness.launch import local
 from harness.notice import JobFiles, Notice
 from harness.request import Request, check
 from harness.store import Store
-from harness.training import world
+from harness.training import distributed
 from harness.training.device_choice import on_cpu
 
 Environment = MutableMapping[str, str]
@@ -61,9 +61,9 @@ def measure(
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)
         fleet = _meet(request, env)
-        world.connect(fleet, request.timeout_seconds)
+        distributed.connect(fleet, request.timeout_seconds)
         bench.measure(request, fleet, seconds, env)
-        world.leave()
+        distributed.leave()
     else:
         ranks = local.ranks_here(nproc, request.device, None, env)
         check(request, request.trials, env, has_gpu=ranks.gpus > 0)
@@ -97,15 +97,15 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
     return 0 if can_restart else code  # torchrun would start a finished suite again
 
 
-def _meet(request: Request, env: Environment) -> world.Fleet:
+def _meet(request: Request, env: Environment) -> distributed.Fleet:
     """Find the other ranks; say, once, why none of them has a GPU where somebody may have expected it."""
-    fleet = world.meet(env, request.device, request.timeout_seconds)
+    fleet = distributed.meet(env, request.device, request.timeout_seconds)
     if fleet.speaks and fleet.no_gpu and fleet.start == [1, 0]:
         say(on_cpu(fleet.no_gpu), sys.stderr)
     return fleet
 
 
-def _tell_why(over: str, fleet: world.Fleet, env: Environment) -> int:
+def _tell_why(over: str, fleet: distributed.Fleet, env: Environment) -> int:
     """Say, once, why the run cannot go on, and leave so that torchrun does not start it again."""
     code, _, text = over.partition(" ")
     if fleet.speaks and fleet.run.count(f"{_OVER}/told") == 1:
@@ -115,7 +115,7 @@ def _tell_why(over: str, fleet: world.Fleet, env: Environment) -> int:
     return 0
 
 
-def _train(request: Request, fleet: world.Fleet, env: Environment, *, launched: bool) -> int:
+def _train(request: Request, fleet: distributed.Fleet, env: Environment, *, launched: bool) -> int:
     """Train with the other ranks; return the exit code that this one's part calls for."""
     leads = fleet.speaks and not launched
     if not launched:
@@ -123,11 +123,11 @@ def _train(request: Request, fleet: world.Fleet, env: Environment, *, launched: 
     if leads:
         for suite in request.suites:
             request.store.save_suite(suite)
-    world.connect(fleet, request.timeout_seconds)
+    distributed.connect(fleet, request.timeout_seconds)
     if not runner.work(request, fleet, env):
         return 0  # after a signal; the other ranks may be gone
     was_stopped = fleet.look("stop") is not None
-    world.leave()
+    distributed.leave()
     return _conclude(request, env, was_stopped=was_stopped) if leads else 0
 
 

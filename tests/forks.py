@@ -20,7 +20,7 @@ _CONTEXT.set_forkserver_preload(
         "torch.distributed.launcher.api",
         "harness.cli",
         "harness.start",
-        "harness.training.loop",
+        "harness.training.trainer",
         "matplotlib.figure",
     ]
 )

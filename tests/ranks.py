@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from harness.training.world import World
+from harness.training.distributed import World
 from tests.forks import context
 
 

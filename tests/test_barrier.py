@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 
 from harness.training.barrier import Barrier
-from harness.training.world import Board, Fleet, World
+from harness.training.distributed import Board, Fleet, World
 
 CPU = torch.device("cpu")
 ALONE = World(0, 1, CPU)

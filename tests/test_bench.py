@@ -22,11 +22,11 @@ from harness.bench.table import Bench, Measurement, markdown
 from harness.execution import Execution
 from harness.record import EngineName
 from harness.settings import PrecisionName
-from harness.training.batches import Share
+from harness.training.dataloader import Share
+from harness.training.distributed import Fleet, World
 from harness.training.engine import Eager
-from harness.training.rig import Lane, Rig, grow
 from harness.training.step import Step
-from harness.training.world import Fleet, World
+from harness.training.throughput import Lane, Rig, grow
 from tests.golden_texts import assert_golden
 from tests.records import suite_of
 from tests.test_barrier import fleets
@@ -316,7 +316,7 @@ def test_what_is_not_executed_as_asked_is_left_out_with_its_reason(
             tell("engine: eager, because this trial cannot be captured: it waits")
         return Eager(step)
 
-    monkeypatch.setattr("harness.training.loop.engine_for", eagerly)
+    monkeypatch.setattr("harness.training.trainer.engine_for", eagerly)
     bench, _ = bench_of(tmp_path, monkeypatch)
     chosen = [cell_of(), cell_of(SINGLE_GRAPH)]
     assert [each.cell for each in bench.measure(chosen, 0)] == chosen[:1]

@@ -12,7 +12,7 @@ from harness import calibration
 from harness.calibration import Calibration
 from harness.execution import Execution
 from harness.training.barrier import Barrier
-from harness.training.rig import Lane, Rig
+from harness.training.throughput import Lane, Rig
 from tests.test_barrier import ALONE, fleets
 from tests.trials import resident, small_trial
 
@@ -26,7 +26,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every reading of the clock be one second after the one before."""
     seconds = itertools.count()
     monkeypatch.setattr(
-        "harness.training.rig.time", SimpleNamespace(perf_counter=lambda: float(next(seconds)))
+        "harness.training.throughput.time", SimpleNamespace(perf_counter=lambda: float(next(seconds)))
     )
 
 
@@ -61,7 +61,7 @@ def test_no_clock_is_read_before_the_last_rank_has_come(monkeypatch: pytest.Monk
         return float(len(read))
 
     monkeypatch.setattr("harness.training.barrier.time.sleep", sleep)
-    monkeypatch.setattr("harness.training.rig.time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr("harness.training.throughput.time", SimpleNamespace(perf_counter=clock))
     Calibration(first, "phase/0", WIDTHS[:1], pytest.fail).measure(TRIAL, resident(TRIAL, ALONE))
     # One barrier before the trials are made, one to tell what fits, one before each chunk.
     assert read == [number for chunk in range(CHUNKS) for number in [3 + chunk] * 2]

@@ -11,10 +11,10 @@ import torch
 
 from harness.record import Epoch
 from harness.training import checkpoint
-from harness.training.keeper import Wish
-from harness.training.loop import Places, Watcher
-from harness.training.probe import initialised
-from harness.training.world import World
+from harness.training.checkpoint_policy import Wish
+from harness.training.distributed import World
+from harness.training.model_check import initialised
+from harness.training.trainer import Places, Watcher
 from tests.trials import course, places, resident, small_trial, train
 
 WORLD = World(0, 1, torch.device("cpu"))
@@ -82,7 +82,7 @@ def test_another_trials_checkpoint_is_none(tmp_path: Path) -> None:
 def test_a_trial_that_stops_at_any_step_finds_the_same(
     precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.training.keeper._SECONDS", 0.0)  # a boundary after every step and batch
+    monkeypatch.setattr("harness.training.checkpoint_policy._SECONDS", 0.0)  # a boundary after every step
     expected, _ = whole_epochs(tmp_path / "whole", precision=precision, scheduler=STEP)
     trial = small_trial(precision=precision, scheduler=STEP)
     data, stops = resident(trial, WORLD), 0
@@ -98,7 +98,7 @@ def test_a_trial_that_stops_at_any_step_finds_the_same(
 
 
 def test_within_an_epoch_a_state_is_saved_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.training.keeper._SECONDS", 0.0)
+    monkeypatch.setattr("harness.training.checkpoint_policy._SECONDS", 0.0)
     trial, where = small_trial(epochs=1), Places(places(tmp_path / "one").paths, every_seconds=0.0)
     saved = []
 

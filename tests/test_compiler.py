@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from harness.record import Epoch
-from harness.training import compiler
+from harness.training import dynamo_stub
 from harness.training.device import compute_exactly
-from harness.training.loop import Watcher
-from harness.training.world import World
+from harness.training.distributed import World
+from harness.training.trainer import Watcher
 from tests.ranks import run_ranks
 from tests.trials import MIXER, resident, small_trial, train
 
@@ -91,11 +91,11 @@ def steps(kind: type[torch.optim.Optimizer]) -> list[dict[str, Any]]:
 def test_optimizers_do_the_same_without_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = steps(getattr(torch.optim, name))
     monkeypatch.delitem(sys.modules, "torch._dynamo")
-    kind = compiler.optimizer_class(name)
+    kind = dynamo_stub.optimizer_class(name)
     assert kind is not getattr(torch.optim, name)
     torch.testing.assert_close(steps(kind), expected, rtol=0, atol=0)
 
 
 def test_who_asks_the_stand_in_for_more_gets_it_from_the_compiler() -> None:
-    absent = compiler._Unloaded(path="json", utils=compiler._Unloaded(path="json.decoder"))
+    absent = dynamo_stub._Unloaded(path="json", utils=dynamo_stub._Unloaded(path="json.decoder"))
     assert absent.utils.JSONDecoder is absent.JSONDecoder

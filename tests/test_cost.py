@@ -11,8 +11,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.training.cost import cost_of, speedup
-from harness.training.probe import initialised
-from harness.training.world import World
+from harness.training.distributed import World
+from harness.training.model_check import initialised
 from tests import forks
 from tests.test_lanes import CONVNET, MLP
 from tests.trials import MIXER, resident, small_trial

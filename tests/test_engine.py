@@ -16,12 +16,12 @@ import torch
 from torch import nn
 
 from harness.suite import Trial
-from harness.training import device, loop, optimizer
+from harness.training import device, optim, trainer
+from harness.training.distributed import World, alone
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, CaptureError, Eager, Graph, engine_for
-from harness.training.loop import Watcher, prepare
-from harness.training.recorder import CudaRecorder, Work
+from harness.training.graph_capture import CudaRecorder, Work
 from harness.training.step import Step
-from harness.training.world import World, alone
+from harness.training.trainer import Watcher, prepare
 from tests.ranks import run_ranks
 from tests.test_training_ranks import CONVNET, MLP, figures, interrupted
 from tests.traced import TracingRecorder
@@ -48,7 +48,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
         made.append(Graph(step, TracingRecorder(step), tell))
         return made[-1]
 
-    monkeypatch.setattr(loop, "engine_for", traced)
+    monkeypatch.setattr(trainer, "engine_for", traced)
     return made
 
 
@@ -84,7 +84,7 @@ def test_graphs_are_recorded_after_a_warm_up_for_every_cut_and_rate(
             recorded.append(len(steps))
             return super().record(work)
 
-    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
+    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
     trial = small_trial(epochs=4, scheduler=STEPS)
     found(trial, tmp_path / "one", Watcher(on_step=lambda number, loss: steps.append(number)))
     # An epoch has five batches of 16 and one of 10, then one of evaluation; the rate changes after the third.
@@ -106,12 +106,12 @@ def test_a_rate_that_is_a_tensor_may_change_each_epoch_and_each_cut_is_recorded_
 
             return replay, left
 
-    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
+    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
     trial = small_trial(precision="fp32", epochs=50, scheduler={"name": "ExponentialLR", "gamma": 0.9})
     numbers = train(trial, resident(trial, ALONE), ALONE, tmp_path / "numbers")
     assert len(recorded) == 48  # whole batches, in each epoch after the warm-up; others come once an epoch
     recorded.clear()
-    monkeypatch.setattr(optimizer, "_reads_rate_from_tensor", lambda parameter: True)
+    monkeypatch.setattr(optim, "_reads_rate_from_tensor", lambda parameter: True)
     tensors = train(trial, resident(trial, ALONE), ALONE, tmp_path / "tensors")
     assert len(recorded) == 3  # whole batches, the last one, evaluation
     assert [each.engine for each in (numbers, tensors)] == ["graph", "graph"]
@@ -130,10 +130,10 @@ def test_a_rate_that_is_a_tensor_is_taken_by_every_engine_and_after_an_interrupt
         scheduler={"name": "ExponentialLR", "gamma": 0.3},
     )
     with monkeypatch.context() as by_tensor:
-        by_tensor.setattr(optimizer, "_reads_rate_from_tensor", lambda parameter: True)
+        by_tensor.setattr(optim, "_reads_rate_from_tensor", lambda parameter: True)
         graph = interrupted(ALONE, trial, str(tmp_path / "graph"), 0)
         with by_tensor.context() as eagerly:
-            eagerly.setattr(loop, "engine_for", engine_for)
+            eagerly.setattr(trainer, "engine_for", engine_for)
             assert interrupted(ALONE, trial, str(tmp_path / "eager"), 0) == graph
             interrupted(ALONE, trial, str(tmp_path / "parts"), 2)
         assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == graph
@@ -149,7 +149,7 @@ def test_an_interrupted_trial_ends_as_one_in_one_go_whichever_engine_goes_on(
     whole = interrupted(ALONE, trial, str(tmp_path / "whole"), 0)
     interrupted(ALONE, trial, str(tmp_path / "parts"), 3)
     with monkeypatch.context() as eagerly:
-        eagerly.setattr(loop, "engine_for", engine_for)
+        eagerly.setattr(trainer, "engine_for", engine_for)
         interrupted(ALONE, trial, str(tmp_path / "parts"), 5)
     assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == whole
     assert [each.name for each in graphs] == ["graph"] * 3
@@ -167,7 +167,7 @@ def test_what_a_rehearsal_finds_is_executed_eagerly_from_the_start(
 
     trial, notes = small_trial(epochs=3), list[str]()
     eager = found(trial, tmp_path / "eager")
-    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Waiting(step), tell))
+    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Waiting(step), tell))
     assert found(trial, tmp_path / "graph", Watcher(on_note=notes.append)) == eager
     assert notes == ["engine: eager, because this trial cannot be captured: the host waits"]
 
@@ -186,7 +186,7 @@ def one_rank_cannot(world: World, trial: Trial, folder: str, how: str) -> tuple[
                 raise RuntimeError("a made-up break")
             return lambda: None, torch.zeros(())
 
-    setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Other(step), tell))  # noqa: B010
+    setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Other(step), tell))  # noqa: B010
     notes: list[str] = []
     try:
         outcome = train(
@@ -230,7 +230,7 @@ def test_a_capture_that_breaks_is_executed_eagerly_and_one_that_lacks_memory_end
 
     trial, notes = small_trial(epochs=3), list[str]()
     eager = found(trial, tmp_path / "eager")
-    monkeypatch.setattr(loop, "engine_for", lambda step, _, tell, **__: Graph(step, Breaking(step), tell))
+    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Breaking(step), tell))
     with pytest.raises(torch.OutOfMemoryError) if is_raised else contextlib.nullcontext():
         assert found(trial, tmp_path / "graph", Watcher(on_note=notes.append)) == eager
         assert notes == ["engine: eager, because this trial cannot be captured: a made-up break"]
@@ -250,7 +250,7 @@ def test_a_capture_that_lacks_memory_keeps_none_of_it(
         made.append(weakref.ref(step))
         return Graph(step, Full(step), tell)
 
-    monkeypatch.setattr(loop, "engine_for", full)
+    monkeypatch.setattr(trainer, "engine_for", full)
     gc.disable()
     with contextlib.suppress(torch.OutOfMemoryError):
         found(small_trial(epochs=3), tmp_path / "one")

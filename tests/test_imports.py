@@ -72,7 +72,7 @@ def test_torch_distributed_is_used_in_one_module() -> None:
         .replace("torch.distributed.elastic", "")
         .replace("torch.distributed.launcher", "")
     }
-    assert users == {"harness/training/world.py"}
+    assert users == {"harness/training/distributed.py"}
 
 
 def test_models_import_nothing_of_the_harness() -> None:

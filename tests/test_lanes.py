@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from harness.suite import Trial
-from harness.training import lanes
-from harness.training.lanes import Course, take_turns
-from harness.training.loop import Outcome, Watcher, step_by_step
-from harness.training.world import World
+from harness.training import streams
+from harness.training.distributed import World
+from harness.training.streams import Course, take_turns
+from harness.training.trainer import Outcome, Watcher, step_by_step
 from tests.trials import MIXER, places, resident, small_trial, train
 
 CPU = torch.device("cpu")
@@ -114,10 +114,10 @@ def test_a_place_keeps_its_stream_for_as_long_as_the_process_lives(monkeypatch: 
     monkeypatch.setattr("torch.cuda.Stream", Stream)
     monkeypatch.setattr("torch.cuda.current_stream", lambda device: None)
     monkeypatch.setattr("torch.cuda.stream", lambda stream: stream)
-    lanes._stream.cache_clear()
+    streams._stream.cache_clear()
     gpu = torch.device("cuda", 0)
-    first = [lanes.own_stream(gpu, place) for place in range(3)]
+    first = [streams.own_stream(gpu, place) for place in range(3)]
     for _ in range(40):  # torch gives 32 and then the first again
-        assert [lanes.own_stream(gpu, place) for place in range(3)] == first
+        assert [streams.own_stream(gpu, place) for place in range(3)] == first
     assert Stream.made == 3
-    lanes._stream.cache_clear()
+    streams._stream.cache_clear()

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.training.distributed import World, alone
 from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, _Normalise, swap_layers
-from harness.training.world import World, alone
 from tests.ranks import run_ranks
 
 CPU = torch.device("cpu")

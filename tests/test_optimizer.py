@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from harness.training import optimizer
+from harness.training import optim
 from harness.training.lr_schedule import LearningRate
-from harness.training.optimizer import load_state, optimizer_for
+from harness.training.optim import load_state, optimizer_for
 from tests.trials import small_trial
 
 NAMES = ("Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD")
@@ -36,7 +36,7 @@ def test_a_rate_is_a_tensor_only_where_it_is_read_from_one_and_changes(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert made(name, scheduler=DECAY)[0].param_groups[0]["lr"] == 0.1
-    monkeypatch.setattr(optimizer, "_reads_rate_from_tensor", lambda parameter: True)
+    monkeypatch.setattr(optim, "_reads_rate_from_tensor", lambda parameter: True)
     if name == "Adagrad":  # which is never captured
         assert made(name, scheduler=DECAY)[0].param_groups[0]["lr"] == 0.1
     else:
@@ -53,7 +53,7 @@ def test_a_rate_is_a_tensor_only_where_it_is_read_from_one_and_changes(
 def test_a_rate_goes_on_from_a_state_whatever_held_it(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers, number = made("Adam", scheduler=DECAY)
     number.advance()
-    monkeypatch.setattr(optimizer, "_reads_rate_from_tensor", lambda parameter: True)
+    monkeypatch.setattr(optim, "_reads_rate_from_tensor", lambda parameter: True)
     tensors, tensor = made("Adam", scheduler=DECAY)
     load_state(tensors, numbers.state_dict())
     tensor.load_state_dict(number.state_dict())

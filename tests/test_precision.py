@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.training.distributed import World, alone
 from harness.training.layers import Cut, GlobalBatchNorm
-from harness.training.loop import Watcher, prepare
 from harness.training.precision import PRECISIONS
-from harness.training.world import World, alone
+from harness.training.trainer import Watcher, prepare
 from tests.ranks import run_ranks
 from tests.trials import resident, small_trial, train
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.training.randomness import derive, keep_mask, permutation, positions
+from harness.training.rng import derive, keep_mask, permutation, positions
 
 CPU = torch.device("cpu")
 

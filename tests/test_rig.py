@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from harness.training.batches import Share
+from harness.training.dataloader import Share
+from harness.training.distributed import World
 from harness.training.engine import WARM_UP_STEPS
-from harness.training.rig import Lane, Rig, grow
-from harness.training.world import World
+from harness.training.throughput import Lane, Rig, grow
 from tests.trials import resident, small_trial
 
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def test_the_clock_is_read_when_all_ranks_are_there_and_the_device_is_idle(
         said.append("clock")
         return next(times)
 
-    monkeypatch.setattr("harness.training.rig.time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr("harness.training.throughput.time", SimpleNamespace(perf_counter=clock))
     assert getattr(rig, kind)(2) == 2.5
     assert said == ["meet", "exchange", "device", "clock", "device", "clock"]
 
@@ -152,7 +152,7 @@ def test_ranks_that_train_together_do_not_lack_memory_one_by_one() -> None:
 
 def test_a_place_that_was_full_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr("harness.training.rig.gc.collect", lambda: said.append("collected"))
+    monkeypatch.setattr("harness.training.throughput.gc.collect", lambda: said.append("collected"))
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: said.append("emptied"))
     grow([Limited("a", 2, 1, said, World(0, 1, torch.device("cuda", 0)))])
     assert said == ["a0", "a1 lacks memory", "collected", "emptied"]

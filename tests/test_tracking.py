@@ -24,9 +24,9 @@ from harness.record import Epoch, Record
 from harness.store import Store
 from harness.suite import Trial
 from harness.tracking import Feed, OpenTracker, default_root, opener
-from harness.training.keeper import Wish
-from harness.training.loop import Watcher
-from harness.training.world import World
+from harness.training.checkpoint_policy import Wish
+from harness.training.distributed import World
+from harness.training.trainer import Watcher
 from tests import own_trackers
 from tests.records import diverged_of, failed_of, record_of, suite_of
 from tests.tracker_readers import FIGURES, assert_scalars, metrics, run_in, scalars

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from harness.record import Epoch
 from harness.suite import Trial
-from harness.training import keeper, layers, randomness, step
-from harness.training.batches import Share
-from harness.training.loop import Watcher, prepare
-from harness.training.world import World
+from harness.training import checkpoint_policy, layers, rng, step
+from harness.training.dataloader import Share
+from harness.training.distributed import World
+from harness.training.trainer import Watcher, prepare
 from tests.ranks import run_ranks
 from tests.trials import MIXER, course, places, resident, small_trial, train
 
@@ -91,7 +91,7 @@ def local_norm(world: World, *arguments: Any) -> Any:
 
 def local_dropout(world: World, *arguments: Any) -> Any:
     """Draw dropout's masks by the position in the rank's share."""
-    broken = lambda key, first_row, *rest: randomness.positions(key, 0, *rest)  # noqa: E731
+    broken = lambda key, first_row, *rest: rng.positions(key, 0, *rest)  # noqa: E731
     setattr(layers, "positions", broken)  # noqa: B010
     return losses_and_figures(world, *arguments)
 
@@ -173,8 +173,13 @@ def test_an_interrupted_trial_goes_on_with_another_world_size(tmp_path: Path) ->
 def paused(world: World, trial: Trial, path: str, pauses: bool) -> list[float]:
     """Train a trial; if it `pauses`, leave it at every second step or batch and go on with new objects."""
     torch.set_num_threads(1)
-    keeper._SECONDS = 0.0  # a boundary after every step and batch
-    wishes = itertools.cycle([keeper.Wish.GO_ON, keeper.Wish.STOP if pauses else keeper.Wish.GO_ON])
+    checkpoint_policy._SECONDS = 0.0  # a boundary after every step and batch
+    wishes = itertools.cycle(
+        [
+            checkpoint_policy.Wish.GO_ON,
+            checkpoint_policy.Wish.STOP if pauses else checkpoint_policy.Wish.GO_ON,
+        ]
+    )
     data, where = resident(trial, world), places(Path(path))
     outcome = None
     while outcome is None:

@@ -8,7 +8,7 @@ import torch.distributed as dist
 
 from harness.errors import LostRankError
 from harness.training import device_choice, gpus
-from harness.training.world import World, meet
+from harness.training.distributed import World, meet
 
 
 @pytest.mark.parametrize(("size", "ranks"), [(96, 5), (3, 8), (0, 2), (128, 4), (1, 1)])

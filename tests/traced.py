@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from harness.training.recorder import Work
+from harness.training.graph_capture import Work
 from harness.training.step import Step
 
 

@@ -11,10 +11,10 @@ from harness.data import Dataset, Split
 from harness.record import EngineName
 from harness.settings import Settings
 from harness.suite import Trial
-from harness.training.batches import ResidentDataset
-from harness.training.loop import Outcome, Places, Watcher, step_by_step
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import World
 from harness.training.precision import PRECISIONS
-from harness.training.world import World
+from harness.training.trainer import Outcome, Places, Watcher, step_by_step
 
 MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
 ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}

@@ -22,13 +22,13 @@ from harness.request import Request, load_data
 from harness.settings import PrecisionName
 from harness.suite import Suite
 from harness.training.barrier import Barrier
-from harness.training.batches import ResidentDataset
 from harness.training.cost import cost_of
+from harness.training.dataloader import ResidentDataset
 from harness.training.device import is_spoiled
+from harness.training.distributed import Fleet, World
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
-from harness.training.rig import grow, release
-from harness.training.world import Fleet, World
+from harness.training.throughput import grow, release
 
 _CHUNK_SECONDS = 0.2
 _LEAST_ROUNDS = 3

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from harness.settings import PrecisionName
 from harness.training.precision import PRECISIONS
-from harness.training.rig import Lane, Rig, release
+from harness.training.throughput import Lane, Rig, release
 
 _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 

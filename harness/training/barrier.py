@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from harness.training.world import Fleet
+from harness.training.distributed import Fleet
 
 _POLL_SECONDS = 0.002
 

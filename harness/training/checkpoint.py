@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from harness.atomic_files import write_whole
 from harness.record import Epoch
+from harness.training.distributed import World
 from harness.training.lr_schedule import LearningRate
-from harness.training.optimizer import load_state
-from harness.training.world import World
+from harness.training.optim import load_state
 
 Sums = list[list[float]]
 

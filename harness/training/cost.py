@@ -11,11 +11,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.suite import Trial
-from harness.training.batches import ResidentDataset
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import alone
 from harness.training.layers import Cut, GlobalBatchNorm, swap_layers
+from harness.training.model_check import initialised
 from harness.training.precision import PRECISIONS
-from harness.training.probe import initialised
-from harness.training.world import alone
 
 _ROWS = 4
 _CPU = torch.device("cpu")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from harness.record import EngineName
 from harness.training import device
-from harness.training.batches import Share
-from harness.training.recorder import CudaRecorder, Recorder
+from harness.training.dataloader import Share
+from harness.training.graph_capture import CudaRecorder, Recorder
 from harness.training.step import Step
 
 WARM_UP_STEPS = 11  # what torch asks for before a graph of DDP is captured

@@ -12,8 +12,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from harness.training.randomness import derive, keep_mask, positions
-from harness.training.world import World
+from harness.training.distributed import World
+from harness.training.rng import derive, keep_mask, positions
 
 
 @dataclass

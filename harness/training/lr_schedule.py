@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.settings import Training
-from harness.training.compiler import optimizer_class
+from harness.training.dynamo_stub import optimizer_class
 
 
 class LearningRate:

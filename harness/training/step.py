@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.training.batches import ResidentDataset, Share
+from harness.training.dataloader import ResidentDataset, Share
+from harness.training.distributed import World
 from harness.training.layers import Cut
 from harness.training.precision import Precision
-from harness.training.world import World
 
 
 @dataclass

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import torch
 
 from harness.suite import Trial
-from harness.training.batches import ResidentDataset
+from harness.training.dataloader import ResidentDataset
 from harness.training.device import compute_exactly
-from harness.training.world import World, alone
+from harness.training.distributed import World, alone
 from tests.gpu import engines
 from tests.trials import MIXER, resident, small_trial
 

@@ -12,19 +12,19 @@ from torch.profiler import ProfilerActivity, profile
 
 from harness.record import EngineName
 from harness.suite import Trial
-from harness.training import device, loop
-from harness.training.batches import ResidentDataset
+from harness.training import device, trainer
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import World
 from harness.training.engine import Engine, Graph
-from harness.training.recorder import CudaRecorder
-from harness.training.rig import Rig, grow, release
+from harness.training.graph_capture import CudaRecorder
 from harness.training.step import Step
-from harness.training.world import World
+from harness.training.throughput import Rig, grow, release
 from tests.traced import TracingRecorder
 
 
 def trace_graphs() -> None:
     """Have this process execute traced graphs where CUDA graphs are asked for."""
-    plain: Callable[..., Engine] = vars(loop)["engine_for"]
+    plain: Callable[..., Engine] = vars(trainer)["engine_for"]
 
     def engine_for(
         step: Step, requested: EngineName | None, tell: Callable[[str], None], **settings: Any
@@ -33,7 +33,7 @@ def trace_graphs() -> None:
             return Graph(step, TracingRecorder(step), tell)
         return plain(step, "eager", tell, **settings)
 
-    setattr(loop, "engine_for", engine_for)  # noqa: B010
+    setattr(trainer, "engine_for", engine_for)  # noqa: B010
 
 
 def forget_broken_captures() -> None:

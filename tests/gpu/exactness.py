@@ -9,12 +9,12 @@ import torch
 
 from harness.record import EngineName
 from harness.suite import Trial
-from harness.training import keeper
-from harness.training.batches import ResidentDataset
-from harness.training.keeper import Wish
-from harness.training.loop import Watcher
-from harness.training.randomness import keep_mask, positions
-from harness.training.world import alone
+from harness.training import checkpoint_policy
+from harness.training.checkpoint_policy import Wish
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import alone
+from harness.training.rng import keep_mask, positions
+from harness.training.trainer import Watcher
 from tests.gpu.card import CONVNET, CPU, EXP_3, MLP, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all
@@ -96,7 +96,7 @@ def same_bits(card: Card, facts: Facts) -> None:
 def _broken_off(trial: Trial, data: ResidentDataset, card: Card) -> tuple[Trained, bool]:
     """Leave the trial within its first, second and third epoch; return its end, and whether it was left."""
     steps = -(-len(data.train) // trial.settings.training.batch_size)
-    setattr(keeper, "_SECONDS", 0.0)  # noqa: B010 (the wish is asked for at every step)
+    setattr(checkpoint_policy, "_SECONDS", 0.0)  # noqa: B010 (the wish is asked for at every step)
     with TemporaryDirectory() as folder:
         lefts = [
             train(trial, data, card.alone, "graph", Path(folder) / "one", _until(epoch * steps + steps // 3))

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from harness.record import EngineName
 from harness.suite import Trial
-from harness.training.batches import ResidentDataset
-from harness.training.lanes import take_turns
-from harness.training.loop import Outcome, Watcher, step_by_step
-from harness.training.world import World
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import World
+from harness.training.streams import take_turns
+from harness.training.trainer import Outcome, Watcher, step_by_step
 from tests.trials import places
 
 

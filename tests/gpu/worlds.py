@@ -10,7 +10,7 @@ from typing import Any
 import torch.distributed as dist
 
 from harness.record import EngineName
-from harness.training.world import World
+from harness.training.distributed import World
 from tests.gpu.card import CONVNET, MLP, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import train

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from harness import model_registry
 from harness.errors import ModelError
 from harness.settings import Settings
+from harness.training.distributed import alone
 from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, swap_layers
-from harness.training.randomness import derive
-from harness.training.world import alone
+from harness.training.rng import derive
 
 _ROWS = 4
 _CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from harness.data import Dataset, Split
-from harness.training.randomness import permutation
-from harness.training.world import World
+from harness.training.distributed import World
+from harness.training.rng import permutation
 
 EVAL_BATCH_SIZE = 500
 

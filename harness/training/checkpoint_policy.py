@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from harness.training.checkpoint import Progress
-from harness.training.world import World
+from harness.training.distributed import World
 
 _SECONDS = 1.0
 

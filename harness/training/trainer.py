@@ -17,17 +17,17 @@ from torch import Tensor, nn
 
 from harness.record import EngineName, Epoch
 from harness.suite import Trial
-from harness.training.batches import ResidentDataset
 from harness.training.checkpoint import Checkpoints, Progress
+from harness.training.checkpoint_policy import Keeper, Wish
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import World
 from harness.training.engine import Engine, engine_for
-from harness.training.keeper import Keeper, Wish
 from harness.training.layers import Cut, swap_layers
 from harness.training.lr_schedule import LearningRate
-from harness.training.optimizer import optimizer_for
+from harness.training.model_check import has_unused_parameters, initialised
+from harness.training.optim import optimizer_for
 from harness.training.precision import PRECISIONS
-from harness.training.probe import has_unused_parameters, initialised
 from harness.training.step import Step, averages
-from harness.training.world import World
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from harness.settings import Training
-from harness.training.compiler import optimizer_class
+from harness.training.dynamo_stub import optimizer_class
 
 # Those that torch has as one kernel over all parameters, on CPU and GPU.
 _FUSED = ("SGD", "Adam", "AdamW")

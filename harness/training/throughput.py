@@ -14,11 +14,11 @@ import torch
 
 from harness.record import EngineName
 from harness.suite import Trial
-from harness.training.batches import ResidentDataset, Share
+from harness.training.dataloader import ResidentDataset, Share
+from harness.training.distributed import World
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS
-from harness.training.lanes import own_stream
-from harness.training.loop import Trainee, prepare
-from harness.training.world import World
+from harness.training.streams import own_stream
+from harness.training.trainer import Trainee, prepare
 
 
 @dataclass(frozen=True)

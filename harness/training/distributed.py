@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from harness.errors import LostRankError
 from harness.training import device_choice
-from harness.training.compiler import data_parallel
 from harness.training.device import compute_exactly
+from harness.training.dynamo_stub import data_parallel
 from harness.training.rendezvous import start_number
 
 # Its name in torch 2.14, which warns of the former one.
