@@ -9,7 +9,7 @@ import pytest
 
 from harness import start
 from harness.estimates import plan, plan_text
-from harness.report.contents import Contents
+from harness.report.aggregate import Contents
 from harness.request import Request
 from harness.seed_rule import Decision, called_for, decide
 from harness.stats import stein_size

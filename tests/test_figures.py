@@ -15,7 +15,7 @@ import pytest
 
 from harness import stats
 from harness.record import Epoch, Record
-from harness.report.contents import Contents, Entry, Row
+from harness.report.aggregate import Contents, Entry, Row
 from harness.report.figures import digest_in, figures
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
@@ -103,10 +103,10 @@ def picture_of(shown: Curves | Comparison) -> Any:
     """Build the picture as `draw` does, and draw it, so that a warning would be an error."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    from harness.report.figures import canvas, comparison_picture, curves_picture
+    from harness.report.figures import comparison_plot, curves_plot, style
 
-    with canvas.style():
-        build: Any = curves_picture if isinstance(shown, Curves) else comparison_picture
+    with style.style():
+        build: Any = curves_plot if isinstance(shown, Curves) else comparison_plot
         figure = build.picture(shown)
         FigureCanvasAgg(figure).draw()
     return figure
@@ -455,7 +455,7 @@ def test_the_last_digits_of_a_float_change_no_digest(tmp_path: Path, monkeypatch
 PROGRAM = """
 import hashlib, sys
 from pathlib import Path
-from harness.report.contents import Contents
+from harness.report.aggregate import Contents
 from harness.report.figures import figures
 from harness.store import Store
 

@@ -17,10 +17,10 @@ from rich.console import Console
 from harness.atomic_files import write_whole
 from harness.errors import StoreError
 from harness.follow import follow, view_for
-from harness.follow.lines import Lines
 from harness.follow.live import Live, drawn
-from harness.follow.lookout import Lookout
-from harness.follow.sight import Sight
+from harness.follow.monitor import Lookout
+from harness.follow.plain import Lines
+from harness.follow.snapshot import Sight
 from harness.lease import Claim, Claims
 from harness.lease_owner import this_process
 from harness.lease_progress import Headway

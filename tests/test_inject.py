@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.report.inject import filled, text_of
+from harness.report.markdown_blocks import filled, text_of
 
 
 def table(name: str) -> str:

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 import pytest
 
 from harness.atomic_files import write_whole
-from harness.report.contents import Contents
-from harness.report.layout import layout
+from harness.report.aggregate import Contents
 from harness.report.page import page
+from harness.report.table import layout
 from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.browser import Driver, browser, picture, show, skip_where_missing

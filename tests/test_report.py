@@ -12,8 +12,8 @@ import pytest
 
 from harness import report
 from harness.atomic_files import write_whole
-from harness.report.cells import percent, signed
-from harness.report.outputs import Text
+from harness.report.artifacts import Text
+from harness.report.number_format import percent, signed
 from harness.store import Store
 from harness.suite import Suite, Trial
 from tests.golden_texts import assert_golden

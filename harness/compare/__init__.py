@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.compare.guard import broken, guards, passed_over, unjudged
 from harness.compare.markdown import text
-from harness.compare.place import find
-from harness.compare.row import table
+from harness.compare.pairing import table
+from harness.compare.regression_gate import broken, guards, passed_over, unjudged
+from harness.compare.targets import find
 
 __all__ = ["broken", "find", "guards", "passed_over", "table", "text", "unjudged"]

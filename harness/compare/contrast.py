@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import mean
 
-from harness.compare.metric import Metric
+from harness.compare.metrics import Metric
 from harness.compare.side import Side
 from harness.stats import Difference, Summary, of_pairs, paired, summary, welch
 from harness.verdict import finding, seeds_to_settle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.compare.contrast import Contrast
 from harness.compare.notes import notes
-from harness.compare.row import Table
+from harness.compare.pairing import Table
 from harness.report.markdown import escaped, line
 from harness.stats import Summary
 

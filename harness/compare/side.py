@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from harness.report.contents import Entry, Row
+from harness.report.aggregate import Entry, Row
 from harness.suite import Suite
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from harness.report import latex, markdown, numbers
-from harness.report.contents import Contents
+from harness.report import csv_export, latex, markdown
+from harness.report.aggregate import Contents
+from harness.report.artifacts import Output, Picture, Text, bytes_of
 from harness.report.figures import figures
-from harness.report.inject import filled, text_of
-from harness.report.layout import Table, layout
-from harness.report.outputs import Output, Picture, Text, bytes_of
+from harness.report.markdown_blocks import filled, text_of
 from harness.report.page import page as page_of
+from harness.report.table import Table, layout
 from harness.store import Store
 
 __all__ = ["PAGE", "Output", "Written", "outputs", "write"]
@@ -71,7 +71,7 @@ def _of_suite(store: Store, contents: Contents, table: Table) -> Iterator[Output
     pictures = [markdown.picture(each.alt, f"{each.path}.svg") for each in shown]
     yield Text(folder / "table.md", markdown.document(table, pictures))
     yield Text(folder / "table.tex", latex.document(table))
-    yield Text(folder / "table.csv", numbers.table(contents))
-    yield Text(folder / "epochs.csv", numbers.epochs(contents))
+    yield Text(folder / "table.csv", csv_export.table(contents))
+    yield Text(folder / "epochs.csv", csv_export.epochs(contents))
     for figure in shown:
         yield Picture(folder, figure)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from harness.report.layout import Cell, Table
+from harness.report.table import Cell, Table
 
 T = TypeVar("T")
 

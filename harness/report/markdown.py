@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.layout import Cell, Table
+from harness.report.table import Cell, Table
 
 
 def document(table: Table, pictures: Sequence[str] = ()) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from harness.report.cells import loss, percent, signed
-from harness.report.contents import Contents, Row
+from harness.report.aggregate import Contents, Row
+from harness.report.number_format import loss, percent, signed
 from harness.stats import Difference, Summary, summary
 from harness.suite import Figures, Published
 from harness.verdict import Finding, Verdict, finding, verdict

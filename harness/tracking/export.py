@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.record import Record
 from harness.store import Store
 from harness.suite import Suite, Trial
-from harness.tracking.feed import reason, tracked, tracked_epochs
+from harness.tracking.dispatch import reason, tracked, tracked_epochs
 from harness.tracking.interface import OpenTracker
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.report.contents import Contents
+from harness.report.aggregate import Contents
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
 
@@ -46,14 +46,14 @@ class Figure:
 
     def draw(self) -> dict[str, bytes]:
         """Draw it as `svg` and `png`, each with the digest inside."""
-        from harness.report.figures import canvas, comparison_picture, curves_picture  # they load matplotlib
+        from harness.report.figures import comparison_plot, curves_plot, style  # they load matplotlib
 
         def build() -> Any:
             if isinstance(self.shown, Curves):
-                return curves_picture.picture(self.shown)
-            return comparison_picture.picture(self.shown)
+                return curves_plot.picture(self.shown)
+            return comparison_plot.picture(self.shown)
 
-        return canvas.bytes_of(build, f"harness-digest:{self.digest}")
+        return style.bytes_of(build, f"harness-digest:{self.digest}")
 
 
 def figures(contents: Contents) -> list[Figure]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from harness.report.contents import Contents, Row
+from harness.report.aggregate import Contents, Row
 from harness.report.figures.curves import seeds
 from harness.stats import Summary
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.report.contents import Contents, Row
+from harness.report.aggregate import Contents, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from harness.report.contents import Contents
-from harness.report.layout import Table
+from harness.report.aggregate import Contents
 from harness.report.page.embedded import Embedded, Read
 from harness.report.page.seeds import VALUES
 from harness.report.page.sparkline import HEIGHT, WIDTH
 from harness.report.page.suite_view import SuiteView, counts
+from harness.report.table import Table
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 
 from harness.formatting import duration
 from harness.record import Attempt, Record
-from harness.report.cells import loss, percent
-from harness.report.contents import Entry, Row
-from harness.report.page.origin import ASPECTS, seconds_between, when
+from harness.report.aggregate import Entry, Row
+from harness.report.number_format import loss, percent
+from harness.report.page.provenance import ASPECTS, seconds_between, when
 from harness.report.page.sparkline import Bounds, path
 
 _MOST_ERROR = 4000  # characters; the record has all of them

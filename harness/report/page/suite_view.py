@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from harness.report.contents import Contents, Row
+from harness.report.aggregate import Contents, Row
 from harness.report.figures import figures
-from harness.report.layout import DIGITS, Cell, Table
-from harness.report.page import rerun
+from harness.report.page import rerun_command
 from harness.report.page.embedded import Embedded, EmbeddedFigure
 from harness.report.page.seeds import Seeds, seeds_of
+from harness.report.table import DIGITS, Cell, Table
 
 _RESULT = "Final testing accuracy"
 _Figure = Callable[[str], EmbeddedFigure | None]
@@ -97,8 +97,8 @@ def _experiment(contents: Contents, row: Row, result: Cell, figure: _Figure) -> 
         settings=list(_settings(row.entries[0].trial.settings.model_dump())) if row.entries else [],
         figure=figure(f"{row.name}/curves"),
         seeds=seeds_of(row, DIGITS[contents.suite.table.style]),
-        again=rerun.again(contents, row),
-        rest=rerun.rest(contents, row),
+        again=rerun_command.again(contents, row),
+        rest=rerun_command.rest(contents, row),
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.estimates import EpochSeconds, estimates, kind_of
-from harness.follow.folder import Folder
-from harness.follow.sight import End, Held, Sight, SuiteSight, TimeLeft
+from harness.follow.snapshot import End, Held, Sight, SuiteSight, TimeLeft
+from harness.follow.suite_watcher import Folder
 from harness.store import Store
 
 _LATEST = 5

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.report.cells import loss, percent
-from harness.report.contents import Entry
+from harness.report.aggregate import Entry
+from harness.report.number_format import loss, percent
 
 Kind = Literal["accuracy", "loss", "speed"]
 

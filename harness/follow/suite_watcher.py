@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.errors import StoreError, UsageError
 from harness.estimates import EpochSeconds
-from harness.follow.sight import End, Held, SuiteSight
+from harness.follow.snapshot import End, Held, SuiteSight
 from harness.lease import read
 from harness.lease_owner import Holder
 from harness.lease_progress import Headway

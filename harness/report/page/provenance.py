@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from harness.record import Record
-from harness.report.source import short
+from harness.report.footnotes import short
 
 ASPECTS: dict[str, Callable[[Record], str]] = {
     "Device": lambda record: devices(record.hardware.devices),

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 
-from harness.report.contents import FIGURES, Contents, Row
+from harness.report.aggregate import FIGURES, Contents, Row
 from harness.report.published import verdict_of
 from harness.stats import Difference, Summary
 

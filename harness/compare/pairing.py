@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.compare.contrast import Contrast, contrast
-from harness.compare.metric import METRICS
-from harness.compare.place import Place
+from harness.compare.metrics import METRICS
 from harness.compare.side import Side
+from harness.compare.targets import Place
 from harness.errors import UsageError
 from harness.record import Record
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.data.registry import DATASETS
-from harness.report.contents import Contents, Row, numbers_text
+from harness.report.aggregate import Contents, Row, numbers_text
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width
 

@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from harness.report.figures.canvas import BLUE, GREY, ORANGE, WIDTH, heading, legend
 from harness.report.figures.curves import Band, Curves, seeds
+from harness.report.figures.style import BLUE, GREY, ORANGE, WIDTH, heading, legend
 
 _HEIGHT = 2.9
 _MARKED = 12  # more epochs than this have a marker at some of them only

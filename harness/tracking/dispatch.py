@@ -12,9 +12,9 @@ from harness.errors import HarnessError
 from harness.record import Epoch
 from harness.store import Store
 from harness.suite import Trial
-from harness.tracking.aside import Aside
 from harness.tracking.interface import End, TrackedEpoch, TrackedTrial, Tracker
-from harness.tracking.named import default_root, opener
+from harness.tracking.registry import default_root, opener
+from harness.tracking.worker_thread import Aside
 
 _PATIENCE_SECONDS = 60.0
 

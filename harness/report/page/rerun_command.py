@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from harness.report.contents import Contents, Row
+from harness.report.aggregate import Contents, Row
 
 
 def again(contents: Contents, row: Row) -> str:

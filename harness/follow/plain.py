@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from harness.console import epoch_line
-from harness.follow.sight import Held, Sight, printable
+from harness.follow.snapshot import Held, Sight, printable
 
 
 @dataclass

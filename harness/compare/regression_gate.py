@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.compare.contrast import Contrast
-from harness.compare.metric import METRICS, Metric
-from harness.compare.row import Row, Table
+from harness.compare.metrics import METRICS, Metric
+from harness.compare.pairing import Row, Table
 from harness.errors import UsageError, nearest
 
 _FORM = "expected worse:METRIC:AMOUNT, such as worse:test_accuracy_points:0.2"

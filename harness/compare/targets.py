@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.compare.side import Side
 from harness.errors import UsageError, nearest
-from harness.report.contents import row_of
+from harness.report.aggregate import row_of
 from harness.seed_rule import by_experiment
 from harness.store import Store
 

@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.markers import CARETLEFT, CARETRIGHT
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from harness.report.figures.canvas import BLUE, GREY, VERMILION, WIDTH, heading, legend
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import seeds
+from harness.report.figures.style import BLUE, GREY, VERMILION, WIDTH, heading, legend
 
 _MOST_ROWS = 60  # more share the height of so many, and not every one is named
 _ROOMY = 12  # rows up to which there is room to spare
