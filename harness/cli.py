@@ -14,7 +14,7 @@ from harness import __version__
 from harness.commands import cluster, comparison, export, results, train
 from harness.console import say
 from harness.errors import HarnessError
-from harness.notice import JobFiles
+from harness.shutdown import JobFiles
 
 app = typer.Typer(
     help="Train a report's experiments from several seeds, keep a record of each, and write its tables.",

@@ -11,15 +11,15 @@ import torch
 
 from harness import provenance
 from harness.errors import CrashError, LostClaimError, LostRankError, StoreError
-from harness.execution import Execution
+from harness.heartbeat import Pulse
 from harness.lease import Claim
-from harness.pool import Pool
-from harness.pulse import Pulse
+from harness.placement import Execution
 from harness.record import EngineName
 from harness.suite import Trial
 from harness.training.device import is_spoiled, still_works
 from harness.training.distributed import Fleet, World
 from harness.training.engine import default_engine
+from harness.trial_queue import Pool
 
 _AT_ONCE = "trials at once"
 

@@ -12,7 +12,7 @@ from harness import data, provenance, tracking
 from harness.console import say
 from harness.data import Dataset
 from harness.errors import UsageError
-from harness.execution import PlacementChoice
+from harness.placement import PlacementChoice
 from harness.record import EngineName
 from harness.seed_rule import called_for
 from harness.store import Found, Store, to_train

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import start
+from harness import launcher
 from harness.estimates import plan, plan_text
 from harness.report.aggregate import Contents
 from harness.request import Request
@@ -123,7 +123,7 @@ def test_a_run_says_that_seeds_which_it_is_asked_for_are_not_called_for(
 ) -> None:
     store, suite = saved(tmp_path, NEAR)
     for seeds, said in (([1, 2], ""), ([1, 7, 8], "do not call for 2 of the trials that it names\n")):
-        assert start.run(Request([suite], seeds=seeds, results=store.root), 1, [], {}) == 0
+        assert launcher.run(Request([suite], seeds=seeds, results=store.root), 1, [], {}) == 0
         told = capsys.readouterr().err
         assert told.endswith(said)
         assert bool(told) == bool(said)

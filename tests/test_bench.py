@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from harness.bench import meter
-from harness.bench.bench import _Bench
-from harness.bench.cells import Cell, Machine, cells, trial_of
+from harness.bench.benchmark import _Bench
+from harness.bench.grid import Cell, Machine, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
-from harness.execution import Execution
+from harness.placement import Execution
 from harness.record import EngineName
 from harness.settings import PrecisionName
 from harness.training.dataloader import Share
@@ -297,7 +297,7 @@ def bench_of(
 def test_widths_that_do_not_fit_are_said_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.bench.bench.Meter", Crowded)
+    monkeypatch.setattr("harness.bench.benchmark.Meter", Crowded)
     bench, said = bench_of(tmp_path, monkeypatch)
     chosen = [cell_of(SINGLE.model_copy(update={"trials_per_device": width})) for width in (1, 2, 3)]
     found = bench.measure(chosen, 0)

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness import calibration
-from harness.calibration import Calibration
-from harness.execution import Execution
+from harness import autotune
+from harness.autotune import Calibration
+from harness.placement import Execution
 from harness.training.barrier import Barrier
 from harness.training.throughput import Lane, Rig
 from tests.test_barrier import ALONE, fleets
@@ -18,7 +18,7 @@ from tests.trials import resident, small_trial
 
 WIDTHS = [Execution(placement="spread", trials_per_device=width) for width in (1, 2, 3, 4)]
 TRIAL = small_trial()
-CHUNKS = 2 * calibration._ROUNDS  # training and evaluation
+CHUNKS = 2 * autotune._ROUNDS  # training and evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -68,24 +68,24 @@ def test_no_clock_is_read_before_the_last_rank_has_come(monkeypatch: pytest.Monk
 
 
 def test_widths_share_their_trials_and_what_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "Rig", limited(2))
+    monkeypatch.setattr(autotune, "Rig", limited(2))
     (fleet,), said, moves = fleets(1), list[str](), list[None]()
     measuring = Calibration(fleet, "phase/0", WIDTHS, said.append, lambda: moves.append(None))
     measuring.measure(TRIAL, resident(TRIAL, ALONE))
     found = measuring.measured(TRIAL)
     steps, batches = 6, 1  # an epoch
-    second = steps / calibration._STEPS + batches / calibration._BATCHES
+    second = steps / autotune._STEPS + batches / autotune._BATCHES
     assert found == {WIDTHS[0]: second, WIDTHS[1]: second, WIDTHS[2]: None, WIDTHS[3]: None}
     assert said == [
         "suite/experiment/seed-3: not measured, as the device's memory is too small: "
         "spread, 3 trials a device; spread, 4 trials a device"
     ]
-    assert len(moves) == 3 + 2 * calibration._ROUNDS  # two trials, one that did not fit, two widths
+    assert len(moves) == 3 + 2 * autotune._ROUNDS  # two trials, one that did not fit, two widths
 
 
 def test_nothing_is_measured_that_another_rank_has_no_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = fleets(2)
-    monkeypatch.setattr(calibration, "Rig", limited(3))
+    monkeypatch.setattr(autotune, "Rig", limited(3))
     other = Barrier(second, "phase/0/barrier")
 
     def sleep(seconds: float) -> None:

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.drill import Drill, Outcome, not_tried, ways
-from harness.launch import local
+from harness.fault_drill import Drill, Outcome, not_tried, ways
+from harness.launch import torchrun
 from harness.loader import load_suite
 from harness.training.gpus import Gpus
 from tests.test_run import HARNESS, SUITE
@@ -29,7 +29,7 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "SIGTERM, another world size",
     }  # the others: test_kills, test_run
     monkeypatch.setattr(
-        "harness.drill.ways", lambda ranks, most: [way for way in ways(ranks, most) if way.name in some]
+        "harness.fault_drill.ways", lambda ranks, most: [way for way in ways(ranks, most) if way.name in some]
     )
     Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 10"), encoding="utf-8")
     trial = next(load_suite(Path("suite.yaml")).trials())
@@ -89,7 +89,7 @@ def test_the_command_starts_as_many_ranks_as_there_are_gpus_and_two_at_most(
         return iter(())
 
     monkeypatch.setattr(Drill, "outcomes", outcomes)
-    monkeypatch.setattr(local, "find", lambda env: Gpus(("",) * gpus))
+    monkeypatch.setattr(torchrun, "find", lambda env: Gpus(("",) * gpus))
     done = CliRunner().invoke(app, ["drill", str(path)], catch_exceptions=False)
     assert started == [(ranks, gpus or None)]
     assert ("not tried" in done.output) == (ranks == 1)

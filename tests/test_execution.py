@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.execution import Execution, PlacementChoice, by_pace, by_rule, makespan, widths
+from harness.placement import Execution, PlacementChoice, by_pace, by_rule, makespan, widths
 from harness.record import Placement
 
 SPREAD = Execution(placement="spread")

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.launch import local
-from harness.launch.local import Ranks, ranks_here, worker_environment
+from harness.launch import torchrun
+from harness.launch.torchrun import Ranks, ranks_here, worker_environment
 from harness.training import gpus
 from harness.training.gpus import Gpus
 
@@ -124,7 +124,7 @@ def test_a_rank_is_started_for_each_gpu_that_works(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(local, "find", lambda env: Gpus(tuple(faults), reason))
+    monkeypatch.setattr(torchrun, "find", lambda env: Gpus(tuple(faults), reason))
     found = ranks_here(nproc, None, None, {})
     assert (found.count, found.gpus) == expected
     assert capsys.readouterr().err == said
@@ -155,7 +155,7 @@ def test_more_ranks_than_gpus_that_work_are_refused(
     message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(local, "find", lambda env: Gpus(tuple(faults)))
+    monkeypatch.setattr(torchrun, "find", lambda env: Gpus(tuple(faults)))
     with pytest.raises(UsageError, match=message):
         ranks_here(nproc, device, None, {})
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.execution import Execution
-from harness.paces import Circumstances, Paces
+from harness.placement import Execution
+from harness.timing_cache import Circumstances, Paces
 
 SPREAD = Execution(placement="spread")
 DDP = Execution(placement="ddp")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness import recovery
-from harness.execution import Execution
+from harness.placement import Execution
 from harness.recovery import Recovery
 from tests.trials import small_trial
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from harness.estimates import kind_of
-from harness.execution import Execution
 from harness.lease_owner import Holder, this_process
-from harness.paces import Circumstances, Paces
+from harness.placement import Execution
 from harness.request import Request
-from harness.schedule import Phase, Schedule, candidates
+from harness.scheduler import Phase, Schedule, candidates
 from harness.suite import Trial
+from harness.timing_cache import Circumstances, Paces
 from tests.records import SUITE, record_of, suite_of
 
 SPREAD = Execution(placement="spread")

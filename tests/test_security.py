@@ -26,9 +26,9 @@ from harness.errors import SuiteError, UsageError
 from harness.lease import Claims
 from harness.lease_owner import this_process
 from harness.loader import load_suite
-from harness.paces import Paces
 from harness.store import Store
 from harness.suite import Suite, Trial
+from harness.timing_cache import Paces
 from tests import fault_models
 from tests.records import SUITE as RECORDED
 from tests.records import suite_of

@@ -16,7 +16,7 @@ import typer
 
 from harness import cli, provenance
 from harness.estimates import PlannedTrial
-from harness.launch import slurm, slurm_options, time_limit
+from harness.launch import slurm, slurm_options, slurm_time_limit
 from harness.launch.slurm_options import SlurmOptions
 from harness.loader import load_suite
 from harness.submit_arguments import written
@@ -250,7 +250,7 @@ def test_a_time_limit_is_suggested_from_estimates() -> None:
 
     def suggested(*seconds: float | None, **options: Any) -> tuple[str | None, str | None]:
         planned = [PlannedTrial(trial, "left", each) for each in seconds]
-        found, said = time_limit.with_time(SlurmOptions(**options), planned, 3)
+        found, said = slurm_time_limit.with_time(SlurmOptions(**options), planned, 3)
         return found.time, said
 
     said = "--time 25, in minutes: estimates are 3 h 00 min on one rank, for 24 in all"
@@ -304,7 +304,7 @@ def test_the_code_of_a_users_own_model_counts(harness: Callable[..., str]) -> No
 def test_nothing_is_submitted_where_nothing_is_left(
     harness: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(time_limit, "left", lambda *_, **__: [])
+    monkeypatch.setattr(slurm_time_limit, "left", lambda *_, **__: [])
     assert not harness("submit", "suite.yaml")
     assert not calls()
 

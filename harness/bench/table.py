@@ -6,7 +6,7 @@ import statistics
 
 from pydantic import Field
 
-from harness.bench.cells import Cell, Machine
+from harness.bench.grid import Cell, Machine
 from harness.settings import Strict
 
 

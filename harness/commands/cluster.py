@@ -101,7 +101,7 @@ def submit(
     """
     given = locals() | {"nproc": None, "wait": wait and array is None}
     from harness import tracking
-    from harness.launch import slurm, slurm_options, time_limit
+    from harness.launch import slurm, slurm_options, slurm_time_limit
 
     for option, text in (("--checkpoint-every", checkpoint_every), ("--stale-after", stale_after)):
         seconds_of(option, text)  # a mistake is found before a job is
@@ -109,9 +109,9 @@ def submit(
         tracking.check_name("--log", name)
     loaded = [load(path, changes) for path in suites]
     trials = chosen(loaded, known_experiments(only or [], loaded), chosen_seeds(seeds, loaded))
-    left = time_limit.left(Store(results), loaded, trials, os.environ, retry_diverged=retry_diverged)
+    left = slurm_time_limit.left(Store(results), loaded, trials, os.environ, retry_diverged=retry_diverged)
     options = slurm_options.options(given | {"nproc": nproc}, os.environ)
-    options, note = time_limit.with_time(options, left, array or 1)
+    options, note = slurm_time_limit.with_time(options, left, array or 1)
     submission = slurm.Submission(
         name=f"harness:{'+'.join(suite.folder for suite in loaded)}",
         training=["run", *written(parameters_of(train.run), given)],

@@ -33,7 +33,7 @@ def plan(suites: Suites, changes: Changes = None, results: Results = Path("resul
     """Show every trial with its state, digest and likely time; train nothing."""
     from harness import estimates
     from harness.data import cache_folder
-    from harness.paces import Paces
+    from harness.timing_cache import Paces
 
     store, paces = Store(results), Paces(cache_folder(os.environ) / "paces").latest()
     for path in suites:

@@ -73,7 +73,7 @@ def run(
     checkpoint_seconds = seconds_of("--checkpoint-every", checkpoint_every)
     stale_seconds = seconds_of("--stale-after", stale_after)
 
-    from harness import start  # loads torch: not before all that is told without it
+    from harness import launcher  # loads torch: not before all that is told without it
     from harness.request import Request
 
     request = Request(
@@ -96,7 +96,7 @@ def run(
         save_model=save_model,
         log=log or [],
     )
-    raise typer.Exit(start.run(request, nproc, sys.argv[1:], os.environ))
+    raise typer.Exit(launcher.run(request, nproc, sys.argv[1:], os.environ))
 
 
 def bench(
@@ -117,7 +117,7 @@ def bench(
     loaded = load(suite, changes)
     names = known_experiments(only or [], [loaded])
 
-    from harness import start
+    from harness import launcher
     from harness.request import Request
 
     request = Request(
@@ -128,7 +128,7 @@ def bench(
         device=device.value if device else None,
         timeout_seconds=timeout,
     )
-    start.measure(request, nproc, seconds, sys.argv[1:], os.environ)
+    launcher.measure(request, nproc, seconds, sys.argv[1:], os.environ)
 
 
 def drill(
@@ -149,8 +149,8 @@ def drill(
 
     It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
     """
-    from harness.drill import Drill
-    from harness.launch import local
+    from harness.fault_drill import Drill
+    from harness.launch import torchrun
 
     settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
     loaded = load(suite, settings)
@@ -163,7 +163,7 @@ def drill(
         "checkpoint_every": "1s",
     }
     arguments = written(parameters_of(run), given)
-    most = local.ranks_here(nproc, device.value if device else None, None, os.environ).gpus or None
+    most = torchrun.ranks_here(nproc, device.value if device else None, None, os.environ).gpus or None
     ranks = nproc or min(2, most or 2)
     print(f"{trial.key}, {epochs} epochs in float64, {ranks} rank{'s' * (ranks > 1)}")  # noqa: T201
     with TemporaryDirectory(prefix="harness-drill-") as folder:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from harness import provenance
 from harness.console import say
 from harness.errors import CrashError, InterruptedRunError, UsageError
-from harness.notice import heeded
+from harness.shutdown import heeded
 from harness.training.device_choice import no_gpu, on_cpu, too_many
 from harness.training.gpus import Gpus, find, have_torch_warn_unheard, why_none
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from harness import provenance
-from harness.execution import Execution
+from harness.placement import Execution
 from harness.record import Attempt, Hardware, Record, Versions
 from harness.store import Store
 from harness.suite import Trial

@@ -13,7 +13,7 @@ import torch
 
 from harness import provenance
 from harness.atomic_files import write_whole
-from harness.bench.cells import Cell, Machine, RigKey, cells, trial_of
+from harness.bench.grid import Cell, Machine, RigKey, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.data import Dataset

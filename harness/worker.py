@@ -13,28 +13,28 @@ from functools import partial
 import torch
 
 from harness import provenance
-from harness.calibration import Calibration
+from harness.autotune import Calibration
 from harness.console import console_for
-from harness.course import Courses
 from harness.data import cache_folder
 from harness.estimates import kind_of
-from harness.events import Events
-from harness.execution import Execution
+from harness.event_channel import Events
+from harness.heartbeat import Leave, Pulse
 from harness.lease import Claim, Claims
 from harness.lease_owner import this_process
-from harness.ledger import Ledger
-from harness.notice import JobFiles, Notice
-from harness.paces import Circumstances, Paces
-from harness.pool import Pool, tries_before
-from harness.pulse import Leave, Pulse
+from harness.placement import Execution
+from harness.recorder import Ledger
 from harness.request import Request
-from harness.schedule import Phase, Schedule, candidates
+from harness.scheduler import Phase, Schedule, candidates
+from harness.shutdown import JobFiles, Notice
 from harness.suite import Trial
+from harness.timing_cache import Circumstances, Paces
 from harness.training.cost import speedup
 from harness.training.device import is_spoiled
 from harness.training.distributed import Fleet
 from harness.training.streams import take_turns
 from harness.training.throughput import release
+from harness.trial_queue import Pool, tries_before
+from harness.trial_runner import Courses
 
 _MEASURING = "measuring"
 

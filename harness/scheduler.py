@@ -11,13 +11,13 @@ from pydantic import Field
 
 from harness.errors import StoreError
 from harness.estimates import kind_of, longest_first
-from harness.execution import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
 from harness.lease_owner import Holder
-from harness.paces import Circumstances, Paces
+from harness.placement import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
 from harness.request import Request
 from harness.seed_rule import called_for
 from harness.settings import Strict
 from harness.suite import Trial
+from harness.timing_cache import Circumstances, Paces
 
 
 class Phase(Strict):

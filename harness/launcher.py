@@ -10,12 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 
-from harness import report, runner
+from harness import report, worker
 from harness.console import say
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
-from harness.launch import local
-from harness.notice import JobFiles, Notice
+from harness.launch import torchrun
 from harness.request import Request, check
+from harness.shutdown import JobFiles, Notice
 from harness.store import Store
 from harness.training import distributed
 from harness.training.device_choice import on_cpu
@@ -35,14 +35,14 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
         return _work(request, nproc, env)
     remaining = request.remaining()
     trials = None if request.placement == "ddp" else len(remaining)
-    ranks = local.ranks_here(nproc, request.device, trials, env)
+    ranks = torchrun.ranks_here(nproc, request.device, trials, env)
     check(request, remaining, env, has_gpu=ranks.gpus > 0)
     for suite in request.suites:
         request.store.save_suite(suite)
     crash: CrashError | None = None
     if remaining:
         try:
-            local.launch(argv, ranks, request.max_restarts)
+            torchrun.launch(argv, ranks, request.max_restarts)
         except CrashError as error:
             crash = error
     was_stopped = Notice(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file).look() is not None
@@ -56,18 +56,18 @@ def measure(
     request: Request, nproc: int | None, seconds: float, argv: Sequence[str], env: Environment
 ) -> None:
     """Measure every way to execute the suite on this machine's ranks."""
-    from harness.bench import bench
+    from harness.bench import benchmark
 
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)
         fleet = _meet(request, env)
         distributed.connect(fleet, request.timeout_seconds)
-        bench.measure(request, fleet, seconds, env)
+        benchmark.measure(request, fleet, seconds, env)
         distributed.leave()
     else:
-        ranks = local.ranks_here(nproc, request.device, None, env)
+        ranks = torchrun.ranks_here(nproc, request.device, None, env)
         check(request, request.trials, env, has_gpu=ranks.gpus > 0)
-        local.launch(argv, ranks, max_restarts=0)
+        torchrun.launch(argv, ranks, max_restarts=0)
 
 
 def _work(request: Request, nproc: int | None, env: Environment) -> int:
@@ -124,7 +124,7 @@ def _train(request: Request, fleet: distributed.Fleet, env: Environment, *, laun
         for suite in request.suites:
             request.store.save_suite(suite)
     distributed.connect(fleet, request.timeout_seconds)
-    if not runner.work(request, fleet, env):
+    if not worker.work(request, fleet, env):
         return 0  # after a signal; the other ranks may be gone
     was_stopped = fleet.look("stop") is not None
     distributed.leave()

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from harness.execution import Execution
+from harness.placement import Execution
 from harness.record import EngineName, Placement
 from harness.suite import Trial
 from harness.training.barrier import Barrier

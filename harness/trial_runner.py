@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 
 from harness import provenance
 from harness.errors import HarnessError, LostClaimError, StoreError
-from harness.execution import Execution
+from harness.heartbeat import Pulse
 from harness.lease import Claim
 from harness.lease_progress import Headway
-from harness.pool import Pool
-from harness.position import Position
-from harness.pulse import Pulse
+from harness.placement import Execution
 from harness.record import Epoch
 from harness.recovery import Recovery
 from harness.request import Request, load_data
@@ -26,6 +24,8 @@ from harness.training.distributed import Fleet, World
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
 from harness.training.trainer import Outcome, Places, Watcher, step_by_step
+from harness.trial_progress import Position
+from harness.trial_queue import Pool
 
 
 @dataclass

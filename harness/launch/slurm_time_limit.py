@@ -9,9 +9,9 @@ from harness.data import cache_folder
 from harness.estimates import PlannedTrial, plan
 from harness.formatting import duration
 from harness.launch.slurm_options import SlurmOptions
-from harness.paces import Paces
 from harness.store import Store, to_train
 from harness.suite import Suite, Trial
+from harness.timing_cache import Paces
 
 
 def left(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.execution import Execution, widths
+from harness.placement import Execution, widths
 from harness.record import EngineName
 from harness.settings import PrecisionName, Strict
 from harness.suite import Suite, Trial

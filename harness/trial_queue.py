@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.errors import LostClaimError
-from harness.execution import Execution
 from harness.lease import Claim, Claims
 from harness.lease_owner import Holder
-from harness.ledger import Ledger
+from harness.placement import Execution
 from harness.record import Record
+from harness.recorder import Ledger
 from harness.request import Request
 from harness.suite import Trial
 from harness.training.distributed import Fleet

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.atomic_files import write_whole
-from harness.execution import Execution
+from harness.placement import Execution
 from harness.settings import Strict
 
 
