@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
-from harness.commands import cluster, comparison, export, results, train
+from harness.commands import compare, export, results, submit, train
 from harness.console import say
 from harness.errors import HarnessError
 from harness.shutdown import JobFiles
@@ -27,11 +27,11 @@ app = typer.Typer(
 )
 
 app.command()(train.run)
-app.command()(cluster.submit)
+app.command()(submit.submit)
 app.command()(results.plan)
 app.command()(results.status)
 app.command()(results.report)
-app.command()(comparison.compare)
+app.command()(compare.compare)
 app.command()(export.export)
 app.command("data")(results.fetch_data)
 app.command()(train.bench)

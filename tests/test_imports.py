@@ -30,7 +30,7 @@ LAYERS = [
     {"scheduler", "autotune", "trial_queue", "compare", "follow"},
     {"recovery"},
     {"trial_runner"},
-    {"launch", "worker", "arguments", "submit_arguments", "bench", "fault_drill"},
+    {"launch", "worker", "options", "submit_options", "bench", "fault_drill"},
     {"launcher"},
     {"commands"},
     {"cli"},

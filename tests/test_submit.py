@@ -19,7 +19,7 @@ from harness.estimates import PlannedTrial
 from harness.launch import slurm, slurm_options, slurm_time_limit
 from harness.launch.slurm_options import SlurmOptions
 from harness.loader import load_suite
-from harness.submit_arguments import written
+from harness.submit_options import written
 from tests.golden_texts import assert_golden
 
 ROOT = Path(__file__).parent.parent

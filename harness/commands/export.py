@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.arguments import Changes, Results, SuiteNames, resolved
+from harness.options import Changes, Results, SuiteNames, resolved
 from harness.store import Store
 
 

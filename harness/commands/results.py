@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from harness.arguments import (
+from harness.errors import UsageError
+from harness.options import (
     Changes,
     Check,
     DataDir,
@@ -25,7 +26,6 @@ from harness.arguments import (
     load,
     resolved,
 )
-from harness.errors import UsageError
 from harness.store import Store
 
 

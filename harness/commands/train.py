@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from harness.arguments import (
+from harness.options import (
     Calibrate,
     Changes,
     CheckpointEvery,
@@ -38,7 +38,7 @@ from harness.arguments import (
     load,
     seconds_of,
 )
-from harness.submit_arguments import (
+from harness.submit_options import (
     parameters_of,
     written,
 )

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 from harness import provenance
-from harness.arguments import (
+from harness.commands import results as results_commands
+from harness.commands import train
+from harness.options import (
     Calibrate,
     Changes,
     CheckpointEvery,
@@ -33,10 +35,8 @@ from harness.arguments import (
     load,
     seconds_of,
 )
-from harness.commands import results as results_commands
-from harness.commands import train
 from harness.store import Store
-from harness.submit_arguments import (
+from harness.submit_options import (
     Account,
     AllowChangedCode,
     Array,
