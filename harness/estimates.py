@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.config.suite import Suite, Trial
 from harness.formatting import duration
 from harness.record import Record
 from harness.seed_rule import called_for
 from harness.store import State, Store, to_train
-from harness.suite import Suite, Trial
 
 # What a trial's time an epoch does not depend on.
 _TIMELESS = ("epochs", "scheduler")

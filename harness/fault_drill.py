@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.config.suite import Trial
 from harness.errors import CrashError
 from harness.procfs import children
 from harness.record import Epoch
 from harness.store import Store
-from harness.suite import Trial
 
 _POLL_SECONDS = 0.01
 _CLOSE = 1e-9

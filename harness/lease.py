@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.atomic_files import place, remove, write_whole
+from harness.config.settings import Strict
+from harness.config.suite import Trial
 from harness.errors import LostClaimError, StoreError
 from harness.lease_owner import NOBODY, Holder
 from harness.lease_progress import Headway
-from harness.settings import Strict
 from harness.store import Store
-from harness.suite import Trial
 
 _BEATS_BEFORE_STALE = 10
 

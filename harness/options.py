@@ -10,12 +10,12 @@ from typing import Annotated
 
 import typer
 
+from harness.config.loader import load_suite
+from harness.config.overrides import Assignment
+from harness.config.suite import Suite
 from harness.errors import UsageError, nearest
-from harness.loader import load_suite
-from harness.overrides import Assignment
 from harness.record import EngineName
 from harness.store import Store
-from harness.suite import Suite
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import harness
 from harness import model_registry
+from harness.config.suite import Trial
 from harness.plugins import is_callable_path
 from harness.record import Versions
-from harness.suite import Trial
 
 if TYPE_CHECKING:
     import torch

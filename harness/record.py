@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from harness.settings import Strict
+from harness.config.settings import Strict
 
 # JSON has no NaN and no infinity: a figure that is not finite is null in the file and NaN in memory.
 Figure = Annotated[

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness import data, provenance, tracking
+from harness.config.suite import Suite, Trial, chosen
 from harness.console import say
 from harness.data import Dataset
 from harness.errors import UsageError
@@ -16,7 +17,6 @@ from harness.placement import PlacementChoice
 from harness.record import EngineName
 from harness.seed_rule import called_for
 from harness.store import Found, Store, to_train
-from harness.suite import Suite, Trial, chosen
 from harness.training.model_check import has_unused_parameters
 
 

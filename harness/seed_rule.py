@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.config.suite import Suite, Trial
 from harness.stats import stein_size
 from harness.store import Store
-from harness.suite import Suite, Trial
 
 
 @dataclass(frozen=True)

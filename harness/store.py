@@ -16,9 +16,9 @@ from typing import Literal
 from pydantic import ValidationError
 
 from harness.atomic_files import place, remove, sweep, write_whole
+from harness.config.suite import Suite, Trial
 from harness.errors import LostClaimError, StoreError, UsageError
 from harness.record import Record
-from harness.suite import Suite, Trial
 
 State = Literal["done", "failed", "diverged", "left", "unreadable"]
 

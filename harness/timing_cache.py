@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.atomic_files import write_whole
+from harness.config.settings import Strict
 from harness.placement import Execution
-from harness.settings import Strict
 
 
 class Circumstances(Strict):

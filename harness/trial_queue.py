@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.config.suite import Trial
 from harness.errors import LostClaimError
 from harness.lease import Claim, Claims
 from harness.lease_owner import Holder
@@ -13,7 +14,6 @@ from harness.placement import Execution
 from harness.record import Record
 from harness.recorder import Ledger
 from harness.request import Request
-from harness.suite import Trial
 from harness.training.distributed import Fleet
 
 DEATHS = 3

@@ -8,6 +8,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from harness import provenance
+from harness.config.suite import Trial
 from harness.errors import HarnessError, LostClaimError, StoreError
 from harness.heartbeat import Pulse
 from harness.lease import Claim
@@ -16,7 +17,6 @@ from harness.placement import Execution
 from harness.record import Epoch
 from harness.recovery import Recovery
 from harness.request import Request, load_data
-from harness.suite import Trial
 from harness.tracking import Feed
 from harness.training.checkpoint_policy import Wish
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset

@@ -14,6 +14,7 @@ import torch
 
 from harness import provenance
 from harness.autotune import Calibration
+from harness.config.suite import Trial
 from harness.console import console_for
 from harness.data import cache_folder
 from harness.estimates import kind_of
@@ -26,7 +27,6 @@ from harness.recorder import Ledger
 from harness.request import Request
 from harness.scheduler import Phase, Schedule, candidates
 from harness.shutdown import JobFiles, Notice
-from harness.suite import Trial
 from harness.timing_cache import Circumstances, Paces
 from harness.training.cost import speedup
 from harness.training.device import is_spoiled

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.loader import load_suite
+from harness.config.loader import load_suite
+from harness.config.suite import Suite, Trial
 from harness.record import Attempt, Epoch, Hardware, Record, Versions
-from harness.suite import Suite, Trial
 
 WHEN = "2026-01-02T03:04:05+00:00"
 

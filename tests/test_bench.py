@@ -19,9 +19,9 @@ from harness.bench.benchmark import _Bench
 from harness.bench.grid import Cell, Machine, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
+from harness.config.settings import PrecisionName
 from harness.placement import Execution
 from harness.record import EngineName
-from harness.settings import PrecisionName
 from harness.training.dataloader import Share
 from harness.training.distributed import Fleet, World
 from harness.training.engine import Eager

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torchvision.datasets  # type: ignore[import-untyped]
 
+from harness.config.settings import Settings
 from harness.data.registry import DATASETS, FILES, locate
-from harness.settings import Settings
 from tests.benchmarks.benchmark import experiment_of
 from tests.benchmarks.comparison import NOTES, Comparison
 from tests.benchmarks.contestant import Run

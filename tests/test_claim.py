@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from harness.atomic_files import write_whole
+from harness.config.suite import Trial
 from harness.errors import LostClaimError, StoreError
 from harness.lease import Claims, read
 from harness.lease_owner import NOBODY, Holder, this_process
 from harness.lease_progress import Headway
 from harness.store import Store
-from harness.suite import Trial
 from tests.records import suite_of
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from harness import cli
+from harness.config.suite import Trial
 from harness.record import Record
 from harness.store import Store
-from harness.suite import Trial
 from tests import committed
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, diverged_of, failed_of, record_of, suite_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import published_curves
+from harness.config import published_curves
 
 HEADER = "experiment,epoch,train_loss,train_accuracy,test_accuracy\n"
 LINE = "one,1,1.5,0.5,0.6\n"

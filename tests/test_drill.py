@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.config.loader import load_suite
 from harness.fault_drill import Drill, Outcome, not_tried, ways
 from harness.launch import torchrun
-from harness.loader import load_suite
 from harness.training.gpus import Gpus
 from tests.test_run import HARNESS, SUITE
 

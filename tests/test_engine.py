@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.suite import Trial
+from harness.config.suite import Trial
 from harness.training import device, optim, trainer
 from harness.training.distributed import World, alone
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, CaptureError, Eager, Graph, engine_for

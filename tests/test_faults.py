@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.loader import load_suite
+from harness.config.loader import load_suite
+from harness.config.suite import Trial
 from harness.procfs import stat
 from harness.record import Record
 from harness.store import Store
-from harness.suite import Trial
 from tests import fault_models
 from tests.records import failed_of, record_of
 from tests.report_files import is_of_report

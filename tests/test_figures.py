@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from harness import stats
+from harness.config.suite import PublishedCurve, Trial
 from harness.record import Epoch, Record
 from harness.report.aggregate import Contents, Entry, Row
 from harness.report.figures import digest_in, figures
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
 from harness.store import Found, Store
-from harness.suite import PublishedCurve, Trial
 from tests.records import PUBLISHED, RUNS, SUITE, diverged_of, failed_of, record_of, suite_of
 
 ROOT = Path(__file__).parent.parent

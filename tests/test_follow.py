@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from harness.atomic_files import write_whole
+from harness.config.suite import Suite, Trial
 from harness.errors import StoreError
 from harness.follow import follow, view_for
 from harness.follow.live import Live, drawn
@@ -25,7 +26,6 @@ from harness.lease import Claim, Claims
 from harness.lease_owner import this_process
 from harness.lease_progress import Headway
 from harness.store import Found, Store
-from harness.suite import Suite, Trial
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, diverged_of, epochs_of, failed_of, record_of, suite_of
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.config.loader import load_suite
 from harness.lease import read
 from harness.lease_progress import Headway
-from harness.loader import load_suite
 from harness.store import Store
 from tests import fault_models
 from tests.records import SUITE as SMALL

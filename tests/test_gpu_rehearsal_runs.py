@@ -13,9 +13,9 @@ import pytest
 import typer
 
 from harness import cli, model_registry
+from harness.config.loader import load_suite
+from harness.config.overrides import Assignment
 from harness.data.registry import FILES
-from harness.loader import load_suite
-from harness.overrides import Assignment
 from tests.gpu import parts
 from tests.gpu.commands import IN_REHEARSAL, ON_CARD
 from tests.gpu.facts import Fact, Facts

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness import estimates, report
+from harness.config.suite import Suite
 from harness.record import Record
 from harness.store import Store
-from harness.suite import Suite
 from tests.benchmarks.contestant import ROOT
 from tests.benchmarks.growth import COMMANDS, Series, Usage, exponent, make_up, measured, table
 

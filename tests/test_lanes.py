@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.suite import Trial
+from harness.config.suite import Trial
 from harness.training import streams
 from harness.training.distributed import World
 from harness.training.streams import Course, take_turns

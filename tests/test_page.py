@@ -15,11 +15,11 @@ from urllib.parse import unquote
 import pytest
 
 from harness.atomic_files import write_whole
+from harness.config.suite import Suite, Trial
 from harness.report.aggregate import Contents
 from harness.report.page import page
 from harness.report.table import layout
 from harness.store import Store
-from harness.suite import Suite, Trial
 from tests.browser import Driver, browser, picture, show, skip_where_missing
 from tests.records import PUBLISHED, RUNS, SUITE, WHEN, failed_of, record_of, suite_of
 from tests.test_report import MATRIX, full, mixed, nothing, troubled

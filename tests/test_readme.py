@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.loader import load_suite
+from harness.config.loader import load_suite
 from tests import forks
 
 ROOT = Path(__file__).parent.parent

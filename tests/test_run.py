@@ -19,7 +19,7 @@ import pytest
 
 from harness import provenance
 from harness.atomic_files import write_whole
-from harness.loader import load_suite
+from harness.config.loader import load_suite
 from harness.record import Record
 from harness.store import Store
 from tests import fault_models, forks

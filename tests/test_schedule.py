@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from harness.config.suite import Trial
 from harness.estimates import kind_of
 from harness.lease_owner import Holder, this_process
 from harness.placement import Execution
 from harness.request import Request
 from harness.scheduler import Phase, Schedule, candidates
-from harness.suite import Trial
 from harness.timing_cache import Circumstances, Paces
 from tests.records import SUITE, record_of, suite_of
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from harness.json_schema import suite_schema, suite_schema_text
+from harness.config.json_schema import suite_schema, suite_schema_text
 
 ROOT = Path(__file__).parent.parent
 SCHEMA = ROOT / "harness" / "suite.schema.json"

@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from harness import settings
-from harness.settings import Strict
+from harness.config import settings
+from harness.config.settings import Strict
 
 OPTIMIZERS = [settings.SGD, settings.Adam, settings.AdamW, settings.NAdam, settings.RAdam, settings.RMSprop]
 OPTIMIZERS += [settings.Adagrad]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.loader import load_suite
+from harness.config.loader import load_suite
 
 SUITES = Path(__file__).parent.parent / "suites"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.loader import load_suite
-from harness.suite import digest_of
+from harness.config.loader import load_suite
+from harness.config.suite import digest_of
 from tests.trials import small_trial
 
 ROOT = Path(__file__).parent.parent

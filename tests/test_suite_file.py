@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from harness.config.loader import load_suite
+from harness.config.overrides import Assignment
+from harness.config.suite import Suite
 from harness.errors import SuiteError
-from harness.loader import load_suite
-from harness.overrides import Assignment
-from harness.suite import Suite
 
 COMMON = """\
 suite: small

@@ -18,11 +18,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import metadata
 
 from harness import cli
+from harness.config.loader import load_suite
+from harness.config.suite import Trial
 from harness.errors import UsageError
-from harness.loader import load_suite
 from harness.record import Epoch, Record
 from harness.store import Store
-from harness.suite import Trial
 from harness.tracking import Feed, OpenTracker, default_root, opener
 from harness.training.checkpoint_policy import Wish
 from harness.training.distributed import World

@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from harness.config.suite import Trial
 from harness.record import Epoch
-from harness.suite import Trial
 from harness.training import checkpoint_policy, layers, rng, step
 from harness.training.dataloader import Share
 from harness.training.distributed import World

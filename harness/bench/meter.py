@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from harness.settings import PrecisionName
+from harness.config.settings import PrecisionName
 from harness.training.precision import PRECISIONS
 from harness.training.throughput import Lane, Rig, release
 

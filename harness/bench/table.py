@@ -7,7 +7,7 @@ import statistics
 from pydantic import Field
 
 from harness.bench.grid import Cell, Machine
-from harness.settings import Strict
+from harness.config.settings import Strict
 
 
 class Measurement(Strict):

@@ -115,7 +115,7 @@ def report(
 
 def schema() -> None:
     """Print the JSON Schema of a suite."""
-    from harness.json_schema import suite_schema_text
+    from harness.config.json_schema import suite_schema_text
 
     print(suite_schema_text(), end="")  # noqa: T201
 

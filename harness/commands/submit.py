@@ -9,6 +9,7 @@ from pathlib import Path
 from harness import provenance
 from harness.commands import results as results_commands
 from harness.commands import train
+from harness.config.suite import chosen
 from harness.options import (
     Calibrate,
     Changes,
@@ -56,7 +57,6 @@ from harness.submit_options import (
     parameters_of,
     written,
 )
-from harness.suite import chosen
 
 
 def submit(

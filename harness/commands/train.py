@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from harness.config.suite import chosen
 from harness.options import (
     Calibrate,
     Changes,
@@ -42,7 +43,6 @@ from harness.submit_options import (
     parameters_of,
     written,
 )
-from harness.suite import chosen
 
 
 def run(

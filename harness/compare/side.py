@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from harness.config.suite import Suite
 from harness.report.aggregate import Entry, Row
-from harness.suite import Suite
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.config.suite import Trial
 from harness.formatting import duration
 from harness.lease_owner import Holder
 from harness.lease_progress import Headway
 from harness.store import Found, State
-from harness.suite import Trial
 
 _UNKNOWN_STALE_SECONDS = 60.0
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.config.suite import Suite, Trial
 from harness.errors import StoreError, UsageError
 from harness.estimates import EpochSeconds
 from harness.follow.snapshot import End, Held, SuiteSight
@@ -17,7 +18,6 @@ from harness.lease_owner import Holder
 from harness.lease_progress import Headway
 from harness.seed_rule import called_for
 from harness.store import State, Store
-from harness.suite import Suite, Trial
 
 
 @dataclass

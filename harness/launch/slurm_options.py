@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from harness import yaml_reader
+from harness.config import yaml_reader
+from harness.config.settings import Count, Strict
+from harness.config.validation import Checker
+from harness.config.yaml_reader import Document
 from harness.errors import SuiteError, UsageError
-from harness.settings import Count, Strict
-from harness.validation import Checker
-from harness.yaml_reader import Document
 
 
 def _as_text(value: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from harness.config.suite import Suite, Trial
 from harness.data import cache_folder
 from harness.estimates import PlannedTrial, plan
 from harness.formatting import duration
 from harness.launch.slurm_options import SlurmOptions
 from harness.store import Store, to_train
-from harness.suite import Suite, Trial
 from harness.timing_cache import Paces
 
 

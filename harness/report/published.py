@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from harness.config.suite import Figures, Published
 from harness.report.aggregate import Contents, Row
 from harness.report.number_format import loss, percent, signed
 from harness.stats import Difference, Summary, summary
-from harness.suite import Figures, Published
 from harness.verdict import Finding, Verdict, finding, verdict
 
 WORDS: dict[Finding, str] = {

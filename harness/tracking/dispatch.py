@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from harness.config.suite import Trial
 from harness.errors import HarnessError
 from harness.record import Epoch
 from harness.store import Store
-from harness.suite import Trial
 from harness.tracking.interface import End, TrackedEpoch, TrackedTrial, Tracker
 from harness.tracking.registry import default_root, opener
 from harness.tracking.worker_thread import Aside

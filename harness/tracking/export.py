@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from harness.config.suite import Suite, Trial
 from harness.record import Record
 from harness.store import Store
-from harness.suite import Suite, Trial
 from harness.tracking.dispatch import reason, tracked, tracked_epochs
 from harness.tracking.interface import OpenTracker
 

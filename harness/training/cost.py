@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.suite import Trial
+from harness.config.suite import Trial
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import alone
 from harness.training.layers import Cut, GlobalBatchNorm, swap_layers

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from harness import model_registry
+from harness.config.settings import Settings
 from harness.errors import ModelError
-from harness.settings import Settings
 from harness.training.distributed import alone
 from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, swap_layers
 from harness.training.rng import derive

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.settings import Training
+from harness.config.settings import Training
 from harness.training.dynamo_stub import optimizer_class
 
 # Those that torch has as one kernel over all parameters, on CPU and GPU.

@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from harness.config.suite import Trial
 from harness.record import EngineName, Epoch
-from harness.suite import Trial
 from harness.training.checkpoint import Checkpoints, Progress
 from harness.training.checkpoint_policy import Keeper, Wish
 from harness.training.dataloader import ResidentDataset

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from harness import data, model_registry
+from harness.config.loader import load_suite
+from harness.config.overrides import Assignment
+from harness.config.settings import Settings
 from harness.data.registry import DATASETS, locate, roots
 from harness.errors import UsageError, nearest
-from harness.loader import load_suite
-from harness.overrides import Assignment
-from harness.settings import Settings
 from tests.benchmarks.contestant import HARNESS, PEERS, Run, run_harness
 from tests.benchmarks.experiment import Experiment
 from tests.benchmarks.layout import lay_out

@@ -23,10 +23,10 @@ from tempfile import TemporaryDirectory
 import torch
 
 import harness
+from harness.config.suite import Suite
 from harness.provenance import commit, cores, device_name
 from harness.record import Epoch
 from harness.store import Store
-from harness.suite import Suite
 from tests.benchmarks.contestant import ROOT
 from tests.records import SUITE, record_of, suite_of
 

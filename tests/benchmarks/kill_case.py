@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.loader import load_suite
+from harness.config.loader import load_suite
+from harness.config.suite import Suite
 from harness.record import Record
-from harness.suite import Suite
 from tests.benchmarks.contestant import ROOT
 from tests.fault_hook.drill import ENV
 

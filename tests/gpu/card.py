@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from harness.suite import Trial
+from harness.config.suite import Trial
 from harness.training.dataloader import ResidentDataset
 from harness.training.device import compute_exactly
 from harness.training.distributed import World, alone

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
+from harness.config.suite import Trial
 from harness.record import EngineName
-from harness.suite import Trial
 from harness.training import device, trainer
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import World

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from harness.config.settings import PrecisionName
 from harness.record import EngineName
-from harness.settings import PrecisionName
 from tests.gpu import engines
 from tests.gpu.card import EXP_2, EXP_3, FINAL, Card
 from tests.gpu.facts import Facts

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
+from harness.config.suite import Trial
 from harness.record import EngineName
-from harness.suite import Trial
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import World
 from harness.training.streams import take_turns

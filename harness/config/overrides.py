@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness import yaml_reader
+from harness.config import yaml_reader
 from harness.errors import SuiteError, UsageError, nearest
 
 # Such a section starts anew under another name: the settings of one optimizer are not those of another.

@@ -11,13 +11,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from harness import model_registry, yaml_reader
-from harness.errors import SuiteError, nearest
-from harness.overrides import Assignment, expand, merged, with_leaf
-from harness.plugins import is_callable_path
-from harness.published_curves import published_curves
-from harness.settings import DatasetSettings, Strict, model_settings
-from harness.suite import (
+from harness import model_registry
+from harness.config import yaml_reader
+from harness.config.overrides import Assignment, expand, merged, with_leaf
+from harness.config.published_curves import published_curves
+from harness.config.settings import DatasetSettings, Strict, model_settings
+from harness.config.suite import (
     EXPERIMENT_NAME,
     ExperimentName,
     ExperimentSettings,
@@ -28,8 +27,10 @@ from harness.suite import (
     SuiteName,
     Table,
 )
-from harness.validation import Checker
-from harness.yaml_reader import Document, KeyPath, is_file
+from harness.config.validation import Checker
+from harness.config.yaml_reader import Document, KeyPath, is_file
+from harness.errors import SuiteError, nearest
+from harness.plugins import is_callable_path
 
 # Files that stand beside the experiments' folders.
 _TAKEN = (

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.settings import DatasetName, DatasetSettings, NotNegative, Settings, Strict, Training
+from harness.config.settings import DatasetName, DatasetSettings, NotNegative, Settings, Strict, Training
 
 # Left out of the digest at these values: they came later, and records made before them stay valid.
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}

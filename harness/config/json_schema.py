@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from harness import model_registry
-from harness.loader import SuiteFile
-from harness.settings import Training, model_settings
+from harness.config.loader import SuiteFile
+from harness.config.settings import Training, model_settings
 
 _REF = "#/$defs/{model}"
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.config.suite import PublishedCurve
+from harness.config.validation import Checker
+from harness.config.yaml_reader import is_file
 from harness.errors import nearest
-from harness.suite import PublishedCurve
-from harness.validation import Checker
-from harness.yaml_reader import is_file
 
 _FIGURES = ("train_loss", "train_accuracy", "test_accuracy")
 _HEADER = ["experiment", "epoch", *_FIGURES]

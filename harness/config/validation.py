@@ -10,9 +10,9 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from harness.config.overrides import Assignment
+from harness.config.yaml_reader import Document, KeyPath, dotted
 from harness.errors import nearest
-from harness.overrides import Assignment
-from harness.yaml_reader import Document, KeyPath, dotted
 
 M = TypeVar("M", bound=BaseModel)
 
