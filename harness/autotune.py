@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.config.suite import Trial
 from harness.placement import Execution
-from harness.record import EngineName, Placement
+from harness.results.record import EngineName, Placement
 from harness.training.barrier import Barrier
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
 from harness.training.distributed import Fleet

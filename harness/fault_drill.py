@@ -15,9 +15,9 @@ from pathlib import Path
 
 from harness.config.suite import Trial
 from harness.errors import CrashError
-from harness.procfs import children
-from harness.record import Epoch
-from harness.store import Store
+from harness.results.procfs import children
+from harness.results.record import Epoch
+from harness.results.store import Store
 
 _POLL_SECONDS = 0.01
 _CLOSE = 1e-9

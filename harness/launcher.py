@@ -15,8 +15,8 @@ from harness.console import say
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.launch import torchrun
 from harness.request import Request, check
+from harness.results.store import Store
 from harness.shutdown import JobFiles, Notice
-from harness.store import Store
 from harness.training import distributed
 from harness.training.device_choice import on_cpu
 

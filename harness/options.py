@@ -14,8 +14,8 @@ from harness.config.loader import load_suite
 from harness.config.overrides import Assignment
 from harness.config.suite import Suite
 from harness.errors import UsageError, nearest
-from harness.record import EngineName
-from harness.store import Store
+from harness.results.record import EngineName
+from harness.results.store import Store
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 

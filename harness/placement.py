@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.config.settings import Strict
-from harness.record import EngineName, Placement
+from harness.results.record import EngineName, Placement
 
 PlacementChoice = Literal["auto", "ddp", "spread"]
 

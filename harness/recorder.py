@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import torch
 
-from harness import provenance
 from harness.config.suite import Trial
 from harness.placement import Execution
-from harness.record import Attempt, Hardware, Record, Versions
-from harness.store import Store
+from harness.results import provenance
+from harness.results.record import Attempt, Hardware, Record, Versions
+from harness.results.store import Store
 from harness.training import checkpoint
 from harness.training.distributed import Fleet
 from harness.training.engine import default_engine

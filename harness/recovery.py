@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from harness import provenance
 from harness.config.suite import Trial
 from harness.errors import CrashError, LostClaimError, LostRankError, StoreError
 from harness.heartbeat import Pulse
-from harness.lease import Claim
 from harness.placement import Execution
-from harness.record import EngineName
+from harness.results import provenance
+from harness.results.lease import Claim
+from harness.results.record import EngineName
 from harness.training.device import is_spoiled, still_works
 from harness.training.distributed import Fleet, World
 from harness.training.engine import default_engine

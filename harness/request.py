@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from harness import data, provenance, tracking
+from harness import data, tracking
 from harness.config.suite import Suite, Trial, chosen
 from harness.console import say
 from harness.data import Dataset
 from harness.errors import UsageError
 from harness.placement import PlacementChoice
-from harness.record import EngineName
-from harness.seed_rule import called_for
-from harness.store import Found, Store, to_train
+from harness.results import provenance
+from harness.results.record import EngineName
+from harness.results.seed_rule import called_for
+from harness.results.store import Found, Store, to_train
 from harness.training.model_check import has_unused_parameters
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.atomic_files import write_whole
 from harness.config.settings import Strict
 from harness.placement import Execution
+from harness.results.atomic_files import write_whole
 
 
 class Circumstances(Strict):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from harness.record import Epoch
+from harness.results.record import Epoch
 
 
 @dataclass

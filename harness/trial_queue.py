@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from harness.config.suite import Trial
 from harness.errors import LostClaimError
-from harness.lease import Claim, Claims
-from harness.lease_owner import Holder
 from harness.placement import Execution
-from harness.record import Record
 from harness.recorder import Ledger
 from harness.request import Request
+from harness.results.lease import Claim, Claims
+from harness.results.lease_owner import Holder
+from harness.results.record import Record
 from harness.training.distributed import Fleet
 
 DEATHS = 3

@@ -7,16 +7,16 @@ import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
-from harness import provenance
 from harness.config.suite import Trial
 from harness.errors import HarnessError, LostClaimError, StoreError
 from harness.heartbeat import Pulse
-from harness.lease import Claim
-from harness.lease_progress import Headway
 from harness.placement import Execution
-from harness.record import Epoch
 from harness.recovery import Recovery
 from harness.request import Request, load_data
+from harness.results import provenance
+from harness.results.lease import Claim
+from harness.results.lease_progress import Headway
+from harness.results.record import Epoch
 from harness.tracking import Feed
 from harness.training.checkpoint_policy import Wish
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset

@@ -12,19 +12,19 @@ from functools import partial
 
 import torch
 
-from harness import provenance
 from harness.autotune import Calibration
 from harness.config.suite import Trial
 from harness.console import console_for
 from harness.data import cache_folder
-from harness.estimates import kind_of
 from harness.event_channel import Events
 from harness.heartbeat import Leave, Pulse
-from harness.lease import Claim, Claims
-from harness.lease_owner import this_process
 from harness.placement import Execution
 from harness.recorder import Ledger
 from harness.request import Request
+from harness.results import provenance
+from harness.results.estimates import kind_of
+from harness.results.lease import Claim, Claims
+from harness.results.lease_owner import this_process
 from harness.scheduler import Phase, Schedule, candidates
 from harness.shutdown import JobFiles, Notice
 from harness.timing_cache import Circumstances, Paces

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.report import outputs
-from harness.store import Store
+from harness.results.store import Store
 
 ROOT = Path(__file__).parent.parent
 _PLACES = ("README.md", "results")

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.config.loader import load_suite
 from harness.config.suite import Suite, Trial
-from harness.record import Attempt, Epoch, Hardware, Record, Versions
+from harness.results.record import Attempt, Epoch, Hardware, Record, Versions
 
 WHEN = "2026-01-02T03:04:05+00:00"
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import pytest
 
-from harness.procfs import stat
+from harness.results.procfs import stat
 
 T = TypeVar("T")
 

@@ -9,12 +9,12 @@ import pytest
 
 from harness import launcher
 from harness.config.suite import Suite
-from harness.estimates import plan, plan_text
 from harness.report.aggregate import Contents
 from harness.request import Request
-from harness.seed_rule import Decision, called_for, decide
+from harness.results.estimates import plan, plan_text
+from harness.results.seed_rule import Decision, called_for, decide
+from harness.results.store import Store
 from harness.stats import stein_size
-from harness.store import Store
 from tests.records import SUITE, diverged_of, failed_of, record_of, suite_of
 
 ONE = SUITE.partition("  two:")[0]

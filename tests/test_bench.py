@@ -21,7 +21,7 @@ from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
 from harness.config.settings import PrecisionName
 from harness.placement import Execution
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training.dataloader import Share
 from harness.training.distributed import Fleet, World
 from harness.training.engine import Eager

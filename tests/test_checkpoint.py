@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.record import Epoch
+from harness.results.record import Epoch
 from harness.training import checkpoint
 from harness.training.checkpoint_policy import Wish
 from harness.training.distributed import World

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from harness.atomic_files import write_whole
 from harness.config.suite import Trial
 from harness.errors import LostClaimError, StoreError
-from harness.lease import Claims, read
-from harness.lease_owner import NOBODY, Holder, this_process
-from harness.lease_progress import Headway
-from harness.store import Store
+from harness.results.atomic_files import write_whole
+from harness.results.lease import Claims, read
+from harness.results.lease_owner import NOBODY, Holder, this_process
+from harness.results.lease_progress import Headway
+from harness.results.store import Store
 from tests.records import suite_of
 
 
@@ -178,9 +178,9 @@ def test_a_killed_process_is_known_to_be_dead(store: Store, trial: Trial, runs: 
     code = """
 import os, sys, signal
 from pathlib import Path
-from harness.lease import Claims
-from harness.lease_owner import this_process
-from harness.store import Store
+from harness.results.lease import Claims
+from harness.results.lease_owner import this_process
+from harness.results.store import Store
 from tests.records import suite_of
 claims = Claims(Store(Path(sys.argv[1])), this_process("dead", [0, 0], {}))
 claims.take(next(suite_of(Path(sys.argv[2])).trials()))

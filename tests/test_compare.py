@@ -15,8 +15,8 @@ import pytest
 
 from harness import cli
 from harness.config.suite import Trial
-from harness.record import Record
-from harness.store import Store
+from harness.results.record import Record
+from harness.results.store import Store
 from tests import committed
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, diverged_of, failed_of, record_of, suite_of

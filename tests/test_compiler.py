@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.record import Epoch
+from harness.results.record import Epoch
 from harness.training import dynamo_stub
 from harness.training.device import compute_exactly
 from harness.training.distributed import World

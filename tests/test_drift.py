@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.errors import UsageError
-from harness.store import Store
+from harness.results.store import Store
 from tests import committed, forks
 from tests.records import PUBLISHED, SUITE, record_of, suite_of
 

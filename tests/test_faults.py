@@ -19,9 +19,9 @@ import pytest
 
 from harness.config.loader import load_suite
 from harness.config.suite import Trial
-from harness.procfs import stat
-from harness.record import Record
-from harness.store import Store
+from harness.results.procfs import stat
+from harness.results.record import Record
+from harness.results.store import Store
 from tests import fault_models
 from tests.records import failed_of, record_of
 from tests.report_files import is_of_report

@@ -15,12 +15,12 @@ import pytest
 
 from harness import stats
 from harness.config.suite import PublishedCurve, Trial
-from harness.record import Epoch, Record
 from harness.report.aggregate import Contents, Entry, Row
 from harness.report.figures import digest_in, figures
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
-from harness.store import Found, Store
+from harness.results.record import Epoch, Record
+from harness.results.store import Found, Store
 from tests.records import PUBLISHED, RUNS, SUITE, diverged_of, failed_of, record_of, suite_of
 
 ROOT = Path(__file__).parent.parent
@@ -457,7 +457,7 @@ import hashlib, sys
 from pathlib import Path
 from harness.report.aggregate import Contents
 from harness.report.figures import figures
-from harness.store import Store
+from harness.results.store import Store
 
 found = figures(Contents.of(Store(Path(sys.argv[1])), "small"))
 heavy = {"matplotlib", "scipy", "torch"} & set(sys.modules)

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.atomic_files import write_whole
 from harness.config.suite import Suite, Trial
 from harness.errors import StoreError
 from harness.follow import follow, view_for
@@ -22,10 +21,11 @@ from harness.follow.live import Live, drawn
 from harness.follow.monitor import Lookout
 from harness.follow.plain import Lines
 from harness.follow.snapshot import Sight
-from harness.lease import Claim, Claims
-from harness.lease_owner import this_process
-from harness.lease_progress import Headway
-from harness.store import Found, Store
+from harness.results.atomic_files import write_whole
+from harness.results.lease import Claim, Claims
+from harness.results.lease_owner import this_process
+from harness.results.lease_progress import Headway
+from harness.results.store import Found, Store
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, diverged_of, epochs_of, failed_of, record_of, suite_of
 

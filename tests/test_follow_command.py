@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness.config.loader import load_suite
-from harness.lease import read
-from harness.lease_progress import Headway
-from harness.store import Store
+from harness.results.lease import read
+from harness.results.lease_progress import Headway
+from harness.results.store import Store
 from tests import fault_models
 from tests.records import SUITE as SMALL
 from tests.records import diverged_of, record_of

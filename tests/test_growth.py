@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import estimates, report
+from harness import report
 from harness.config.suite import Suite
-from harness.record import Record
-from harness.store import Store
+from harness.results import estimates
+from harness.results.record import Record
+from harness.results.store import Store
 from tests.benchmarks.contestant import ROOT
 from tests.benchmarks.growth import COMMANDS, Series, Usage, exponent, make_up, measured, table
 

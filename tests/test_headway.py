@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from harness.lease_progress import Headway
-from harness.record import Epoch
+from harness.results.lease_progress import Headway
+from harness.results.record import Epoch
 
 EPOCH = Epoch(
     epoch=3,

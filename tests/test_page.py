@@ -14,12 +14,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from harness.atomic_files import write_whole
 from harness.config.suite import Suite, Trial
 from harness.report.aggregate import Contents
 from harness.report.page import page
 from harness.report.table import layout
-from harness.store import Store
+from harness.results.atomic_files import write_whole
+from harness.results.store import Store
 from tests.browser import Driver, browser, picture, show, skip_where_missing
 from tests.records import PUBLISHED, RUNS, SUITE, WHEN, failed_of, record_of, suite_of
 from tests.test_report import MATRIX, full, mixed, nothing, troubled
@@ -250,7 +250,8 @@ def test_long_errors_are_cut_and_long_curves_thinned(tmp_path: Path) -> None:
 def test_the_same_bytes_whatever_the_locale_time_zone_and_hash_seed(tmp_path: Path) -> None:
     store, _ = stored(tmp_path, SUITE + PUBLISHED, troubled)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom harness import report\nfrom harness.store import Store\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from harness import report\nfrom harness.results.store import Store\n"
         "*_, page = report.outputs(Store(Path(sys.argv[1])), [], page=True)\n"
         "sys.stdout.buffer.write(page.text.encode())"
     )

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import estimates
-from harness.atomic_files import write_whole
 from harness.formatting import duration
-from harness.record import Record
-from harness.store import Store
+from harness.results import estimates
+from harness.results.atomic_files import write_whole
+from harness.results.record import Record
+from harness.results.store import Store
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, diverged_of, failed_of, record_of, suite_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import provenance
+from harness.results import provenance
 
 
 @pytest.fixture

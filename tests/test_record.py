@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.record import Attempt, Record
+from harness.results.record import Attempt, Record
 from tests.records import WHEN, record_of, suite_of
 
 

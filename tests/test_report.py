@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from harness import report
-from harness.atomic_files import write_whole
 from harness.config.suite import Suite, Trial
 from harness.report.artifacts import Text
 from harness.report.number_format import percent, signed
-from harness.store import Store
+from harness.results.atomic_files import write_whole
+from harness.results.store import Store
 from tests.golden_texts import assert_golden
 from tests.records import PUBLISHED, RUNS, SUITE, diverged_of, failed_of, record_of, suite_of
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from harness import provenance
-from harness.atomic_files import write_whole
 from harness.config.loader import load_suite
-from harness.record import Record
-from harness.store import Store
+from harness.results import provenance
+from harness.results.atomic_files import write_whole
+from harness.results.record import Record
+from harness.results.store import Store
 from tests import fault_models, forks
 from tests.report_files import is_of_report
 

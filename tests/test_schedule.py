@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from harness.config.suite import Trial
-from harness.estimates import kind_of
-from harness.lease_owner import Holder, this_process
 from harness.placement import Execution
 from harness.request import Request
+from harness.results.estimates import kind_of
+from harness.results.lease_owner import Holder, this_process
 from harness.scheduler import Phase, Schedule, candidates
 from harness.timing_cache import Circumstances, Paces
 from tests.records import SUITE, record_of, suite_of

@@ -19,15 +19,15 @@ import pytest
 import torch
 
 from harness import data
-from harness.atomic_files import place, write_whole
 from harness.config.loader import load_suite
 from harness.config.suite import Suite, Trial
 from harness.data import cache
 from harness.data.registry import DATASETS
 from harness.errors import SuiteError, UsageError
-from harness.lease import Claims
-from harness.lease_owner import this_process
-from harness.store import Store
+from harness.results.atomic_files import place, write_whole
+from harness.results.lease import Claims
+from harness.results.lease_owner import this_process
+from harness.results.store import Store
 from harness.timing_cache import Paces
 from tests import fault_models
 from tests.records import SUITE as RECORDED

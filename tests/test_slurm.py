@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.record import Record
+from harness.results.record import Record
 from tests import fault_models
 from tests.slurm_cluster import Cluster, cluster, eventually
 

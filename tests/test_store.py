@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.atomic_files import write_whole
 from harness.config.suite import Suite, Trial
 from harness.errors import LostClaimError, StoreError, UsageError
-from harness.record import Record
-from harness.store import Store
+from harness.results.atomic_files import write_whole
+from harness.results.record import Record
+from harness.results.store import Store
 from tests.records import failed_of, record_of, suite_of
 
 

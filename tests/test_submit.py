@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import typer
 
-from harness import cli, provenance
+from harness import cli
 from harness.config.loader import load_suite
-from harness.estimates import PlannedTrial
 from harness.launch import slurm, slurm_options, slurm_time_limit
 from harness.launch.slurm_options import SlurmOptions
+from harness.results import provenance
+from harness.results.estimates import PlannedTrial
 from harness.submit_options import written
 from tests.golden_texts import assert_golden
 

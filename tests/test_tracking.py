@@ -21,8 +21,8 @@ from harness import cli
 from harness.config.loader import load_suite
 from harness.config.suite import Trial
 from harness.errors import UsageError
-from harness.record import Epoch, Record
-from harness.store import Store
+from harness.results.record import Epoch, Record
+from harness.results.store import Store
 from harness.tracking import Feed, OpenTracker, default_root, opener
 from harness.training.checkpoint_policy import Wish
 from harness.training.distributed import World

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from harness.config.suite import Trial
-from harness.record import Epoch
+from harness.results.record import Epoch
 from harness.training import checkpoint_policy, layers, rng, step
 from harness.training.dataloader import Share
 from harness.training.distributed import World

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from harness.record import Record
+from harness.results.record import Record
 
 FIGURES = (
     "lr",

@@ -10,7 +10,7 @@ import numpy as np
 from harness.config.settings import Settings
 from harness.config.suite import Trial
 from harness.data import Dataset, Split
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import World
 from harness.training.precision import PRECISIONS

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 import torch
 
-from harness import provenance
-from harness.atomic_files import write_whole
 from harness.bench.grid import Cell, Machine, RigKey, cells, trial_of
 from harness.bench.meter import Meter, matrix_rate
 from harness.bench.table import Bench, Measurement, markdown
@@ -21,6 +19,8 @@ from harness.config.suite import Suite
 from harness.data import Dataset
 from harness.errors import CrashError, UsageError
 from harness.request import Request, load_data
+from harness.results import provenance
+from harness.results.atomic_files import write_whole
 from harness.training.barrier import Barrier
 from harness.training.cost import cost_of
 from harness.training.dataloader import ResidentDataset

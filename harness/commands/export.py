@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.options import Changes, Results, SuiteNames, resolved
-from harness.store import Store
+from harness.results.store import Store
 
 
 def export(

@@ -26,13 +26,13 @@ from harness.options import (
     load,
     resolved,
 )
-from harness.store import Store
+from harness.results.store import Store
 
 
 def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
     """Show every trial with its state, digest and likely time; train nothing."""
-    from harness import estimates
     from harness.data import cache_folder
+    from harness.results import estimates
     from harness.timing_cache import Paces
 
     store, paces = Store(results), Paces(cache_folder(os.environ) / "paces").latest()
@@ -50,7 +50,7 @@ def status(
     ] = False,
 ) -> None:
     """Count the trials that are done, failed, diverged, left and stale, from disk."""
-    from harness import estimates
+    from harness.results import estimates
 
     store = Store(results)
     if follow:

@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from harness import provenance
 from harness.commands import results as results_commands
 from harness.commands import train
 from harness.config.suite import chosen
@@ -36,7 +35,8 @@ from harness.options import (
     load,
     seconds_of,
 )
-from harness.store import Store
+from harness.results import provenance
+from harness.results.store import Store
 from harness.submit_options import (
     Account,
     AllowChangedCode,

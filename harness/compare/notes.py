@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from harness.compare.pairing import EXECUTION, Row, Table
 from harness.compare.side import Side
 from harness.config.suite import Suite
-from harness.record import Record
 from harness.report.aggregate import Entry, seeds_text
 from harness.report.hyper_parameters import hyper_parameters
+from harness.results.record import Record
 
 _MADE_WITH: dict[str, Callable[[Record], str]] = {
     "data digest": lambda of: of.data_digest[:8],

@@ -10,7 +10,7 @@ from harness.compare.metrics import METRICS
 from harness.compare.side import Side
 from harness.compare.targets import Place
 from harness.errors import UsageError
-from harness.record import Record
+from harness.results.record import Record
 
 # Speeds are those of a way to execute on a device: they are compared only where these are the same.
 EXECUTION: dict[str, Callable[[Record], str]] = {

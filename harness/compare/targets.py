@@ -11,8 +11,8 @@ from typing import Literal
 from harness.compare.side import Side
 from harness.errors import UsageError, nearest
 from harness.report.aggregate import row_of
-from harness.seed_rule import by_experiment
-from harness.store import Store
+from harness.results.seed_rule import by_experiment
+from harness.results.store import Store
 
 Kind = Literal["a folder of several suites", "a suite", "an experiment"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from harness.config.suite import Trial
 from harness.formatting import duration
-from harness.lease_owner import Holder
-from harness.lease_progress import Headway
-from harness.store import Found, State
+from harness.results.lease_owner import Holder
+from harness.results.lease_progress import Headway
+from harness.results.store import Found, State
 
 _UNKNOWN_STALE_SECONDS = 60.0
 

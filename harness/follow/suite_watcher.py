@@ -11,13 +11,13 @@ from pathlib import Path
 
 from harness.config.suite import Suite, Trial
 from harness.errors import StoreError, UsageError
-from harness.estimates import EpochSeconds
 from harness.follow.snapshot import End, Held, SuiteSight
-from harness.lease import read
-from harness.lease_owner import Holder
-from harness.lease_progress import Headway
-from harness.seed_rule import called_for
-from harness.store import State, Store
+from harness.results.estimates import EpochSeconds
+from harness.results.lease import read
+from harness.results.lease_owner import Holder
+from harness.results.lease_progress import Headway
+from harness.results.seed_rule import called_for
+from harness.results.store import State, Store
 
 
 @dataclass

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from harness.config.suite import Suite, Trial
 from harness.data import cache_folder
-from harness.estimates import PlannedTrial, plan
 from harness.formatting import duration
 from harness.launch.slurm_options import SlurmOptions
-from harness.store import Store, to_train
+from harness.results.estimates import PlannedTrial, plan
+from harness.results.store import Store, to_train
 from harness.timing_cache import Paces
 
 

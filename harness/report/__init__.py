@@ -14,7 +14,7 @@ from harness.report.figures import figures
 from harness.report.markdown_blocks import filled, text_of
 from harness.report.page import page as page_of
 from harness.report.table import Table, layout
-from harness.store import Store
+from harness.results.store import Store
 
 __all__ = ["PAGE", "Output", "Written", "outputs", "write"]
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.config.suite import Figures, PublishedCurve, Suite, Trial
-from harness.record import Epoch, Record
-from harness.seed_rule import Decision, by_experiment, decide
+from harness.results.record import Epoch, Record
+from harness.results.seed_rule import Decision, by_experiment, decide
+from harness.results.store import Found, State, Store
 from harness.stats import Summary, summary
-from harness.store import Found, State, Store
 
 FIGURES = tuple(name for name in Epoch.model_fields if name != "epoch")
 

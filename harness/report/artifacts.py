@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from harness.atomic_files import update, write_whole
 from harness.report.figures import Figure, digest_in
+from harness.results.atomic_files import update, write_whole
 
 _MOST_LINES, _MOST_CHARACTERS = 60, 2000  # of a difference; pictures in a page have lines of megabytes
 

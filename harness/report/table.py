@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.record import Record
 from harness.report.aggregate import Contents, Entry, Row, seeds_text
 from harness.report.footnotes import source
 from harness.report.hyper_parameters import hyper_parameters
 from harness.report.number_format import interval_cell, loss, mean_cell, percent, signed
 from harness.report.published import difference_cell, published_cell, published_figure, verdict_cell
+from harness.results.record import Record
 
 DIGITS = {"experiments": 2, "runs": 3}
 _METRICS = ["Final training loss", "Final training accuracy", "Final testing accuracy"]

@@ -10,8 +10,8 @@ from types import TracebackType
 
 from harness.config.suite import Trial
 from harness.errors import HarnessError
-from harness.record import Epoch
-from harness.store import Store
+from harness.results.record import Epoch
+from harness.results.store import Store
 from harness.tracking.interface import End, TrackedEpoch, TrackedTrial, Tracker
 from harness.tracking.registry import default_root, opener
 from harness.tracking.worker_thread import Aside

@@ -6,8 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 from harness.config.suite import Suite, Trial
-from harness.record import Record
-from harness.store import Store
+from harness.results.record import Record
+from harness.results.store import Store
 from harness.tracking.dispatch import reason, tracked, tracked_epochs
 from harness.tracking.interface import OpenTracker
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.errors import UsageError, nearest
 from harness.plugins import imported, is_callable_path
-from harness.store import Store
+from harness.results.store import Store
 from harness.tracking.interface import OpenTracker
 
 _OURS = ("tensorboard",)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.atomic_files import write_whole
-from harness.record import Epoch
+from harness.results.atomic_files import write_whole
+from harness.results.record import Epoch
 from harness.training.distributed import World
 from harness.training.lr_schedule import LearningRate
 from harness.training.optim import load_state

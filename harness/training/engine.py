@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training import device
 from harness.training.dataloader import Share
 from harness.training.graph_capture import CudaRecorder, Recorder

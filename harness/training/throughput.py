@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.config.suite import Trial
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training.dataloader import ResidentDataset, Share
 from harness.training.distributed import World
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS

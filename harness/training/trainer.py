@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.config.suite import Trial
-from harness.record import EngineName, Epoch
+from harness.results.record import EngineName, Epoch
 from harness.training.checkpoint import Checkpoints, Progress
 from harness.training.checkpoint_policy import Keeper, Wish
 from harness.training.dataloader import ResidentDataset

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.record import Record
+from harness.results.record import Record
 from tests.benchmarks.experiment import Experiment
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from harness.record import Record
+from harness.results.record import Record
 from harness.stats import paired
 from harness.verdict import finding
 

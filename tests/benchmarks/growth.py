@@ -24,9 +24,9 @@ import torch
 
 import harness
 from harness.config.suite import Suite
-from harness.provenance import commit, cores, device_name
-from harness.record import Epoch
-from harness.store import Store
+from harness.results.provenance import commit, cores, device_name
+from harness.results.record import Epoch
+from harness.results.store import Store
 from tests.benchmarks.contestant import ROOT
 from tests.records import SUITE, record_of, suite_of
 

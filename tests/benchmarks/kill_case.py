@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.config.loader import load_suite
 from harness.config.suite import Suite
-from harness.record import Record
+from harness.results.record import Record
 from tests.benchmarks.contestant import ROOT
 from tests.fault_hook.drill import ENV
 

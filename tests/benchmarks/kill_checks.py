@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.record import Record
+from harness.results.record import Record
 from tests.benchmarks.kill_case import Case, Figures, figures_of, trial_name
 from tests.report_files import is_of_report
 

@@ -6,7 +6,7 @@ import datetime
 
 import torch
 
-from harness import provenance
+from harness.results import provenance
 
 
 def machine() -> str:

@@ -17,7 +17,7 @@ import torch
 
 import harness
 from harness.errors import HarnessError
-from harness.provenance import commit, device_name
+from harness.results.provenance import commit, device_name
 from tests.benchmarks.benchmark import Benchmark, prepared
 from tests.benchmarks.comparison import Comparison
 from tests.benchmarks.contestant import HARNESS, PEERS, ROOT, Run

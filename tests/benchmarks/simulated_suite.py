@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.estimates import starting_order
+from harness.results.estimates import starting_order
 from tests.benchmarks.simulated_fleet import HOUR, Work
 
 LONG_HOURS = 7

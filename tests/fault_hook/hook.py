@@ -33,7 +33,7 @@ def install() -> None:
     faulthandler.register(signal.SIGUSR1)
     hook = Hook(Drill(Path(os.environ[ENV])))
     patches = {
-        "harness.atomic_files": hook.in_files,
+        "harness.results.atomic_files": hook.in_files,
         "harness.training.step": hook.in_step,
         "harness.training.checkpoint": hook.in_checkpoint,
     }

@@ -11,7 +11,7 @@ from typing import Any
 from torch.profiler import ProfilerActivity, profile
 
 from harness.config.suite import Trial
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training import device, trainer
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import World

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from harness.config.suite import Trial
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training import checkpoint_policy
 from harness.training.checkpoint_policy import Wish
 from harness.training.dataloader import ResidentDataset

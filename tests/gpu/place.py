@@ -9,7 +9,7 @@ import subprocess
 
 import torch
 
-from harness import provenance
+from harness.results import provenance
 from tests.gpu.card import Card
 from tests.gpu.facts import Facts
 

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from harness.procfs import children
-from harness.record import Record
+from harness.results.procfs import children
+from harness.results.record import Record
 from tests.gpu.card import Card
 from tests.gpu.commands import IN_REHEARSAL, ON_CARD
 from tests.gpu.facts import Facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.config.settings import PrecisionName
-from harness.record import EngineName
+from harness.results.record import EngineName
 from tests.gpu import engines
 from tests.gpu.card import EXP_2, EXP_3, FINAL, Card
 from tests.gpu.facts import Facts

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from harness.config.suite import Trial
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import World
 from harness.training.streams import take_turns

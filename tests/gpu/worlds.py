@@ -9,7 +9,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from harness.record import EngineName
+from harness.results.record import EngineName
 from harness.training.distributed import World
 from tests.gpu.card import CONVNET, MLP, SGD, Card
 from tests.gpu.facts import Facts

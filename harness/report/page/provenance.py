@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from harness.record import Record
 from harness.report.footnotes import short
+from harness.results.record import Record
 
 ASPECTS: dict[str, Callable[[Record], str]] = {
     "Device": lambda record: devices(record.hardware.devices),

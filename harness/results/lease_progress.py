@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from harness.config.settings import Strict
-from harness.record import Epoch
+from harness.results.record import Epoch
 
 _WIDTH = 560  # the longest figures fit; a line of one length leaves nothing of an earlier one
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.config.suite import Suite, Trial
+from harness.results.store import Store
 from harness.stats import stein_size
-from harness.store import Store
 
 
 @dataclass(frozen=True)

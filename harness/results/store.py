@@ -15,10 +15,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from harness.atomic_files import place, remove, sweep, write_whole
 from harness.config.suite import Suite, Trial
 from harness.errors import LostClaimError, StoreError, UsageError
-from harness.record import Record
+from harness.results.atomic_files import place, remove, sweep, write_whole
+from harness.results.record import Record
 
 State = Literal["done", "failed", "diverged", "left", "unreadable"]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from harness.config.suite import Suite, Trial
 from harness.formatting import duration
-from harness.record import Record
-from harness.seed_rule import called_for
-from harness.store import State, Store, to_train
+from harness.results.record import Record
+from harness.results.seed_rule import called_for
+from harness.results.store import State, Store, to_train
 
 # What a trial's time an epoch does not depend on.
 _TIMELESS = ("epochs", "scheduler")

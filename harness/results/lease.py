@@ -16,13 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.atomic_files import place, remove, write_whole
 from harness.config.settings import Strict
 from harness.config.suite import Trial
 from harness.errors import LostClaimError, StoreError
-from harness.lease_owner import NOBODY, Holder
-from harness.lease_progress import Headway
-from harness.store import Store
+from harness.results.atomic_files import place, remove, write_whole
+from harness.results.lease_owner import NOBODY, Holder
+from harness.results.lease_progress import Headway
+from harness.results.store import Store
 
 _BEATS_BEFORE_STALE = 10
 

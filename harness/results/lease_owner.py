@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.config.settings import Strict
-from harness.procfs import started
+from harness.results.procfs import started
 
 
 class Holder(Strict):

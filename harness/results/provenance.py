@@ -16,12 +16,12 @@ import harness
 from harness import model_registry
 from harness.config.suite import Trial
 from harness.plugins import is_callable_path
-from harness.record import Versions
+from harness.results.record import Versions
 
 if TYPE_CHECKING:
     import torch
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(harness.__file__).resolve().parent.parent
 
 
 def commit(root: Path = _ROOT) -> str | None:

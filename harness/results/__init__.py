@@ -1,0 +1,1 @@
+"""Everything under results/: records, their store, leases on trials, estimates from records."""
