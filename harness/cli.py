@@ -12,9 +12,9 @@ import typer
 
 from harness import __version__
 from harness.commands import compare, export, results, submit, train
-from harness.console import say
 from harness.errors import HarnessError
 from harness.shutdown import JobFiles
+from harness.tracking.console import say
 
 app = typer.Typer(
     help="Train a report's experiments from several seeds, keep a record of each, and write its tables.",

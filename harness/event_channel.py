@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.console import Console, Event
+from harness.tracking.console import Console, Event
 from harness.training.distributed import Fleet
 
 _LOOKS_FOR_MISSING = 5

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 
 from harness import report, worker
-from harness.console import say
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.launch import torchrun
 from harness.request import Request, check
 from harness.results.store import Store
 from harness.shutdown import JobFiles, Notice
+from harness.tracking.console import say
 from harness.training import distributed
 from harness.training.device_choice import on_cpu
 

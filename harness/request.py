@@ -10,7 +10,6 @@ from pathlib import Path
 
 from harness import data, tracking
 from harness.config.suite import Suite, Trial, chosen
-from harness.console import say
 from harness.data import Dataset
 from harness.errors import UsageError
 from harness.placement import PlacementChoice
@@ -18,6 +17,7 @@ from harness.results import provenance
 from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
+from harness.tracking.console import say
 from harness.training.model_check import has_unused_parameters
 
 

@@ -14,7 +14,6 @@ import torch
 
 from harness.autotune import Calibration
 from harness.config.suite import Trial
-from harness.console import console_for
 from harness.data import cache_folder
 from harness.event_channel import Events
 from harness.heartbeat import Leave, Pulse
@@ -28,6 +27,7 @@ from harness.results.lease_owner import this_process
 from harness.scheduler import Phase, Schedule, candidates
 from harness.shutdown import JobFiles, Notice
 from harness.timing_cache import Circumstances, Paces
+from harness.tracking.console import console_for
 from harness.training.cost import speedup
 from harness.training.device import is_spoiled
 from harness.training.distributed import Fleet

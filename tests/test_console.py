@@ -7,7 +7,7 @@ import math
 
 from rich.console import Console as RichConsole
 
-from harness.console import Lines, Live, console_for
+from harness.tracking.console import Lines, Live, console_for
 
 EPOCH = {
     "kind": "epoch",

@@ -16,16 +16,16 @@ from rich.console import Console
 
 from harness.config.suite import Suite, Trial
 from harness.errors import StoreError
-from harness.follow import follow, view_for
-from harness.follow.live import Live, drawn
-from harness.follow.monitor import Lookout
-from harness.follow.plain import Lines
-from harness.follow.snapshot import Sight
 from harness.results.atomic_files import write_whole
 from harness.results.lease import Claim, Claims
 from harness.results.lease_owner import this_process
 from harness.results.lease_progress import Headway
 from harness.results.store import Found, Store
+from harness.tracking.monitor import follow, view_for
+from harness.tracking.monitor.live import Live, drawn
+from harness.tracking.monitor.monitor import Lookout
+from harness.tracking.monitor.plain import Lines
+from harness.tracking.monitor.snapshot import Sight
 from tests.golden_texts import assert_golden
 from tests.records import SUITE, diverged_of, epochs_of, failed_of, record_of, suite_of
 

@@ -21,8 +21,6 @@ LAYERS = [
     {"results"},
     {"training"},
     {"tracking"},
-    {"console"},
-    {"follow"},
     {"verdict"},
     {"report"},
     {"compare"},

@@ -62,8 +62,8 @@ def status(
 
 def _follow(store: Store, names: Callable[[], list[str]]) -> int:
     """Follow until nothing is left, a signal comes or nobody can read any more; return the exit code."""
-    from harness.follow import follow, view_for
-    from harness.follow.monitor import Lookout
+    from harness.tracking.monitor import follow, view_for
+    from harness.tracking.monitor.monitor import Lookout
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is mended first
     try:

@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.follow.snapshot import End, Held, Sight, SuiteSight, TimeLeft
-from harness.follow.suite_watcher import Folder
 from harness.results.estimates import EpochSeconds, estimates, kind_of
 from harness.results.store import Store
+from harness.tracking.monitor.snapshot import End, Held, Sight, SuiteSight, TimeLeft
+from harness.tracking.monitor.suite_watcher import Folder
 
 _LATEST = 5
 

@@ -8,10 +8,10 @@ from typing import Protocol, TextIO
 from rich.console import Console
 
 from harness.errors import StoreError
-from harness.follow.live import Live
-from harness.follow.monitor import Lookout
-from harness.follow.plain import Lines
-from harness.follow.snapshot import Sight
+from harness.tracking.monitor.live import Live
+from harness.tracking.monitor.monitor import Lookout
+from harness.tracking.monitor.plain import Lines
+from harness.tracking.monitor.snapshot import Sight
 
 _POLL_SECONDS = 1.0
 

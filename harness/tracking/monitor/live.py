@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.follow.plain import epoch_text
-from harness.follow.snapshot import End, Held, Sight, SuiteSight, printable
+from harness.tracking.monitor.plain import epoch_text
+from harness.tracking.monitor.snapshot import End, Held, Sight, SuiteSight, printable
 
 _FEWEST_SHOWN = 3
 _LINES_EACH = 3

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from harness.console import epoch_line
-from harness.follow.snapshot import Held, Sight, printable
+from harness.tracking.console import epoch_line
+from harness.tracking.monitor.snapshot import Held, Sight, printable
 
 
 @dataclass

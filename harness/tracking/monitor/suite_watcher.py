@@ -11,13 +11,13 @@ from pathlib import Path
 
 from harness.config.suite import Suite, Trial
 from harness.errors import StoreError, UsageError
-from harness.follow.snapshot import End, Held, SuiteSight
 from harness.results.estimates import EpochSeconds
 from harness.results.lease import read
 from harness.results.lease_owner import Holder
 from harness.results.lease_progress import Headway
 from harness.results.seed_rule import called_for
 from harness.results.store import State, Store
+from harness.tracking.monitor.snapshot import End, Held, SuiteSight
 
 
 @dataclass
