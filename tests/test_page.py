@@ -16,7 +16,7 @@ import pytest
 
 from harness.config.suite import Suite, Trial
 from harness.report.aggregate import Contents
-from harness.report.page import page
+from harness.report.html import page
 from harness.report.table import layout
 from harness.results.atomic_files import write_whole
 from harness.results.store import Store
@@ -188,7 +188,7 @@ def test_figures_on_disk_are_embedded(tmp_path: Path) -> None:
 def test_more_figures_than_a_page_should_hold_are_linked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.report.page.embedded.MOST_BYTES", len(SVG))
+    monkeypatch.setattr("harness.report.html.embedded.MOST_BYTES", len(SVG))
     store, _ = stored(tmp_path)
     for path in ("comparison.svg", "one/curves.svg"):
         write_whole(store.root / "small" / path, SVG)

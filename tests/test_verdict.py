@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
+from harness.report.verdict import Finding, finding, seeds_to_settle, verdict
 from harness.stats import Difference, Summary, against_mean, pooled, summary, welch
-from harness.verdict import Finding, finding, seeds_to_settle, verdict
 
 MARGIN = 0.005
 

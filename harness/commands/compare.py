@@ -45,7 +45,7 @@ def compare(
     fail_if: FailIf = None,
 ) -> None:
     """Compare two experiments, suites' results or folders of them: accuracy, loss and speed, as Markdown."""
-    from harness import compare as comparing
+    from harness.report import compare as comparing
 
     if not 0 < margin_points < 100:
         raise UsageError(

@@ -11,8 +11,8 @@ from harness.report import csv_export, latex, markdown
 from harness.report.aggregate import Contents
 from harness.report.artifacts import Output, Picture, Text, bytes_of
 from harness.report.figures import figures
+from harness.report.html import page as page_of
 from harness.report.markdown_blocks import filled, text_of
-from harness.report.page import page as page_of
 from harness.report.table import Table, layout
 from harness.results.store import Store
 

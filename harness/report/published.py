@@ -7,8 +7,8 @@ from decimal import Decimal
 from harness.config.suite import Figures, Published
 from harness.report.aggregate import Contents, Row
 from harness.report.number_format import loss, percent, signed
+from harness.report.verdict import Finding, Verdict, finding, verdict
 from harness.stats import Difference, Summary, summary
-from harness.verdict import Finding, Verdict, finding, verdict
 
 WORDS: dict[Finding, str] = {
     "within": "REPRODUCED",

@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from harness.report.verdict import finding
 from harness.results.record import Record
 from harness.stats import paired
-from harness.verdict import finding
 
 MARGIN_POINTS = 0.3
 LEVEL = 0.05

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from harness.report.verdict import Finding, finding, verdict
 from harness.stats import summary, welch
-from harness.verdict import Finding, finding, verdict
 
 Array = NDArray[np.float64]
 

@@ -156,9 +156,9 @@ def how_it_was_made(repetitions: int) -> str:
   {RESTART_SECONDS:.0f} s; the other ranks' trials go on where they were, its own goes on from its last
   checkpoint (after each epoch, and every 5 minutes within one). A job is lost for ever once in {LOSS_HOURS} h
   of its own: after {STALE_SECONDS:.0f} s others may take its trials, and go on from their checkpoints.
-- Order: by the harness's own function, `starting_order` in `harness/results/estimates.py`. Each job has a list
-  of its own, of what is free when it starts; its ranks take the next trial in it that nobody holds. By default
-  the harness measures each kind of trial before (`--placement auto`); times are known then.
+- Order: by the harness's own function, `starting_order` in `harness/results/estimates.py`. Each job has a
+  list of its own, of what is free when it starts; its ranks take the next trial in it that nobody holds. By
+  default the harness measures each kind of trial before (`--placement auto`); times are known then.
 - Bound: the longest trial alone, or all the work on all ranks that are up at any time, whichever is later. No
   order ends before it.
 - Set back: trials of which a part was trained twice. Idle: ranks without a trial while one was free. Looks:

@@ -184,7 +184,8 @@ def how_it_was_made(results: Results, today: str) -> str:
         f"bootstrap): one of 5 % is uncertain by {100 * error:.2f} points ({100 * more:.2f}) to either side.",
         f"Accuracies near 90 % of {IMAGES:,} test images, normal, in steps of one image; published ones "
         f"rounded to 0.01 points, intervals widened by half of that. Margin {EDGE:g} points.",
-        "Of each figure's reports 100 are held against `harness/verdict.py`; it alone judges added seeds.",
+        "Of each figure's reports 100 are held against `harness/report/verdict.py`; it alone judges added "
+        "seeds.",
         f"Added seeds: {CAP} in all at most. Stein: so that the 95 % interval is {HALF_WIDTH_POINTS:g} "
         "points wide to either side.",
         "Intervals: no steps; half-widths in standard deviations of seeds, so 0.1 points where seeds spread "

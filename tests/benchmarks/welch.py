@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.report.verdict import finding
 from harness.stats import summary, welch
-from harness.verdict import finding
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.compare.contrast import Contrast, contrast
-from harness.compare.metrics import METRICS
-from harness.compare.side import Side
-from harness.compare.targets import Place
 from harness.errors import UsageError
+from harness.report.compare.contrast import Contrast, contrast
+from harness.report.compare.metrics import METRICS
+from harness.report.compare.side import Side
+from harness.report.compare.targets import Place
 from harness.results.record import Record
 
 # Speeds are those of a way to execute on a device: they are compared only where these are the same.

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.compare.side import Side
 from harness.errors import UsageError, nearest
 from harness.report.aggregate import row_of
+from harness.report.compare.side import Side
 from harness.results.seed_rule import by_experiment
 from harness.results.store import Store
 

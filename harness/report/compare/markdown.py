@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.compare.contrast import Contrast
-from harness.compare.notes import notes
-from harness.compare.pairing import Table
+from harness.report.compare.contrast import Contrast
+from harness.report.compare.notes import notes
+from harness.report.compare.pairing import Table
 from harness.report.markdown import escaped, line
 from harness.stats import Summary
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from harness.compare.pairing import EXECUTION, Row, Table
-from harness.compare.side import Side
 from harness.config.suite import Suite
 from harness.report.aggregate import Entry, seeds_text
+from harness.report.compare.pairing import EXECUTION, Row, Table
+from harness.report.compare.side import Side
 from harness.report.hyper_parameters import hyper_parameters
 from harness.results.record import Record
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 from harness.report.aggregate import Contents, Row
 from harness.report.figures import figures
-from harness.report.page import rerun_command
-from harness.report.page.embedded import Embedded, EmbeddedFigure
-from harness.report.page.seeds import Seeds, seeds_of
+from harness.report.html import rerun_command
+from harness.report.html.embedded import Embedded, EmbeddedFigure
+from harness.report.html.seeds import Seeds, seeds_of
 from harness.report.table import DIGITS, Cell, Table
 
 _RESULT = "Final testing accuracy"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from harness.report.aggregate import Contents
-from harness.report.page.embedded import Embedded, Read
-from harness.report.page.seeds import VALUES
-from harness.report.page.sparkline import HEIGHT, WIDTH
-from harness.report.page.suite_view import SuiteView, counts
+from harness.report.html.embedded import Embedded, Read
+from harness.report.html.seeds import VALUES
+from harness.report.html.sparkline import HEIGHT, WIDTH
+from harness.report.html.suite_view import SuiteView, counts
 from harness.report.table import Table
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _tied(text: str) -> str:
 
 
 def _asset(name: str) -> str:
-    return resources.files("harness.report.page").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("harness.report.html").joinpath(name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

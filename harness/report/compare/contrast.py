@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import mean
 
-from harness.compare.metrics import Metric
-from harness.compare.side import Side
+from harness.report.compare.metrics import Metric
+from harness.report.compare.side import Side
+from harness.report.verdict import finding, seeds_to_settle
 from harness.stats import Difference, Summary, of_pairs, paired, summary, welch
-from harness.verdict import finding, seeds_to_settle
 
 
 @dataclass(frozen=True)

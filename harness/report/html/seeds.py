@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 
 from harness.formatting import duration
 from harness.report.aggregate import Entry, Row
+from harness.report.html.provenance import ASPECTS, seconds_between, when
+from harness.report.html.sparkline import Bounds, path
 from harness.report.number_format import loss, percent
-from harness.report.page.provenance import ASPECTS, seconds_between, when
-from harness.report.page.sparkline import Bounds, path
 from harness.results.record import Attempt, Record
 
 _MOST_ERROR = 4000  # characters; the record has all of them

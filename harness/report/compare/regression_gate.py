@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from harness.compare.contrast import Contrast
-from harness.compare.metrics import METRICS, Metric
-from harness.compare.pairing import Row, Table
 from harness.errors import UsageError, nearest
+from harness.report.compare.contrast import Contrast
+from harness.report.compare.metrics import METRICS, Metric
+from harness.report.compare.pairing import Row, Table
 
 _FORM = "expected worse:METRIC:AMOUNT, such as worse:test_accuracy_points:0.2"
 
