@@ -13,7 +13,7 @@ import typer
 from harness import __version__
 from harness.commands import compare, export, results, submit, train
 from harness.errors import HarnessError
-from harness.shutdown import JobFiles
+from harness.runner.shutdown import JobFiles
 from harness.tracking.console import say
 
 app = typer.Typer(

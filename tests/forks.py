@@ -19,7 +19,7 @@ _CONTEXT.set_forkserver_preload(
     [
         "torch.distributed.launcher.api",
         "harness.cli",
-        "harness.launcher",
+        "harness.runner.launch.launcher",
         "harness.training.trainer",
         "matplotlib.figure",
     ]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import launcher
 from harness.config.suite import Suite
 from harness.report.aggregate import Contents
-from harness.request import Request
 from harness.results.estimates import plan, plan_text
 from harness.results.seed_rule import Decision, called_for, decide
 from harness.results.store import Store
+from harness.runner.launch import launcher
+from harness.runner.request import Request
 from harness.stats import stein_size
 from tests.records import SUITE, diverged_of, failed_of, record_of, suite_of
 

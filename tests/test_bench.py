@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import torch
 
-from harness.bench import meter
-from harness.bench.benchmark import _Bench
-from harness.bench.grid import Cell, Machine, cells, trial_of
-from harness.bench.meter import Meter, matrix_rate
-from harness.bench.table import Bench, Measurement, markdown
 from harness.config.settings import PrecisionName
-from harness.placement import Execution
 from harness.results.record import EngineName
+from harness.runner.bench import meter
+from harness.runner.bench.benchmark import _Bench
+from harness.runner.bench.grid import Cell, Machine, cells, trial_of
+from harness.runner.bench.meter import Meter, matrix_rate
+from harness.runner.bench.table import Bench, Measurement, markdown
+from harness.runner.placement import Execution
 from harness.training.dataloader import Share
 from harness.training.distributed import Fleet, World
 from harness.training.engine import Eager
@@ -205,7 +205,7 @@ def test_the_matrix_rate_is_of_the_median_product_after_the_first_two(
     took = [50.0, 60.0, 1.0, 4.0, 0.5, 2.0, 3.0]
     times = itertools.accumulate(itertools.chain([0.0], *((each, 0.25) for each in took)))
     monkeypatch.setitem(meter._MATRIX_SIDE, "cpu", 16)
-    monkeypatch.setattr("harness.bench.meter.time", SimpleNamespace(perf_counter=lambda: next(times)))
+    monkeypatch.setattr("harness.runner.bench.meter.time", SimpleNamespace(perf_counter=lambda: next(times)))
     assert matrix_rate(ALONE.device, precision, threads=1) == 2 * 16**3 / 2.0
 
 
@@ -289,7 +289,7 @@ def bench_of(
     folder: Path, monkeypatch: pytest.MonkeyPatch, fleet: Fleet | None = None
 ) -> tuple[_Bench, list[str]]:
     """Return a bench of one rank, and what it says."""
-    monkeypatch.setattr("harness.bench.meter._MATRIX_SIDE", {"cpu": 16})
+    monkeypatch.setattr("harness.runner.bench.meter._MATRIX_SIDE", {"cpu": 16})
     fleet, said = fleet or fleets(1)[0], list[str]()
     return _Bench(suite_of(folder), small_dataset(), fleet, {}, said.append), said
 
@@ -297,7 +297,7 @@ def bench_of(
 def test_widths_that_do_not_fit_are_said_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.bench.benchmark.Meter", Crowded)
+    monkeypatch.setattr("harness.runner.bench.benchmark.Meter", Crowded)
     bench, said = bench_of(tmp_path, monkeypatch)
     chosen = [cell_of(SINGLE.model_copy(update={"trials_per_device": width})) for width in (1, 2, 3)]
     found = bench.measure(chosen, 0)

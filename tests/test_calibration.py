@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness import autotune
-from harness.autotune import Calibration
-from harness.placement import Execution
+from harness.runner import autotune
+from harness.runner.autotune import Calibration
+from harness.runner.placement import Execution
 from harness.training.barrier import Barrier
 from harness.training.throughput import Lane, Rig
 from tests.test_barrier import ALONE, fleets

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.config.loader import load_suite
-from harness.fault_drill import Drill, Outcome, not_tried, ways
-from harness.launch import torchrun
+from harness.runner.fault_drill import Drill, Outcome, not_tried, ways
+from harness.runner.launch import torchrun
 from harness.training.gpus import Gpus
 from tests.test_run import HARNESS, SUITE
 
@@ -29,7 +29,8 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "SIGTERM, another world size",
     }  # the others: test_kills, test_run
     monkeypatch.setattr(
-        "harness.fault_drill.ways", lambda ranks, most: [way for way in ways(ranks, most) if way.name in some]
+        "harness.runner.fault_drill.ways",
+        lambda ranks, most: [way for way in ways(ranks, most) if way.name in some],
     )
     Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 10"), encoding="utf-8")
     trial = next(load_suite(Path("suite.yaml")).trials())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.placement import Execution, PlacementChoice, by_pace, by_rule, makespan, widths
 from harness.results.record import Placement
+from harness.runner.placement import Execution, PlacementChoice, by_pace, by_rule, makespan, widths
 
 SPREAD = Execution(placement="spread")
 TWO_A_DEVICE = Execution(placement="spread", trials_per_device=2)

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from harness.errors import UsageError
-from harness.launch import torchrun
-from harness.launch.torchrun import Ranks, ranks_here, worker_environment
+from harness.runner.launch import torchrun
+from harness.runner.launch.torchrun import Ranks, ranks_here, worker_environment
 from harness.training import gpus
 from harness.training.gpus import Gpus
 

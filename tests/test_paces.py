@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.placement import Execution
-from harness.timing_cache import Circumstances, Paces
+from harness.runner.placement import Execution
+from harness.runner.timing_cache import Circumstances, Paces
 
 SPREAD = Execution(placement="spread")
 DDP = Execution(placement="ddp")

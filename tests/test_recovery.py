@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 import torch
 
-from harness import recovery
-from harness.placement import Execution
-from harness.recovery import Recovery
+from harness.runner import recovery
+from harness.runner.placement import Execution
+from harness.runner.recovery import Recovery
 from tests.trials import small_trial
 
 LACK = torch.OutOfMemoryError("a made-up lack of memory")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from harness.config.suite import Trial
-from harness.placement import Execution
-from harness.request import Request
 from harness.results.estimates import kind_of
 from harness.results.lease_owner import Holder, this_process
-from harness.scheduler import Phase, Schedule, candidates
-from harness.timing_cache import Circumstances, Paces
+from harness.runner.placement import Execution
+from harness.runner.request import Request
+from harness.runner.scheduler import Phase, Schedule, candidates
+from harness.runner.timing_cache import Circumstances, Paces
 from tests.records import SUITE, record_of, suite_of
 
 SPREAD = Execution(placement="spread")

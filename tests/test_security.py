@@ -28,7 +28,7 @@ from harness.results.atomic_files import place, write_whole
 from harness.results.lease import Claims
 from harness.results.lease_owner import this_process
 from harness.results.store import Store
-from harness.timing_cache import Paces
+from harness.runner.timing_cache import Paces
 from tests import fault_models
 from tests.records import SUITE as RECORDED
 from tests.records import suite_of

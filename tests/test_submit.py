@@ -16,10 +16,10 @@ import typer
 
 from harness import cli
 from harness.config.loader import load_suite
-from harness.launch import slurm, slurm_options, slurm_time_limit
-from harness.launch.slurm_options import SlurmOptions
 from harness.results import provenance
 from harness.results.estimates import PlannedTrial
+from harness.runner.launch import slurm, slurm_options, slurm_time_limit
+from harness.runner.launch.slurm_options import SlurmOptions
 from harness.submit_options import written
 from tests.golden_texts import assert_golden
 

@@ -33,7 +33,7 @@ def plan(suites: Suites, changes: Changes = None, results: Results = Path("resul
     """Show every trial with its state, digest and likely time; train nothing."""
     from harness.data import cache_folder
     from harness.results import estimates
-    from harness.timing_cache import Paces
+    from harness.runner.timing_cache import Paces
 
     store, paces = Store(results), Paces(cache_folder(os.environ) / "paces").latest()
     for path in suites:

@@ -101,7 +101,7 @@ def submit(
     """
     given = locals() | {"nproc": None, "wait": wait and array is None}
     from harness import tracking
-    from harness.launch import slurm, slurm_options, slurm_time_limit
+    from harness.runner.launch import slurm, slurm_options, slurm_time_limit
 
     for option, text in (("--checkpoint-every", checkpoint_every), ("--stale-after", stale_after)):
         seconds_of(option, text)  # a mistake is found before a job is

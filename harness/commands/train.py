@@ -73,8 +73,8 @@ def run(
     checkpoint_seconds = seconds_of("--checkpoint-every", checkpoint_every)
     stale_seconds = seconds_of("--stale-after", stale_after)
 
-    from harness import launcher  # loads torch: not before all that is told without it
-    from harness.request import Request
+    from harness.runner.launch import launcher  # loads torch: not before all that is told without it
+    from harness.runner.request import Request
 
     request = Request(
         suites=loaded,
@@ -117,8 +117,8 @@ def bench(
     loaded = load(suite, changes)
     names = known_experiments(only or [], [loaded])
 
-    from harness import launcher
-    from harness.request import Request
+    from harness.runner.launch import launcher
+    from harness.runner.request import Request
 
     request = Request(
         suites=[loaded],
@@ -149,8 +149,8 @@ def drill(
 
     It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
     """
-    from harness.fault_drill import Drill
-    from harness.launch import torchrun
+    from harness.runner.fault_drill import Drill
+    from harness.runner.launch import torchrun
 
     settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
     loaded = load(suite, settings)

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 
 from harness.config.suite import Trial
 from harness.errors import HarnessError, LostClaimError, StoreError
-from harness.heartbeat import Pulse
-from harness.placement import Execution
-from harness.recovery import Recovery
-from harness.request import Request, load_data
 from harness.results import provenance
 from harness.results.lease import Claim
 from harness.results.lease_progress import Headway
 from harness.results.record import Epoch
+from harness.runner.heartbeat import Pulse
+from harness.runner.placement import Execution
+from harness.runner.recovery import Recovery
+from harness.runner.request import Request, load_data
+from harness.runner.trial_progress import Position
+from harness.runner.trial_queue import Pool
 from harness.tracking import Feed
 from harness.training.checkpoint_policy import Wish
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
@@ -24,8 +26,6 @@ from harness.training.distributed import Fleet, World
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
 from harness.training.trainer import Outcome, Places, Watcher, step_by_step
-from harness.trial_progress import Position
-from harness.trial_queue import Pool
 
 
 @dataclass

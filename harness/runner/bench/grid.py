@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from harness.config.settings import PrecisionName, Strict
 from harness.config.suite import Suite, Trial
-from harness.placement import Execution, widths
 from harness.results.record import EngineName
+from harness.runner.placement import Execution, widths
 
 # Precision, engine, and how many ranks train one trial together; 0 where a rank trains its own.
 RigKey = tuple[PrecisionName, EngineName | None, int]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.results import provenance
-from harness.shutdown import heeded
+from harness.runner.shutdown import heeded
 from harness.tracking.console import say
 from harness.training.device_choice import no_gpu, on_cpu, too_many
 from harness.training.gpus import Gpus, find, have_torch_warn_unheard, why_none

@@ -16,10 +16,10 @@ import traceback
 from collections.abc import Callable
 
 from harness.errors import HarnessError, LostRankError
-from harness.event_channel import Events
-from harness.shutdown import ASKED, Notice
+from harness.runner.event_channel import Events
+from harness.runner.shutdown import ASKED, Notice
+from harness.runner.trial_progress import Position
 from harness.training.distributed import Fleet
-from harness.trial_progress import Position
 
 _INTERVAL_SECONDS = 0.2
 _BEATS_PER_LOOK = 5

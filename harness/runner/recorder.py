@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 
 from harness.config.suite import Trial
-from harness.placement import Execution
 from harness.results import provenance
 from harness.results.record import Attempt, Hardware, Record, Versions
 from harness.results.store import Store
+from harness.runner.placement import Execution
 from harness.training import checkpoint
 from harness.training.distributed import Fleet
 from harness.training.engine import default_engine

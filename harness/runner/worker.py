@@ -12,29 +12,29 @@ from functools import partial
 
 import torch
 
-from harness.autotune import Calibration
 from harness.config.suite import Trial
 from harness.data import cache_folder
-from harness.event_channel import Events
-from harness.heartbeat import Leave, Pulse
-from harness.placement import Execution
-from harness.recorder import Ledger
-from harness.request import Request
 from harness.results import provenance
 from harness.results.estimates import kind_of
 from harness.results.lease import Claim, Claims
 from harness.results.lease_owner import this_process
-from harness.scheduler import Phase, Schedule, candidates
-from harness.shutdown import JobFiles, Notice
-from harness.timing_cache import Circumstances, Paces
+from harness.runner.autotune import Calibration
+from harness.runner.event_channel import Events
+from harness.runner.heartbeat import Leave, Pulse
+from harness.runner.placement import Execution
+from harness.runner.recorder import Ledger
+from harness.runner.request import Request
+from harness.runner.scheduler import Phase, Schedule, candidates
+from harness.runner.shutdown import JobFiles, Notice
+from harness.runner.timing_cache import Circumstances, Paces
+from harness.runner.trial_queue import Pool, tries_before
+from harness.runner.trial_runner import Courses
 from harness.tracking.console import console_for
 from harness.training.cost import speedup
 from harness.training.device import is_spoiled
 from harness.training.distributed import Fleet
 from harness.training.streams import take_turns
 from harness.training.throughput import release
-from harness.trial_queue import Pool, tries_before
-from harness.trial_runner import Courses
 
 _MEASURING = "measuring"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.config.settings import Strict
-from harness.placement import Execution
 from harness.results.atomic_files import write_whole
+from harness.runner.placement import Execution
 
 
 class Circumstances(Strict):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness.config.suite import Trial
-from harness.placement import Execution
 from harness.results.record import EngineName, Placement
+from harness.runner.placement import Execution
 from harness.training.barrier import Barrier
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
 from harness.training.distributed import Fleet

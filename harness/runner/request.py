@@ -12,11 +12,11 @@ from harness import data, tracking
 from harness.config.suite import Suite, Trial, chosen
 from harness.data import Dataset
 from harness.errors import UsageError
-from harness.placement import PlacementChoice
 from harness.results import provenance
 from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
+from harness.runner.placement import PlacementChoice
 from harness.tracking.console import say
 from harness.training.model_check import has_unused_parameters
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from harness.config.suite import Trial
 from harness.errors import LostClaimError
-from harness.placement import Execution
-from harness.recorder import Ledger
-from harness.request import Request
 from harness.results.lease import Claim, Claims
 from harness.results.lease_owner import Holder
 from harness.results.record import Record
+from harness.runner.placement import Execution
+from harness.runner.recorder import Ledger
+from harness.runner.request import Request
 from harness.training.distributed import Fleet
 
 DEATHS = 3

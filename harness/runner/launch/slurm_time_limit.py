@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from harness.config.suite import Suite, Trial
 from harness.data import cache_folder
 from harness.formatting import duration
-from harness.launch.slurm_options import SlurmOptions
 from harness.results.estimates import PlannedTrial, plan
 from harness.results.store import Store, to_train
-from harness.timing_cache import Paces
+from harness.runner.launch.slurm_options import SlurmOptions
+from harness.runner.timing_cache import Paces
 
 
 def left(

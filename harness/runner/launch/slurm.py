@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.launch.slurm_options import SlurmOptions
+from harness.runner.launch.slurm_options import SlurmOptions
 
 SCRIPT = Path(__file__).with_name("run.sbatch")
 

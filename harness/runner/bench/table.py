@@ -6,8 +6,8 @@ import statistics
 
 from pydantic import Field
 
-from harness.bench.grid import Cell, Machine
 from harness.config.settings import Strict
+from harness.runner.bench.grid import Cell, Machine
 
 
 class Measurement(Strict):

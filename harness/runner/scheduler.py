@@ -12,12 +12,12 @@ from pydantic import Field
 from harness.config.settings import Strict
 from harness.config.suite import Trial
 from harness.errors import StoreError
-from harness.placement import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
-from harness.request import Request
 from harness.results.estimates import kind_of, longest_first
 from harness.results.lease_owner import Holder
 from harness.results.seed_rule import called_for
-from harness.timing_cache import Circumstances, Paces
+from harness.runner.placement import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
+from harness.runner.request import Request
+from harness.runner.timing_cache import Circumstances, Paces
 
 
 class Phase(Strict):

@@ -11,15 +11,15 @@ import torch
 
 from harness.config.suite import Trial
 from harness.errors import CrashError, LostClaimError, LostRankError, StoreError
-from harness.heartbeat import Pulse
-from harness.placement import Execution
 from harness.results import provenance
 from harness.results.lease import Claim
 from harness.results.record import EngineName
+from harness.runner.heartbeat import Pulse
+from harness.runner.placement import Execution
+from harness.runner.trial_queue import Pool
 from harness.training.device import is_spoiled, still_works
 from harness.training.distributed import Fleet, World
 from harness.training.engine import default_engine
-from harness.trial_queue import Pool
 
 _AT_ONCE = "trials at once"
 

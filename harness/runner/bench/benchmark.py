@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 import torch
 
-from harness.bench.grid import Cell, Machine, RigKey, cells, trial_of
-from harness.bench.meter import Meter, matrix_rate
-from harness.bench.table import Bench, Measurement, markdown
 from harness.config.settings import PrecisionName
 from harness.config.suite import Suite
 from harness.data import Dataset
 from harness.errors import CrashError, UsageError
-from harness.request import Request, load_data
 from harness.results import provenance
 from harness.results.atomic_files import write_whole
+from harness.runner.bench.grid import Cell, Machine, RigKey, cells, trial_of
+from harness.runner.bench.meter import Meter, matrix_rate
+from harness.runner.bench.table import Bench, Measurement, markdown
+from harness.runner.request import Request, load_data
 from harness.training.barrier import Barrier
 from harness.training.cost import cost_of
 from harness.training.dataloader import ResidentDataset

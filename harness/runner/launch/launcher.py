@@ -10,12 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 
-from harness import report, worker
+from harness import report
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
-from harness.launch import torchrun
-from harness.request import Request, check
 from harness.results.store import Store
-from harness.shutdown import JobFiles, Notice
+from harness.runner import worker
+from harness.runner.launch import torchrun
+from harness.runner.request import Request, check
+from harness.runner.shutdown import JobFiles, Notice
 from harness.tracking.console import say
 from harness.training import distributed
 from harness.training.device_choice import on_cpu
@@ -56,7 +57,7 @@ def measure(
     request: Request, nproc: int | None, seconds: float, argv: Sequence[str], env: Environment
 ) -> None:
     """Measure every way to execute the suite on this machine's ranks."""
-    from harness.bench import benchmark
+    from harness.runner.bench import benchmark
 
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)

@@ -1,0 +1,1 @@
+"""Many trials on many ranks: scheduler, placement, heartbeats, launch, speed benchmark, fault drill."""
