@@ -18,7 +18,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         "torch.distributed.launcher.api",
-        "harness.cli",
+        "harness.cli.main",
         "harness.runner.launch.launcher",
         "harness.training.trainer",
         "matplotlib.figure",
@@ -57,6 +57,6 @@ def _harness(arguments: list[str], env: dict[str, str], folder: Path, output: st
         stream.flush()
         os.dup2(written, stream.fileno())
     os.close(written)
-    from harness import cli
+    from harness.cli.main import main
 
-    cli.main()
+    main()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli
+from harness.cli.main import main
 from harness.config.suite import Trial
 from harness.results.record import Record
 from harness.results.store import Store
@@ -74,7 +74,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["harness", *arguments])
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main()
         return int(left.value.code or 0), *capsys.readouterr()
 
     return run
@@ -428,9 +428,9 @@ def test_wrong_arguments(arguments: list[str], said: str, harness: Harness) -> N
 
 def test_the_same_bytes_without_torch_whatever_the_hash_seed(tracked: Path) -> None:
     code = (
-        "import sys\nfrom harness import cli\n"
+        "import sys\nfrom harness.cli.main import main\n"
         "sys.argv[1:] = ['compare', 'equivalence/fp32', 'equivalence/bf16']\n"
-        "try:\n    cli.main()\n"
+        "try:\n    main()\n"
         "finally:\n    assert not {'torch', 'scipy.stats', 'matplotlib'} & sys.modules.keys()"
     )
     texts = set()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
+from harness.cli.main import app
 from harness.config.loader import load_suite
 from harness.runner.fault_drill import Drill, Outcome, not_tried, ways
 from harness.runner.launch import torchrun

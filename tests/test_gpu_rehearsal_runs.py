@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness import cli, model_registry
+from harness import model_registry
+from harness.cli.main import app
 from harness.config.loader import load_suite
 from harness.config.overrides import Assignment
 from harness.data.registry import FILES
@@ -39,7 +40,7 @@ def test_a_part_is_rehearsed(part: str, tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("part", ON_CARD)
 def test_the_commands_are_understood(part: str, commands: dict[str, list[str]]) -> None:
     name, *arguments = commands[part]
-    command = typer.main.get_command(cli.app).get_command(None, name)  # type: ignore[attr-defined]
+    command = typer.main.get_command(app).get_command(None, name)  # type: ignore[attr-defined]
     given = command.make_context(name, list(arguments)).params
     path = given["suite"] if name == "drill" else (given.get("suites") or [given["suite"]])[0]
     suite = load_suite(ROOT / path, [Assignment.parse(text) for text in given.get("changes") or []])

@@ -23,8 +23,6 @@ LAYERS = [
     {"tracking"},
     {"report"},
     {"runner"},
-    {"options", "submit_options"},
-    {"commands"},
     {"cli"},
     {"__main__"},
 ]
@@ -86,8 +84,8 @@ def test_models_import_nothing_of_the_harness() -> None:
 )
 def test_what_trains_nothing_loads_no_torch(arguments: list[str]) -> None:
     code = (
-        "import sys\nfrom harness import cli\nsys.argv[1:] = " + repr(arguments) + "\n"
-        "try:\n    cli.main()\nexcept SystemExit as left:\n    code = left.code\n"
+        "import sys\nfrom harness.cli.main import main\nsys.argv[1:] = " + repr(arguments) + "\n"
+        "try:\n    main()\nexcept SystemExit as left:\n    code = left.code\n"
         "heavy = {'torch', 'matplotlib', 'scipy.stats'} & set(sys.modules)\n"
         "assert not heavy, f'heavy: {heavy}'\n"
         "sys.exit(code)"

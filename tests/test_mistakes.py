@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness.cli.main import main
 from tests.golden_texts import assert_golden
 
 GOOD = """\
@@ -182,7 +182,7 @@ def outcome(
     """Run the command; return its exit code and what it wrote to stderr."""
     monkeypatch.setattr(sys, "argv", ["harness", *arguments])
     with pytest.raises(SystemExit) as left:
-        cli.main()
+        main()
     return int(left.value.code or 0), capsys.readouterr().err
 
 

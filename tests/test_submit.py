@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import typer
 
-from harness import cli
+from harness.cli.main import app, main
+from harness.cli.submit_options import written
 from harness.config.loader import load_suite
 from harness.results import provenance
 from harness.results.estimates import PlannedTrial
 from harness.runner.launch import slurm, slurm_options, slurm_time_limit
 from harness.runner.launch.slurm_options import SlurmOptions
-from harness.submit_options import written
 from tests.golden_texts import assert_golden
 
 ROOT = Path(__file__).parent.parent
@@ -75,7 +75,7 @@ def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*arguments: str, code: int = 0) -> str:
         monkeypatch.setattr(sys, "argv", ["harness", *arguments])
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main()
         printed = capsys.readouterr()
         assert left.value.code == code, printed
         return printed.out if code == 0 else printed.err
@@ -110,7 +110,7 @@ def test_a_dry_run_shows_the_argument_lists_and_does_nothing(harness: Callable[.
     changed = ["--set=training.epochs=3", f"--results={here}/results", f"{here}/suite.yaml"]
     exported = [f"HARNESS_PYTHON={sys.executable}", "HARNESS_SETUP=", "HARNESS_NPROC="]
     exported += [f"HARNESS_JOBS={here}/results/.jobs", f"HARNESS_CODE={provenance.code_hash()}"]
-    script = str(ROOT / "harness" / "launch" / "run.sbatch")
+    script = str(ROOT / "harness" / "runner" / "launch" / "run.sbatch")
     log = f"--output={folder}/%j.log"
     assert first == [*exported, *start, name, log, "--nodes=2", script, "run", *changed]
     after = ["--dependency=afterany:JOB", "--nodes=1", "--ntasks=1", "--time=15"]
@@ -264,7 +264,7 @@ def test_a_time_limit_is_suggested_from_estimates() -> None:
 
 
 def test_every_option_of_run_can_be_submitted_and_arrives(harness: Callable[..., str]) -> None:
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     run, submit = ({each.name: each for each in commands[name].params} for name in ("run", "submit"))
     torchruns = {"nproc", "max_restarts"}
     assert run.keys() - torchruns <= submit.keys()
@@ -284,7 +284,7 @@ def test_every_option_of_run_can_be_submitted_and_arrives(harness: Callable[...,
 
 
 def test_what_is_at_its_default_is_not_written() -> None:
-    parameters = typer.main.get_command(cli.app).commands["run"].params  # type: ignore[attr-defined]
+    parameters = typer.main.get_command(app).commands["run"].params  # type: ignore[attr-defined]
     assert written(parameters, {"suites": [Path("/a")], "results": Path("/r"), "calibrate": True}) == [
         "--results=/r",
         "/a",

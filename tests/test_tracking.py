@@ -17,7 +17,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from harness import cli
+from harness.cli.main import main
 from harness.config.loader import load_suite
 from harness.config.suite import Trial
 from harness.errors import UsageError
@@ -61,7 +61,7 @@ def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*arguments: str, code: int = 0) -> str:
         monkeypatch.setattr(sys, "argv", ["harness", *arguments])
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main()
         printed = capsys.readouterr()
         assert (left.value.code or 0) == code, printed
         return printed.out + printed.err
@@ -210,9 +210,9 @@ def test_a_record_that_a_tracker_refuses_is_named_and_the_others_go_on(harness: 
 
 def test_export_loads_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom harness import cli\n"
+        "import sys\nfrom harness.cli.main import main\n"
         f"sys.argv[1:] = ['export', 'tensorboard', '--results', {str(REAL.parent)!r}, '--to', 'board']\n"
-        "try:\n    cli.main()\nexcept SystemExit as left:\n    code = left.code\n"
+        "try:\n    main()\nexcept SystemExit as left:\n    code = left.code\n"
         "assert 'torch' not in sys.modules and 'tensorflow' not in sys.modules, 'heavy'\n"
         "sys.exit(code)"
     )

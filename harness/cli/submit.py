@@ -6,10 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from harness.commands import results as results_commands
-from harness.commands import train
-from harness.config.suite import chosen
-from harness.options import (
+from harness.cli import results as results_commands
+from harness.cli import train
+from harness.cli.options import (
     Calibrate,
     Changes,
     CheckpointEvery,
@@ -35,9 +34,7 @@ from harness.options import (
     load,
     seconds_of,
 )
-from harness.results import provenance
-from harness.results.store import Store
-from harness.submit_options import (
+from harness.cli.submit_options import (
     Account,
     AllowChangedCode,
     Array,
@@ -57,6 +54,9 @@ from harness.submit_options import (
     parameters_of,
     written,
 )
+from harness.config.suite import chosen
+from harness.results import provenance
+from harness.results.store import Store
 
 
 def submit(

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from harness.config.suite import chosen
-from harness.options import (
+from harness.cli.options import (
     Calibrate,
     Changes,
     CheckpointEvery,
@@ -39,10 +38,11 @@ from harness.options import (
     load,
     seconds_of,
 )
-from harness.submit_options import (
+from harness.cli.submit_options import (
     parameters_of,
     written,
 )
+from harness.config.suite import chosen
 
 
 def run(

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import Results
 from harness.errors import UsageError
-from harness.options import Results
 
 First = Annotated[
     str,

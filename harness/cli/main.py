@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__
-from harness.commands import compare, export, results, submit, train
+from harness.cli import compare, export, results, submit, train
 from harness.errors import HarnessError
 from harness.runner.shutdown import JobFiles
 from harness.tracking.console import say

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.options import Changes, Results, SuiteNames, resolved
+from harness.cli.options import Changes, Results, SuiteNames, resolved
 from harness.results.store import Store
 
 

@@ -12,8 +12,7 @@ from typing import Annotated
 
 import typer
 
-from harness.errors import UsageError
-from harness.options import (
+from harness.cli.options import (
     Changes,
     Check,
     DataDir,
@@ -26,6 +25,7 @@ from harness.options import (
     load,
     resolved,
 )
+from harness.errors import UsageError
 from harness.results.store import Store
 
 
