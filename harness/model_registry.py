@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ from harness.plugins import imported, is_callable_path
 if TYPE_CHECKING:
     from torch import nn
 
-# By place and not by import: a user's own folder `models/` must not stand in for the shipped one.
-_SHIPPED = Path(__file__).resolve().parent.parent / "models"
+# In a checkout a link to the folder `models/` beside the package.
+_SHIPPED = Path(__file__).resolve().parent / "models"
 
 Fragment = Mapping[str, Any]
 
@@ -68,15 +68,7 @@ def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_cl
 
 
 def _shipped_builder(name: str) -> Callable[..., nn.Module]:
-    module_name = f"harness_models.{name}"
-    if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, _SHIPPED / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[module_name] = module
-    return cast("Callable[..., nn.Module]", sys.modules[module_name].build)
+    return cast("Callable[..., nn.Module]", importlib.import_module(f"harness.models.{name}").build)
 
 
 def _user_callable(name: str) -> Callable[..., nn.Module]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 _ROOT = Path(harness.__file__).resolve().parent.parent
+_TRAINS = ("config/*.py", "data/*.py", "training/*.py", "models/*.py", "model_registry.py", "results/record.py")
 
 
 def commit(root: Path = _ROOT) -> str | None:
@@ -44,15 +45,14 @@ def commit(root: Path = _ROOT) -> str | None:
 
 
 def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
-    """Hash the sources that train: harness/, models/ and a user's model modules; names and contents."""
-    sources = sorted([*(root / "harness").rglob("*.py"), *(root / "models").glob("*.py")])
-    named = [(path.relative_to(root).as_posix(), path) for path in sources]
-    named += sorted((path.name, path) for path in user_modules)
-    total = hashlib.sha256()
-    for name, path in named:
-        content = path.read_bytes()
-        total.update(f"{name}\0{len(content)}\0".encode() + content)
-    return total.hexdigest()
+    """Hash the sources that train, by their contents: settings, data, models, training, a record's shape.
+
+    The user's own model modules are among them. Where a file lies and what it is called makes no difference.
+    """
+    package = root / "harness"
+    sources = [path for name in _TRAINS for path in sorted(package.glob(name))]
+    digests = sorted(hashlib.sha256(path.read_bytes()).digest() for path in [*sources, *user_modules])
+    return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def user_modules(trials: Iterable[Trial]) -> list[Path]:
