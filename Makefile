@@ -16,7 +16,7 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 check: .venv/ready # what git tracks under results/ and in README.md is what the records there say
-	$(BIN)/python -m tests.committed
+	$(BIN)/python -m tests.support.committed
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -m venv .venv

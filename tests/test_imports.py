@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support import ROOT
+
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
     {"formatting", "errors"},

@@ -1,33 +1,14 @@
-"""What the README shows works: its commands, its suite, its table."""
+"""What the README shows is right: its suite, its map, its links."""
 
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
 from pathlib import Path
 
-import pytest
-
 from harness.config.loader import load_suite
-from tests import forks
+from tests.support import ROOT
 
-ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^\$ (.+)$", TEXT, re.MULTILINE)
-
-
-def test_its_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(ROOT / "suites", tmp_path / "suites")
-    assert len(COMMANDS) >= 5
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for command in COMMANDS:
-        program, *arguments = shlex.split(command)
-        assert program == "harness"
-        code, output = forks.harness(arguments, seconds=300)
-        assert code == 0, output
 
 
 def test_its_suite_is_right(tmp_path: Path) -> None:
@@ -39,12 +20,10 @@ def test_its_suite_is_right(tmp_path: Path) -> None:
     assert len(list(suite.trials())) == 30
 
 
-def test_its_map_names_every_module() -> None:
-    for path in (ROOT / "harness").glob("[a-z]*.py"):
-        assert re.search(rf"\b{path.stem}\b", TEXT), path.name
+def test_its_map_names_every_package() -> None:
     for path in (ROOT / "harness").iterdir():
         if (path / "__init__.py").exists():
-            assert f"harness/{path.name}/" in TEXT
+            assert f"{path.name}/ " in TEXT
 
 
 def test_its_links_lead_somewhere() -> None:

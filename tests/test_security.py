@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
-import os
 import pickle
 import re
-import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,38 +13,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from harness import data
 from harness.config.loader import load_suite
-from harness.config.suite import Suite, Trial
+from harness.config.suite import Suite
 from harness.data import cache
 from harness.data.registry import DATASETS
 from harness.errors import SuiteError, UsageError
 from harness.results.atomic_files import place, write_whole
-from harness.results.lease import Claims
-from harness.results.lease_owner import this_process
 from harness.results.store import Store
 from harness.runner.timing_cache import Paces
-from tests import fault_models
-from tests.records import SUITE as RECORDED
-from tests.records import suite_of
-from tests.test_faults import SUITE as GATED
-from tests.test_faults import contents, errors_in, wait_until
-from tests.test_run import HARNESS, ONE_TRIAL, ROOT, SUITE, figures, run
+from tests.support import ROOT
+from tests.support.gated_runs import GATED
+from tests.support.hostile import Hostile
+from tests.support.records import SUITE as RECORDED
+from tests.support.records import suite_of
+from tests.support.runs import HARNESS, SUITE
 
-FOLDERS = ("harness", "models", "tests/benchmarks", "tests/fault_hook")
+FOLDERS = ("harness", "models", "benchmarks", "tests/support/fault_hook")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pickle.loads"}
 FORBIDDEN |= {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "subprocess.getoutput"}
-
-
-@pytest.fixture
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    Path("suite.yaml").write_text(SUITE, encoding="utf-8")
 
 
 def calls() -> Iterator[tuple[Path, str, ast.Call]]:
@@ -128,49 +114,6 @@ def test_results_are_named_by_their_folder_only(name: str, tmp_path: Path) -> No
         Store(tmp_path / "results" / "deep").load_suite(name)
 
 
-class Hostile:
-    """Would make a file when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("executed",)
-
-
-@pytest.mark.usefixtures("_folder")
-def test_a_run_refuses_a_hostile_checkpoint_and_says_so() -> None:
-    Path("suite.yaml").write_text(ONE_TRIAL, encoding="utf-8")
-    run("suite.yaml", "--results", "whole")
-    trial = next(load_suite(Path("suite.yaml")).trials())
-    path = Store(Path("results")).checkpoint_paths(trial)[0]
-    path.parent.mkdir(parents=True)
-    torch.save({"digest": trial.digest, "model": Hostile()}, path)
-    output = run("suite.yaml")
-    assert f"{path}: refused, it holds more than numbers" in output
-    assert not Path("executed").exists()
-    assert figures() == figures("whole")
-
-
-@pytest.fixture
-def trial(_folder: None) -> Trial:
-    """Return the only trial of a suite in this folder, whose gate is open."""
-    Path("suite.yaml").write_text(GATED, encoding="utf-8")
-    fault_models.OPEN.touch()
-    (trial,) = load_suite(Path("suite.yaml")).trials()
-    return trial
-
-
-def test_pickled_records_claims_and_suites_are_no_such_things(trial: Trial) -> None:
-    store = Store(Path("results"))
-    for path in (store.record_path(trial), store.claim_path(trial, 1), Path("results/small/suite.json")):
-        write_whole(path, pickle.dumps(Hostile()))
-    assert store.find(trial).state == "unreadable"
-    claims = Claims(store, this_process("one", [0, 0], {}))
-    assert claims.take(trial) is None
-    claims.stop()
-    for command in ("status", "report"):
-        assert "results/small/suite.json: unreadable" in run(command, code=1)
-    assert not Path("executed").exists()
-
-
 @pytest.mark.parametrize("where", ["train_images.npy", "test_labels.npy", "digest.json"])
 def test_pickled_data_in_the_cache_is_made_again(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -205,75 +148,6 @@ def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) 
     assert (tmp_path / "table.md").read_bytes() == b"a table"
     assert not place(tmp_path / "seed-1-00000000.json", b"a record")
     assert victim.read_bytes() == b"precious"
-
-
-def test_an_experiments_folder_may_be_a_link_and_gets_its_own_files(trial: Trial, tmp_path: Path) -> None:
-    outside = tmp_path.with_name(f"{tmp_path.name}-outside")
-    outside.mkdir()
-    Path("results/small").mkdir(parents=True)
-    Path("results/small/gated").symlink_to(outside)
-    run("suite.yaml", "--nproc", "1")
-    record = Store(Path("results")).record_path(trial).name
-    assert sorted(contents(outside)) == ["curves.png", "curves.svg", record]
-    tables = {"table.md", "table.tex", "table.csv", "epochs.csv", "comparison.png", "comparison.svg"}
-    assert {path.name for path in Path("results/small").iterdir()} == {"gated", "suite.json", *tables}
-
-
-@pytest.mark.usefixtures("trial")
-@pytest.mark.parametrize("umask", [0o077, 0o022])
-def test_files_are_made_with_the_users_umask(umask: int) -> None:
-    fault_models.OPEN.unlink()
-    process = subprocess.Popen(
-        [*HARNESS, "suite.yaml", "--nproc", "2", "--save-model"],
-        umask=umask,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    wait_until(fault_models.REACHED.exists, process)
-    found = modes()
-    fault_models.OPEN.touch()
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output
-    found |= modes()
-    kinds = {path.name.partition(".")[2] for path in found if stat.S_ISREG(found[path])}
-    assert kinds >= {"claim-1", "checkpoint-1", "weights.pt", "json", "md", "npy", "lock"}
-    assert Path("cache/harness/paces") in found
-    for path, mode in found.items():
-        assert stat.S_IMODE(mode) == (0o777 if stat.S_ISDIR(mode) else 0o666) & ~umask, path
-
-
-def modes() -> dict[Path, int]:
-    """Return the modes of all results and of what is cached, but of what goes meanwhile."""
-    found = {}
-    for path in [each for folder in ("results", "cache/harness") for each in Path(folder).rglob("*")]:
-        with contextlib.suppress(FileNotFoundError):
-            found[path] = path.lstat().st_mode
-    return found
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("run", "suite.yaml", "--only", "../../x"),
-        ("run", "suite.yaml", "--seeds", "../../x"),
-        ("run", "suite.yaml", "--set", "model.name=../../x"),
-        ("run", "suite.yaml", "--set", "dataset.name=../../x"),
-        ("data", "../../x"),
-        ("report", "../../x"),
-        ("status", "../../x"),
-    ],
-)
-@pytest.mark.usefixtures("trial")
-def test_arguments_that_lead_elsewhere_are_refused(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    suite = load_suite(Path("suite.yaml")).model_copy(update={"suite": "x"})
-    for root in (Path("results/deep"), tmp_path):  # from the one, ../../x is in the other
-        Store(root).save_suite(suite)
-    place = [] if arguments[0] == "data" else ["--results", "results/deep"]
-    before = contents(tmp_path)
-    (error,) = errors_in(run(*arguments, *place, code=2))
-    assert "../../x" in error
-    assert contents(tmp_path) == before
 
 
 MATRIX = GATED.replace("'}}", "'}, matrix: {model.shift: [1]}}")
@@ -361,7 +235,7 @@ def test_no_experiment_takes_the_name_of_a_file_of_results(name: str, tmp_path: 
 
 
 def test_a_row_of_a_matrix_takes_no_other_experiments_name(tmp_path: Path) -> None:
-    other = "  gated-shift=1: {model: {name: 'tests.fault_models:slow'}}\n"
+    other = "  gated-shift=1: {model: {name: 'tests.support.fault_models:slow'}}\n"
     with pytest.raises(SuiteError, match=r"suite\.yaml:\d: experiments\.gated.*: found .*'gated-shift=1'"):
         suite_of(tmp_path, MATRIX + other)
 
@@ -384,8 +258,3 @@ def test_what_is_no_file_holds_no_published_curves(name: str, tmp_path: Path) ->
     published = f"published: {{dataset: kmnist, source: x, curves: {json.dumps(name)}, experiments: {{}}}}\n"
     with pytest.raises(SuiteError, match=r"suite\.yaml:9: published\.curves: found"):
         suite_of(tmp_path, GATED + published)
-
-
-@pytest.mark.usefixtures("trial")
-def test_a_seed_of_thousands_of_digits_is_refused() -> None:
-    assert "expected some of [1]" in run("run", "suite.yaml", "--seeds", "9" * 5000, code=2)

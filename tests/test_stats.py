@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +26,7 @@ from harness.stats import (
     t_quantile,
     welch,
 )
+from tests.support import ROOT
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 
@@ -91,7 +91,7 @@ def test_no_hash_seed_changes_a_figure() -> None:
             [sys.executable, "-c", code],
             check=True,
             capture_output=True,
-            cwd=Path(__file__).parent.parent,
+            cwd=ROOT,
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
         texts.add(run.stdout)

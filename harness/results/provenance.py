@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     import torch
 
 _ROOT = Path(harness.__file__).resolve().parent.parent
-_TRAINS = ("config/*.py", "data/*.py", "training/*.py", "models/*.py", "model_registry.py", "results/record.py")
+# What trains, in the package's folder.
+SOURCES = (
+    "config/*.py",
+    "data/*.py",
+    "training/*.py",
+    "models/*.py",
+    "model_registry.py",
+    "results/record.py",
+)
 
 
 def commit(root: Path = _ROOT) -> str | None:
@@ -50,7 +58,7 @@ def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
     The user's own model modules are among them. Where a file lies and what it is called makes no difference.
     """
     package = root / "harness"
-    sources = [path for name in _TRAINS for path in sorted(package.glob(name))]
+    sources = [path for pattern in SOURCES for path in package.glob(pattern)]
     digests = sorted(hashlib.sha256(path.read_bytes()).digest() for path in [*sources, *user_modules])
     return hashlib.sha256(b"".join(digests)).hexdigest()
 

@@ -7,7 +7,7 @@ from tests.gpu.card import EXP_3, SGD, Card
 from tests.gpu.engines import counted_recordings, forget_broken_captures
 from tests.gpu.facts import Facts
 from tests.gpu.training import train
-from tests.trials import MIXER, resident, small_trial
+from tests.support.trials import MIXER, resident, small_trial
 
 
 def fallbacks(card: Card, facts: Facts) -> None:

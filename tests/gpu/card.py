@@ -13,7 +13,7 @@ from harness.training.dataloader import ResidentDataset
 from harness.training.device import compute_exactly
 from harness.training.distributed import World, alone
 from tests.gpu import engines
-from tests.trials import MIXER, resident, small_trial
+from tests.support.trials import MIXER, resident, small_trial
 
 T = TypeVar("T")
 

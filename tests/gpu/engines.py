@@ -19,7 +19,7 @@ from harness.training.engine import Engine, Graph
 from harness.training.graph_capture import CudaRecorder
 from harness.training.step import Step
 from harness.training.throughput import Rig, grow, release
-from tests.traced import TracingRecorder
+from tests.support.traced import TracingRecorder
 
 
 def trace_graphs() -> None:

@@ -18,7 +18,7 @@ from harness.training.trainer import Watcher
 from tests.gpu.card import CONVNET, CPU, EXP_3, MLP, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all
-from tests.trials import MIXER, resident, small_trial
+from tests.support.trials import MIXER, resident, small_trial
 
 # On a GPU these two compute their corrections from float32 counters, whatever the weights are.
 _COARSE = ("NAdam", "RAdam")

@@ -12,8 +12,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests import forks
 from tests.gpu.facts import Fact, Facts, read
+from tests.support import forks
 
 
 @dataclass(frozen=True)

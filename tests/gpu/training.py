@@ -17,7 +17,7 @@ from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import World
 from harness.training.streams import take_turns
 from harness.training.trainer import Outcome, Watcher, step_by_step
-from tests.trials import places
+from tests.support.trials import places
 
 
 @dataclass(frozen=True)

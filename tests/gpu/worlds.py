@@ -14,8 +14,8 @@ from harness.training.distributed import World
 from tests.gpu.card import CONVNET, MLP, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import train
-from tests.ranks import run_ranks
-from tests.trials import MIXER, resident, small_trial
+from tests.support.ranks import run_ranks
+from tests.support.trials import MIXER, resident, small_trial
 
 _MODELS = (MIXER, CONVNET, MLP)
 

@@ -1,0 +1,49 @@
+"""The JSON Schema of a suite: current, named in every suite, and right about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from harness.config.json_schema import suite_schema, suite_schema_text
+from tests.support import ROOT
+
+SCHEMA = ROOT / "harness" / "suite.schema.json"
+SUITES = sorted((ROOT / "suites").rglob("*.yaml"))
+
+
+def test_the_shipped_schema_is_current() -> None:
+    assert SCHEMA.read_text(encoding="utf-8") == suite_schema_text()
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_every_shipped_suite_names_the_schema_and_fits_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    named = text.splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    assert (path.parent / named).resolve() == SCHEMA
+    jsonschema.validate(yaml.safe_load(text), suite_schema())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tabel": {}},
+        {"seeds": "three"},
+        {"common": {"trainig": {}}},
+        {"common": {"training": {"epochs": 0}}},
+        {"common": {"training": {"optimizer": {"name": "sgd"}}}},
+        {"experiments": {"a/b": {}}},
+        {"experiments": {"a": {"model": {"name": "patch_mixr"}}}},
+        {"experiments": {"a": {"matrix": {"dataset.resize": [8]}}}},
+        {"dataset": {"name": "imagenet"}},
+    ],
+    ids=str,
+)
+def test_the_schema_refuses_what_the_harness_refuses(change: dict[str, Any]) -> None:
+    good = yaml.safe_load((ROOT / "suites" / "final.yaml").read_text(encoding="utf-8"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**good, **change}, suite_schema())

@@ -1,0 +1,96 @@
+"""The drill: a trial that is broken off in any way leaves the record that it would have left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.config.loader import load_suite
+from harness.runner.fault_drill import Drill, Outcome, not_tried, ways
+from harness.runner.launch import torchrun
+from harness.training.gpus import Gpus
+from tests.support import ROOT
+from tests.support.runs import HARNESS, SUITE
+
+
+def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    some = {
+        "SIGKILL of one rank",
+        "STOP file",
+        "SIGTERM, another world size",
+    }  # the others: test_kills, test_run
+    monkeypatch.setattr(
+        "harness.runner.fault_drill.ways",
+        lambda ranks, most: [way for way in ways(ranks, most) if way.name in some],
+    )
+    Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 10"), encoding="utf-8")
+    trial = next(load_suite(Path("suite.yaml")).trials())
+    arguments = [
+        "--only",
+        trial.experiment,
+        "--seeds",
+        str(trial.seed),
+        "--checkpoint-every",
+        "1s",
+        "suite.yaml",
+    ]
+    *same, other = Drill(trial, arguments, 2, tmp_path / "drill", os.environ).outcomes()
+    assert [outcome.difference for outcome in same] == [0.0, 0.0]
+    assert other.ranks == "2 ranks, then 1"
+    assert other.difference is not None
+    assert other.difference <= 1e-9
+    assert {outcome.name for outcome in (*same, other)} == some
+
+
+def test_what_differs_is_said_so() -> None:
+    assert str(Outcome("SIGTERM", "2 ranks", 0.001, is_equal=False)).endswith("DIFFERS, by 1.0e-03 at most")
+    assert "more --epochs help" in str(Outcome("SIGTERM", "2 ranks", None, is_equal=True))
+
+
+def test_it_says_what_its_runs_said_when_they_fail(tmp_path: Path) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    command = [*HARNESS, "drill", str(path), "--data-dir", str(tmp_path), "--set", "dataset.name=mnist"]
+    env = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path), "PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=300)
+    assert done.returncode == 1, sys.version
+    assert "error: a run of the drill ended with exit code 2:" in done.stderr
+
+
+def test_one_gpu_is_drilled_with_one_rank_and_what_it_cannot_try_is_said() -> None:
+    names = [way.name for way in ways(1, most=1)]
+    assert "SIGTERM" in names
+    assert all(way.ranks == way.then == 1 for way in ways(1, most=1))
+    assert not_tried(2, 2) == not_tried(2, None) == []
+    killed, resized = not_tried(1, 1)
+    assert not_tried(1, None) == not_tried(1, 4) == [killed.replace("1 GPU", "1 rank")]
+    assert killed == "SIGKILL of one rank              not tried, it needs 2 ranks: found 1 GPU"
+    assert resized == "SIGTERM, another world size      not tried, it needs 2 ranks: found 1 GPU"
+
+
+@pytest.mark.parametrize(("gpus", "ranks"), [(0, 2), (1, 1), (4, 2)])
+def test_the_command_starts_as_many_ranks_as_there_are_gpus_and_two_at_most(
+    gpus: int, ranks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE, encoding="utf-8")
+    started: list[tuple[int, int | None]] = []
+
+    def outcomes(drill: Drill) -> Iterator[Outcome]:
+        started.append((drill.ranks, drill.most))
+        return iter(())
+
+    monkeypatch.setattr(Drill, "outcomes", outcomes)
+    monkeypatch.setattr(torchrun, "find", lambda env: Gpus(("",) * gpus))
+    done = CliRunner().invoke(app, ["drill", str(path)], catch_exceptions=False)
+    assert started == [(ranks, gpus or None)]
+    assert ("not tried" in done.output) == (ranks == 1)

@@ -1,0 +1,285 @@
+"""Jobs on a real SLURM of two nodes: they train, share, are stopped, lose a node, and report in the end."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.results.record import Record
+from tests.support import ROOT, fault_models
+from tests.support.slurm_cluster import Cluster, cluster, eventually
+
+pytestmark = pytest.mark.slurm
+__all__ = ["cluster"]
+
+SUITE = """\
+suite: small
+title: A small suite
+dataset: {name: kmnist_sample, resize: 8}
+seeds: 2
+common:
+  training: {epochs: 2, batch_size: 600, precision: fp64, optimizer: {name: Adam, lr: 0.01}}
+experiments:
+  mlp: {model: {name: mlp, hidden: [16], dropout: 0.2}}
+"""
+# Takes half a second an epoch, and hardly computes, as long as there is a file `slow` in the user's folder.
+LONG = SUITE.replace("epochs: 2", "epochs: 40").replace("seeds: 2", "seeds: 1")
+LONG = re.sub("{name: mlp.*}}", "{name: 'tests.support.fault_models:slow_mlp'}}", LONG)
+HOSTILE = 'it\'s "one" $(touch pwned); `touch pwned` %j\n& two'
+FINISHED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+
+
+@dataclass
+class User:
+    """Somebody with a suite in a folder, on the login node of a cluster."""
+
+    cluster: Cluster
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.write(SUITE)
+
+    @property
+    def slow(self) -> Path:
+        """Return the file that makes a long suite long."""
+        return self.folder / fault_models.SLOW
+
+    def write(self, text: str, name: str = "suite.yaml") -> None:
+        """Write a suite."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def call(self, *command: str, code: int = 0, **variables: str) -> str:
+        """Run a command to its end; return what it printed on both streams."""
+        env = {
+            **self.cluster.env,
+            "PYTHONPATH": str(ROOT),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "HARNESS_STALE_SECONDS": "3",
+            **variables,
+        }
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+    def harness(self, *arguments: str, code: int = 0) -> str:
+        """Run a command of the harness to its end."""
+        return self.call(sys.executable, "-m", "harness", *arguments, code=code)
+
+    def submit(self, *arguments: str) -> tuple[str, str]:
+        """Submit suites; return the numbers of the two jobs."""
+        output = self.harness("submit", "--time", "10", *arguments)
+        training, report = re.findall(r"^job (\d+)", output, re.MULTILINE)
+        return training, report
+
+    def log(self, job: str) -> str:
+        """Return what a job has printed."""
+        path = self.folder / "results" / ".jobs" / f"{job}.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def epoch(self, number: int, job: str) -> bool:
+        """Tell whether a job has trained so many epochs."""
+        return f": epoch {number}/" in self.log(job)
+
+    def ends(self, job: str, state: str = "COMPLETED", seconds: float = 90.0) -> None:
+        """Wait until a job has ended, and assert how."""
+        found = eventually(lambda: self._end(job), seconds, lambda: f"{self.log(job)}\n{self.cluster.logs()}")
+        assert found == state, f"{self.cluster.job(job)}\n{self.log(job)}"
+
+    def _end(self, job: str) -> str | None:
+        state = self.cluster.job(job).get("JobState")
+        return state if state in FINISHED else None
+
+    def starts_again(self, job: str, report: str) -> None:
+        """Wait until a job is queued again, and let it start and be quick; its report waits on.
+
+        A start in the second in which the earlier one was ended would have its credential revoked, too.
+        """
+        eventually(lambda: self.cluster.job(job).get("Restarts") == "1", 60, lambda: self.log(job))
+        eventually(lambda: self.cluster.job(job).get("JobState") == "PENDING", 60, self.cluster.logs)
+        self.slow.unlink()
+        waiting = self.cluster.job(report)
+        assert (waiting["JobState"], waiting["Reason"]) == ("PENDING", "Dependency")
+        eventually(self.cluster.is_settled, 30, self.cluster.logs)
+        self.call("scontrol", "update", f"JobId={job}", "StartTime=now+3")
+        started = ("RUNNING", *FINISHED)
+        eventually(lambda: self.cluster.job(job).get("JobState") in started, 60, self.cluster.logs)
+
+    def records(self, folder: str = "results") -> dict[str, Record]:
+        """Return the records in a folder of results."""
+        return {
+            path.name.split("-")[1]: Record.from_json(path.read_text(encoding="utf-8"))
+            for path in sorted((self.folder / folder).glob("small/*/seed-*.json"))
+        }
+
+    def figures(self, folder: str = "results") -> dict[str, list[float]]:
+        """Return what the trials in a folder of results found."""
+        return {
+            seed: [value for epoch in record.epochs for value in (epoch.train_loss, epoch.test_accuracy)]
+            for seed, record in self.records(folder).items()
+        }
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def user(cluster: Cluster, cache: None, tmp_path: Path) -> User:
+    """Return a user whose folder is empty but for a suite."""
+    return User(cluster, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(cluster: Cluster, cache: None, tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Train the long suite here, in one go."""
+    user = User(cluster, tmp_path_factory.mktemp("whole"))
+    user.write(LONG)
+    user.harness("suite.yaml", "--nproc", "1")
+    return user
+
+
+def test_two_nodes_train_together_and_a_report_follows(user: User) -> None:
+    user.harness("suite.yaml", "--nproc", "1", "--results", "here", "--no-calibrate")
+    training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
+    user.ends(training)
+    assert "nodes 2 (n[1-2]), ranks a node 1, threads a rank 1" in user.log(training)
+    assert [record.hardware.world_size for record in user.records().values()] == [2, 2]
+    for seed, values in user.figures("here").items():
+        assert user.figures()[seed] == pytest.approx(values, rel=1e-9, abs=0)
+    assert (user.folder / "results" / "small" / "table.md").is_file()
+    user.ends(report)
+    assert "tables and figures, 0 changed" in user.log(report)  # the training has written them
+    assert user.cluster.job(report)["StartTime"] >= user.cluster.job(training)["EndTime"]
+
+
+def test_a_wrong_partition_is_told_in_sbatchs_own_words(user: User) -> None:
+    output = user.harness("submit", "suite.yaml", "--partition", "nowhere", code=2)
+    assert "error: sbatch: error: invalid partition specified: nowhere" in output
+    assert "Invalid partition name specified" in output
+    assert "Traceback" not in output
+
+
+def test_hostile_names_arrive_as_they_are(user: User) -> None:
+    folder = user.folder / HOSTILE
+    folder.mkdir()
+    user.write(SUITE, f"{HOSTILE}/-s.yaml")
+    (folder / "setup").write_text('printf %s "$SLURM_GPUS_ON_NODE" >>gpus\n', encoding="utf-8")
+    asked = ["--gpus-per-node", "2", "--device", "cpu", "--seeds", "1", "--setup", f"{HOSTILE}/setup"]
+    training, report = user.submit(f"{HOSTILE}/-s.yaml", "--results", f"{HOSTILE}/results", *asked)
+    user.ends(training)
+    user.ends(report)
+    assert list(user.records(f"{HOSTILE}/results")) == ["1"]
+    assert (user.folder / "gpus").read_text(encoding="utf-8") == "2"
+    logs = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("results/.jobs/*.log")}
+    assert logs.keys() == {f"{training}.log", f"{report}.log"}
+    assert "ranks a node 2" in logs[f"{training}.log"]
+    assert not list(user.folder.rglob("pwned"))
+
+
+def test_the_script_works_by_hand(user: User) -> None:
+    script = str(ROOT / "slurm" / "run.sbatch")
+    command = ["sbatch", "--parsable", "--nodes=1", "--time=10", script, "suite.yaml", "--seeds", "2"]
+    job = user.call(*command, HARNESS_PYTHON=sys.executable).strip()
+    user.ends(job)
+    assert list(user.records()) == ["2"]
+
+
+def test_the_jobs_of_an_array_share_the_trials(user: User) -> None:
+    user.write(SUITE.replace("seeds: 2", "seeds: 6"))
+    training, report = user.submit("suite.yaml", "--array", "3", "--no-calibrate")
+    for task in range(3):
+        user.ends(f"{training}_{task}")
+    user.ends(report)
+    assert {record.status for record in user.records().values()} == {"done"}
+    assert list(user.records()) == ["1", "2", "3", "4", "5", "6"]
+    logs = "".join(user.log(f"{training}_{task}") for task in range(3))
+    for seed in range(1, 7):
+        assert logs.count(f"small/mlp/seed-{seed}: epoch 1/2") == 1
+        assert logs.count(f"small/mlp/seed-{seed}: done") == 1
+
+
+def test_a_preempted_job_goes_on_where_it_was(user: User, uninterrupted: User) -> None:
+    user.write(LONG)
+    user.slow.touch()
+    training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
+    eventually(lambda: user.epoch(3, training), 60, lambda: user.log(training))
+    urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true"]
+    user.call("sbatch", "--parsable", *urgent)
+    user.starts_again(training, report)
+    user.ends(training)
+    user.ends(report)
+    log = user.log(training)
+    assert log.count(": epoch 1/40") == 1
+    assert "stopped with trials left; queued again" in log
+    assert f"job {training}, start 1: nodes 2" in log
+    assert user.figures()["1"] == pytest.approx(uninterrupted.figures()["1"], rel=1e-9, abs=0)
+    assert not [path for path in (user.folder / "results" / ".jobs").iterdir() if path.suffix == ".stop"]
+
+
+def test_only_the_job_of_an_array_that_was_stopped_is_queued_again(user: User) -> None:
+    user.write(LONG.replace("seeds: 1", "seeds: 2"))
+    user.slow.touch()
+    training, report = user.submit("suite.yaml", "--array", "2", "--no-calibrate")
+    jobs = [f"{training}_0", f"{training}_1"]  # the last one has the number of the whole array
+    eventually(lambda: all(user.epoch(3, job) for job in jobs), 60, lambda: user.log(jobs[1]))
+    user.call("scancel", "--signal=USR2", "--batch", jobs[1])
+    user.starts_again(jobs[1], report)
+    for job in jobs:
+        user.ends(job)
+    user.ends(report)
+    assert "start 1: " not in user.log(jobs[0])
+    assert [record.status for record in user.records().values()] == ["done", "done"]
+
+
+def test_a_job_that_loses_a_node_is_finished_after(user: User, uninterrupted: User) -> None:
+    user.write(LONG)
+    user.slow.touch()
+    training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
+    eventually(lambda: user.epoch(3, training), 60, lambda: user.log(training))
+    user.cluster.lose_node("n2")
+    eventually(lambda: user.cluster.job(training).get("Restarts") == "1", 60, user.cluster.logs)
+    user.cluster.start_node("n2")
+    user.starts_again(training, report)
+    user.ends(training)
+    user.ends(report)
+    assert user.log(training).count(": epoch 1/40") == 1
+    assert user.figures()["1"] == pytest.approx(uninterrupted.figures()["1"], rel=1e-9, abs=0)
+
+
+def test_changed_code_ends_the_job_unless_it_is_allowed(user: User) -> None:
+    user.write(SUITE.replace("{name: mlp, hidden: [16], dropout: 0.2}", "{name: 'own_model:build'}"))
+    own = (
+        "import math\nfrom torch import nn\n\n\ndef build(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), classes))\n"
+    )
+    (user.folder / "own_model.py").write_text(own, encoding="utf-8")
+    held = ["suite.yaml", "--seeds", "1", "--sbatch-arg=--hold"]
+    checked, report = user.submit(*held)
+    allowed, _ = user.submit(*held, "--allow-changed-code")
+    (user.folder / "own_model.py").write_text(own + "\n", encoding="utf-8")
+    user.call("scontrol", "release", checked)
+    user.ends(checked, "FAILED")
+    assert user.cluster.job(checked)["ExitCode"] == "2:0"
+    assert "--allow-changed-code" in user.log(checked)
+    assert "Traceback" not in user.log(checked)
+    user.ends(report, "FAILED")  # there is nothing to report yet
+    user.call("scontrol", "release", allowed)
+    user.ends(allowed)

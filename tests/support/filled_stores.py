@@ -1,0 +1,57 @@
+"""Folders of results as runs would leave them, whole or troubled, with figures of our choice."""
+
+from __future__ import annotations
+
+from harness.config.suite import Suite, Trial
+from harness.results.atomic_files import write_whole
+from harness.results.store import Store
+from tests.support.records import SUITE, diverged_of, failed_of, record_of
+
+ONE = SUITE.partition("  two:")[0]
+
+
+ACCURACIES = {("one", 1): 0.8, ("one", 2): 0.81, ("one", 3): 0.83, ("two", 1): 0.7, ("two", 2): 0.9}
+
+
+def accuracy(trial: Trial) -> float:
+    return ACCURACIES.get((trial.experiment, trial.seed), 0.75)
+
+
+def full(store: Store, suite: Suite) -> None:
+    for trial in suite.trials():
+        store.save(trial, record_of(trial, accuracy(trial)))
+
+
+def troubled(store: Store, suite: Suite) -> None:
+    """Leave one trial failed, one diverged, one unreadable, one missing and the rest done."""
+    one, failing, diverging, unreadable, missing, last = suite.trials()
+    store.save(one, record_of(one, 0.8))
+    store.save(failing, failed_of(failing))
+    store.save(diverging, diverged_of(diverging))
+    write_whole(store.record_path(unreadable), b'{"cut')
+    assert store.find(missing).state == "left"
+    store.save(last, record_of(last, 0.9))
+
+
+def mixed(store: Store, suite: Suite) -> None:
+    """Let the records of a cell differ in code, device and torch."""
+    for trial in suite.trials():
+        record = record_of(trial, accuracy(trial))
+        if trial.seed == 2:
+            record = record.model_copy(
+                update={
+                    "versions": record.versions.model_copy(update={"torch": "2.15.0", "code": "f" * 64}),
+                    "hardware": record.hardware.model_copy(update={"devices": ["A GPU", "A GPU"]}),
+                }
+            )
+        store.save(trial, record)
+
+
+def nothing(store: Store, suite: Suite) -> None:
+    """Leave every trial missing."""
+
+
+GRID = "  grid: {matrix: {model.dropout: [0.0, 0.5], training.optimizer.lr: [0.1, 0.2]}}"
+
+
+MATRIX = ONE.replace("  one:", GRID)

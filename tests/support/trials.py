@@ -1,0 +1,130 @@
+"""Small trials on made-up data for the tests of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.config.settings import Settings
+from harness.config.suite import Trial
+from harness.data import Dataset, Split
+from harness.results.record import EngineName, Epoch
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import World
+from harness.training.precision import PRECISIONS
+from harness.training.trainer import Outcome, Places, Watcher, step_by_step
+
+MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
+ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
+
+
+def small_dataset(train: int = 90, test: int = 37, side: int = 8) -> Dataset:
+    """Make up images in which every class has a bright row of its own."""
+    generator = np.random.default_rng(0)
+
+    def split(size: int) -> Split:
+        labels = generator.integers(0, 8, size).astype(np.uint8)
+        images = generator.integers(0, 100, (size, 1, side, side), dtype=np.uint8)
+        images[np.arange(size), 0, labels % side] += 100
+        return Split(images, labels)
+
+    return Dataset("kmnist_sample", split(train), split(test), 10, "0" * 64)
+
+
+def small_trial(
+    model: dict[str, Any] = MIXER,
+    seed: int = 3,
+    precision: str = "fp64",
+    epochs: int = 2,
+    side: int = 8,
+    **training: Any,
+) -> Trial:
+    """Make a trial of few steps; batches of 16 leave an uneven last one of 10."""
+    settings = {
+        "dataset": {"name": "kmnist_sample", "resize": side},
+        "model": model,
+        "training": {
+            "epochs": epochs,
+            "batch_size": 16,
+            "precision": precision,
+            "optimizer": ADAM,
+            **training,
+        },
+    }
+    return Trial("suite", "experiment", seed, Settings.model_validate(settings))
+
+
+def resident(trial: Trial, world: World, **sizes: int) -> ResidentDataset:
+    """Put the made-up data where the trial wants it."""
+    dtype = PRECISIONS[trial.settings.training.precision].dtype
+    return ResidentDataset.of(small_dataset(**sizes), world.device, dtype)
+
+
+def places(path: Path) -> Places:
+    """Put a trial's two checkpoints beside `path`."""
+    return Places((Path(f"{path}-1"), Path(f"{path}-2")))
+
+
+def course(
+    trial: Trial,
+    data: ResidentDataset,
+    world: World,
+    where: Places,
+    watcher: Watcher | None = None,
+    engine: EngineName | None = None,
+) -> Outcome | None:
+    """Train the trial until it is done or left."""
+    steps = step_by_step(trial, data, world, where, watcher or Watcher(), engine)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            outcome: Outcome | None = end.value
+            return outcome
+
+
+def train(
+    trial: Trial,
+    data: ResidentDataset,
+    world: World,
+    path: Path,
+    watcher: Watcher | None = None,
+    engine: EngineName | None = None,
+) -> Outcome:
+    """Train the trial to its end, with its checkpoints beside `path`."""
+    outcome = course(trial, data, world, places(path), watcher, engine)
+    assert outcome is not None
+    return outcome
+
+
+CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
+
+
+MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
+
+
+def figures(epochs: list[Epoch]) -> list[float]:
+    """Return what a trial found, without its times."""
+    return [
+        value
+        for epoch in epochs
+        for value in (epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy)
+    ]
+
+
+def interrupted(world: World, trial: Trial, path: str, stop_after: int) -> list[float]:
+    """Train until so many epochs are behind, as if killed there; go on from what is there."""
+
+    def on_epoch(epoch: Epoch) -> None:
+        if epoch.epoch == stop_after:
+            raise KeyboardInterrupt
+
+    torch.set_num_threads(1)
+    try:
+        outcome = train(trial, resident(trial, world), world, Path(path), Watcher(on_epoch=on_epoch))
+    except KeyboardInterrupt:
+        return []
+    return figures(outcome.epochs)

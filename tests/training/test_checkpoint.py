@@ -1,0 +1,140 @@
+"""Checkpoints: what is not whole or not this trial's is no checkpoint; weights load into the plain model."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.results.record import Epoch
+from harness.training import checkpoint
+from harness.training.checkpoint_policy import Wish
+from harness.training.distributed import World
+from harness.training.model_check import initialised
+from harness.training.trainer import Places, Watcher
+from tests.support.trials import course, places, resident, small_trial, train
+
+WORLD = World(0, 1, torch.device("cpu"))
+STEP = {"name": "StepLR", "step_size": 1}
+
+
+def whole_epochs(path: Path, **changes: Any) -> tuple[list[Epoch], list[str]]:
+    """Train a small trial of two epochs; return what it found, without times, and what was said."""
+    notes: list[str] = []
+    trial = small_trial(**changes)
+    outcome = train(trial, resident(trial, WORLD), WORLD, path, Watcher(on_note=notes.append))
+    timeless = {"train_seconds": 0.0, "eval_seconds": 0.0}
+    return [epoch.model_copy(update=timeless) for epoch in outcome.epochs], notes
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04cut", b"text", None])
+def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    whole, said = whole_epochs(path)
+    assert not said
+    first, second = places(path).paths
+    steps = []
+    second.write_bytes(second.read_bytes()[:-50] if content is None else content)
+    trial = small_trial()
+    watcher = Watcher(on_step=lambda step, loss: steps.append(step), on_note=said.append)
+    outcome = train(trial, resident(trial, WORLD), WORLD, path, watcher)
+    assert steps == list(range(6, 12))  # the second epoch only
+    assert outcome.epochs[-1].test_loss == whole[-1].test_loss
+    assert len(said) == 1
+    assert str(second) in said[0]
+    assert first.exists()
+
+
+class Hostile:
+    """Would make a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_hostile_checkpoint_is_refused_and_said_so(tmp_path: Path) -> None:
+    expected, _ = whole_epochs(tmp_path / "expected")
+    path, proof = tmp_path / "one", tmp_path / "executed"
+    for each in places(path).paths:
+        torch.save({"digest": small_trial().digest, "model": Hostile(proof)}, each)
+    found, said = whole_epochs(path)
+    assert found == expected
+    assert not proof.exists()
+    assert [note.partition(":")[0] for note in said] == [str(each) for each in places(path).paths]
+    assert all("refused, it holds more than numbers" in note for note in said)
+
+
+def test_another_trials_checkpoint_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    whole_epochs(path)
+    other, said = whole_epochs(path, epochs=1)
+    assert len(other) == 1
+    assert "of another trial or of other code" in said[0]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp64"])
+def test_a_trial_that_stops_at_any_step_finds_the_same(
+    precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.training.checkpoint_policy._SECONDS", 0.0)  # a boundary after every step
+    expected, _ = whole_epochs(tmp_path / "whole", precision=precision, scheduler=STEP)
+    trial = small_trial(precision=precision, scheduler=STEP)
+    data, stops = resident(trial, WORLD), 0
+    wishes = itertools.cycle([Wish.GO_ON, Wish.STOP])
+    while (
+        outcome := course(trial, data, WORLD, places(tmp_path / "one"), Watcher(wish=lambda _: next(wishes)))
+    ) is None:
+        stops += 1
+    assert stops >= 6
+    assert [epoch.train_loss for epoch in outcome.epochs] == [epoch.train_loss for epoch in expected]
+    assert [epoch.test_accuracy for epoch in outcome.epochs] == [epoch.test_accuracy for epoch in expected]
+    assert [epoch.test_loss for epoch in outcome.epochs] == [epoch.test_loss for epoch in expected]
+
+
+def test_within_an_epoch_a_state_is_saved_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.training.checkpoint_policy._SECONDS", 0.0)
+    trial, where = small_trial(epochs=1), Places(places(tmp_path / "one").paths, every_seconds=0.0)
+    saved = []
+
+    def note(step: int, _: object) -> None:
+        saved.append([torch.load(path)["steps"] for path in where.paths if path.exists()])
+
+    course(trial, resident(trial, WORLD), WORLD, where, Watcher(on_step=note))
+    assert saved == [[], [1], [1, 2], [3, 2], [3, 4], [5, 4]]  # in turn, the last two are there
+
+
+def test_a_trial_that_is_dropped_saves_nothing_more(tmp_path: Path) -> None:
+    trial, where = small_trial(), places(tmp_path / "one")
+    assert course(trial, resident(trial, WORLD), WORLD, where, Watcher(wish=lambda _: Wish.DROP)) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_trained_twice(tmp_path: Path) -> None:
+    trial, path = small_trial(epochs=2), tmp_path / "one.checkpoint"
+    first = train(trial, resident(trial, WORLD), WORLD, path)
+    assert train(trial, resident(trial, WORLD), WORLD, path).epochs == first.epochs
+
+
+def test_weights_load_into_the_plain_model(tmp_path: Path) -> None:
+    trial, path = small_trial(precision="fp32"), tmp_path / "one.weights.pt"
+    data = resident(trial, WORLD)
+    outcome = train(trial, data, WORLD, tmp_path / "one.checkpoint")
+    checkpoint.save_weights(path, outcome.model)
+    plain = initialised(trial.settings.model, 0, data.image_shape, data.num_classes).eval()
+    plain.load_state_dict(torch.load(path, weights_only=True))
+    images = data.test.images.float() / 255
+    accuracy = (plain(images).argmax(1) == data.test.labels).double().mean().item()
+    assert accuracy == outcome.epochs[-1].test_accuracy
+
+
+def test_a_trial_that_diverges_stops_at_the_end_of_that_epoch(tmp_path: Path) -> None:
+    trial = small_trial(epochs=5, precision="fp32", optimizer={"name": "SGD", "lr": 1e30})
+    outcome = train(trial, resident(trial, WORLD), WORLD, tmp_path / "one.checkpoint")
+    assert outcome.status == "diverged"
+    assert len(outcome.epochs) == 1
