@@ -65,7 +65,7 @@ class LostRankError(RunError):
     """A rank that gives no sign of life any more."""
 
 
-class LostClaimError(RunError):
+class LostLeaseError(RunError):
     """A trial that another run has taken over."""
 
 

@@ -22,7 +22,7 @@ from harness.data.registry import DATASETS
 from harness.errors import SuiteError, UsageError
 from harness.results.atomic_files import place, write_whole
 from harness.results.store import Store
-from harness.runner.timing_cache import Paces
+from harness.runner.timing_cache import TimingCache
 from tests.support import ROOT
 from tests.support.gated_runs import GATED
 from tests.support.hostile import Hostile
@@ -135,7 +135,7 @@ def test_pickled_data_in_the_cache_is_made_again(
 def test_pickled_paces_in_the_cache_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("0123456789abcdef.json").write_bytes(pickle.dumps(Hostile()))
-    assert Paces(tmp_path).latest() == {}
+    assert TimingCache(tmp_path).latest() == {}
     assert not Path("executed").exists()
 
 

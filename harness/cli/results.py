@@ -33,9 +33,9 @@ def plan(suites: Suites, changes: Changes = None, results: Results = Path("resul
     """Show every trial with its state, digest and likely time; train nothing."""
     from harness.data import cache_folder
     from harness.results import estimates
-    from harness.runner.timing_cache import Paces
+    from harness.runner.timing_cache import TimingCache
 
-    store, paces = Store(results), Paces(cache_folder(os.environ) / "paces").latest()
+    store, paces = Store(results), TimingCache(cache_folder(os.environ) / "paces").latest()
     for path in suites:
         suite = load(path, changes)
         print(estimates.plan_text(suite, estimates.plan(store, suite, paces)))  # noqa: T201
@@ -63,11 +63,11 @@ def status(
 def _follow(store: Store, names: Callable[[], list[str]]) -> int:
     """Follow until nothing is left, a signal comes or nobody can read any more; return the exit code."""
     from harness.tracking.monitor import follow, view_for
-    from harness.tracking.monitor.monitor import Lookout
+    from harness.tracking.monitor.monitor import Monitor
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is mended first
     try:
-        return int(follow(Lookout(store, names, time.monotonic), view_for(sys.stdout), time.sleep))
+        return int(follow(Monitor(store, names, time.monotonic), view_for(sys.stdout), time.sleep))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError:  # a closed pipe or terminal; what is read never raises it

@@ -149,7 +149,7 @@ def drill(
 
     It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
     """
-    from harness.runner.fault_drill import Drill
+    from harness.runner.fault_drill import FaultDrill
     from harness.runner.launch import torchrun
 
     settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
@@ -167,6 +167,6 @@ def drill(
     ranks = nproc or min(2, most or 2)
     print(f"{trial.key}, {epochs} epochs in float64, {ranks} rank{'s' * (ranks > 1)}")  # noqa: T201
     with TemporaryDirectory(prefix="harness-drill-") as folder:
-        drill = Drill(trial, arguments, ranks, Path(folder), os.environ, most)
+        drill = FaultDrill(trial, arguments, ranks, Path(folder), os.environ, most)
         is_equal = drill.tell(lambda text: print(text, flush=True))  # noqa: T201
     raise typer.Exit(0 if is_equal else 1)

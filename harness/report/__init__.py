@@ -8,8 +8,8 @@ from functools import cache, partial
 from pathlib import Path
 
 from harness.report import csv_export, latex, markdown
-from harness.report.aggregate import Contents
-from harness.report.artifacts import Output, Picture, Text, bytes_of
+from harness.report.aggregate import SuiteResults
+from harness.report.artifacts import Artifact, FigureFile, TextFile, bytes_of
 from harness.report.figures import figures
 from harness.report.html import page as page_of
 from harness.report.markdown_blocks import filled, text_of
@@ -40,13 +40,13 @@ def write(store: Store, folder: str) -> Written:
 
 def outputs(
     store: Store, folders: Sequence[str], into: Sequence[Path] = (), *, page: bool = False
-) -> Iterator[Output | str]:
+) -> Iterator[Artifact | str]:
     """Yield what a report of these folders consists of, and sentences on records that cannot be read.
 
     The tables and figures of each; these files with their blocks filled; a page of all results there are.
     Each is to be written before the next is asked for: the page shows the figures that are on disk.
     """
-    read: Callable[[str], tuple[Contents, Table]] = partial(_read, store)
+    read: Callable[[str], tuple[SuiteResults, Table]] = partial(_read, store)
     if into or page:
         read = cache(read)  # else one suite's records at a time are enough
     for folder in folders:
@@ -54,24 +54,24 @@ def outputs(
         yield from _of_suite(store, contents, table)
         yield from contents.unreadable
     for path in into:
-        yield Text(path, filled(text_of(path), str(path), lambda name: markdown.body(read(name)[1])))
+        yield TextFile(path, filled(text_of(path), str(path), lambda name: markdown.body(read(name)[1])))
     if page:
         found, tables = zip(*map(read, store.folders()), strict=True)
-        yield Text(store.root / PAGE, page_of(found, tables, lambda path: bytes_of(store.root / path)))
+        yield TextFile(store.root / PAGE, page_of(found, tables, lambda path: bytes_of(store.root / path)))
 
 
-def _read(store: Store, folder: str) -> tuple[Contents, Table]:
-    contents = Contents.of(store, folder)
+def _read(store: Store, folder: str) -> tuple[SuiteResults, Table]:
+    contents = SuiteResults.of(store, folder)
     return contents, layout(contents)
 
 
-def _of_suite(store: Store, contents: Contents, table: Table) -> Iterator[Output]:
+def _of_suite(store: Store, contents: SuiteResults, table: Table) -> Iterator[Artifact]:
     folder = store.root / contents.suite.folder
     shown = figures(contents)
     pictures = [markdown.picture(each.alt, f"{each.path}.svg") for each in shown]
-    yield Text(folder / "table.md", markdown.document(table, pictures))
-    yield Text(folder / "table.tex", latex.document(table))
-    yield Text(folder / "table.csv", csv_export.table(contents))
-    yield Text(folder / "epochs.csv", csv_export.epochs(contents))
+    yield TextFile(folder / "table.md", markdown.document(table, pictures))
+    yield TextFile(folder / "table.tex", latex.document(table))
+    yield TextFile(folder / "table.csv", csv_export.table(contents))
+    yield TextFile(folder / "epochs.csv", csv_export.epochs(contents))
     for figure in shown:
-        yield Picture(folder, figure)
+        yield FigureFile(folder, figure)

@@ -124,14 +124,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Contents:
+class SuiteResults:
     """A suite and its rows."""
 
     suite: Suite
     rows: Sequence[Row]
 
     @classmethod
-    def of(cls, store: Store, folder: str) -> Contents:
+    def of(cls, store: Store, folder: str) -> SuiteResults:
         """Read a suite's records; only those of one experiment are whole in memory at a time."""
         suite = store.load_suite(folder)
         return cls(suite, [row_of(store, suite, each) for each in by_experiment(suite).values()])

@@ -15,7 +15,7 @@ from harness.results.atomic_files import update, write_whole
 _MOST_LINES, _MOST_CHARACTERS = 60, 2000  # of a difference; pictures in a page have lines of megabytes
 
 
-class Output(Protocol):
+class Artifact(Protocol):
     """A file, or several of one content, that a report consists of."""
 
     @property
@@ -30,7 +30,7 @@ class Output(Protocol):
 
 
 @dataclass(frozen=True)
-class Text:
+class TextFile:
     """A file of text."""
 
     path: Path
@@ -54,7 +54,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FigureFile:
     """A figure, as an SVG and a PNG file; each holds the digest of what it shows."""
 
     folder: Path

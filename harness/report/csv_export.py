@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 
-from harness.report.aggregate import FIGURES, Contents, Row
+from harness.report.aggregate import FIGURES, Row, SuiteResults
 from harness.report.published import verdict_of
 from harness.stats import Difference, Summary
 
@@ -17,14 +17,14 @@ _WORDS = {"within": "reproduced", "above": "differs_above", "below": "differs_be
 _DIGITS = 12  # the last ones depend on the machine
 
 
-def table(contents: Contents) -> str:
+def table(contents: SuiteResults) -> str:
     """Write a line for each experiment: what its trials' last epochs come to; accuracies are fractions."""
     header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in _FINAL for b in _SUMMARY)]
     header += ["published_test_accuracy", "difference", "difference_low_95", "difference_high_95"]
     return _csv([*header, "verdict", "seeds_to_settle"], (_row(contents, row) for row in contents.rows))
 
 
-def epochs(contents: Contents) -> str:
+def epochs(contents: SuiteResults) -> str:
     """Write a line for each epoch of each trial, done or diverged, to the last digit of its record."""
     lines = (
         [row.name, each.seed, each.state, number, *map(_exact, figures)]
@@ -35,7 +35,7 @@ def epochs(contents: Contents) -> str:
     return _csv(["experiment", "seed", "status", "epoch", *FIGURES], lines)
 
 
-def _row(contents: Contents, row: Row) -> list[str]:
+def _row(contents: SuiteResults, row: Row) -> list[str]:
     cells = [row.name, str(len(row.entries)), str(len(row.done)), row.absent()]
     for figure in _FINAL:
         cells += _summary(row.summary(figure))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from harness.data.registry import DATASETS
-from harness.report.aggregate import Contents, Row, numbers_text
+from harness.report.aggregate import Row, SuiteResults, numbers_text
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width
 
 
-def source(contents: Contents, digits: int) -> list[str]:
+def source(contents: SuiteResults, digits: int) -> list[str]:
     """Return the sentences, a line each."""
     suite = contents.suite
     lines = [_figures(contents), *_test_set(contents), *_adaptive(contents)]
@@ -29,7 +29,7 @@ def source(contents: Contents, digits: int) -> list[str]:
     return [*lines, *verdict_notes(contents, digits), *_made_from(contents)]
 
 
-def _figures(contents: Contents) -> str:
+def _figures(contents: SuiteResults) -> str:
     suite = contents.suite
     size = f", {suite.dataset.resize} x {suite.dataset.resize} pixels" if suite.dataset.resize else ""
     seeds = "" if suite.seed_rule else f" Seeds: {numbers_text(suite.seeds)}."
@@ -39,7 +39,7 @@ def _figures(contents: Contents) -> str:
     )
 
 
-def _test_set(contents: Contents) -> list[str]:
+def _test_set(contents: SuiteResults) -> list[str]:
     """Tell the sampling error of the test set, which all seeds share, apart from their spread."""
     means = [row.test_accuracy.mean for row in contents.rows if row.test_accuracy]
     if not means:
@@ -52,7 +52,7 @@ def _test_set(contents: Contents) -> list[str]:
     ]
 
 
-def _adaptive(contents: Contents) -> list[str]:
+def _adaptive(contents: SuiteResults) -> list[str]:
     """Tell the rule by which numbers of seeds were found, and where it is open or was cut short."""
     rule = contents.suite.seed_rule
     if rule is None:
@@ -76,7 +76,7 @@ def _decision(row: Row) -> str:
     return f"{row.name}: {decision.needed:,} were needed, the cap is {decision.seeds}{reached}."
 
 
-def _made_from(contents: Contents) -> list[str]:
+def _made_from(contents: SuiteResults) -> list[str]:
     records = [each.record for row in contents.rows for each in row.done if each.record]
     if not records:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from harness.config.suite import Figures, Published
-from harness.report.aggregate import Contents, Row
+from harness.report.aggregate import Row, SuiteResults
 from harness.report.number_format import loss, percent, signed
 from harness.report.verdict import Finding, Verdict, finding, verdict
 from harness.stats import Difference, Summary, summary
@@ -19,7 +19,7 @@ WORDS: dict[Finding, str] = {
 _MOST_SEEDS = 1000  # that a suite can have
 
 
-def verdict_of(contents: Contents, row: Row, *, is_rounded: bool = True) -> Verdict | None:
+def verdict_of(contents: SuiteResults, row: Row, *, is_rounded: bool = True) -> Verdict | None:
     """Judge a row's testing accuracy; None where nothing comparable is published or one seed is done.
 
     Not `is_rounded`, it is judged as if the published figure had all its digits.
@@ -75,7 +75,7 @@ def published_figure(values: list[float] | None, run: int | None = None) -> floa
     return values[run] if run < len(values) and len(values) > 1 else None
 
 
-def difference_cell(contents: Contents, row: Row, digits: int) -> str:
+def difference_cell(contents: SuiteResults, row: Row, digits: int) -> str:
     """Write our mean less the published one in points, with its 95 % interval where there is one."""
     ours, theirs = row.test_accuracy, published_figure(row.published.test_accuracy if row.published else None)
     if ours is None or theirs is None or not contents.is_published_dataset:
@@ -85,7 +85,7 @@ def difference_cell(contents: Contents, row: Row, digits: int) -> str:
     return signed(ours.mean - theirs, digits) + interval
 
 
-def verdict_cell(contents: Contents, row: Row) -> str:
+def verdict_cell(contents: SuiteResults, row: Row) -> str:
     """Write the verdict on a row's testing accuracy, or why there is none."""
     published, ours = contents.suite.published, row.test_accuracy
     if published is None or row.published is None or row.published.test_accuracy is None:
@@ -120,7 +120,7 @@ def _way_out(judged: Verdict, ours: Summary, obstacle: str) -> str:
     return f"about {judged.seeds} seeds would settle it"
 
 
-def verdict_notes(contents: Contents, digits: int) -> list[str]:
+def verdict_notes(contents: SuiteResults, digits: int) -> list[str]:
     """Say by which rules verdicts were found, and what a test without equal variances says."""
     published = contents.suite.published
     judged = {row.name: found for row in contents.rows if (found := verdict_of(contents, row))}

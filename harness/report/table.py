@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.report.aggregate import Contents, Entry, Row, seeds_text
+from harness.report.aggregate import Entry, Row, SuiteResults, seeds_text
 from harness.report.footnotes import source
 from harness.report.hyper_parameters import hyper_parameters
 from harness.report.number_format import interval_cell, loss, mean_cell, percent, signed
@@ -45,7 +45,7 @@ class Table:
     source: list[str] = field(default_factory=list)
 
 
-def layout(contents: Contents) -> Table:
+def layout(contents: SuiteResults) -> Table:
     """Lay a suite's table out: a row an experiment, or a row a run and their mean."""
     suite = contents.suite
     runs = suite.table.style == "runs"
@@ -58,7 +58,7 @@ def layout(contents: Contents) -> Table:
     return table
 
 
-def _experiments(contents: Contents, table: Table) -> None:
+def _experiments(contents: SuiteResults, table: Table) -> None:
     shared, own = hyper_parameters(contents.suite)
     rows = contents.rows
     means = [value.mean for row in rows if (value := row.test_accuracy)]
@@ -69,7 +69,7 @@ def _experiments(contents: Contents, table: Table) -> None:
         table.lines.append([*map(Cell, first), *_figures(contents, row, table, bold=is_best)])
 
 
-def _runs(contents: Contents, table: Table) -> None:
+def _runs(contents: SuiteResults, table: Table) -> None:
     shared, own = hyper_parameters(contents.suite)
     for row in contents.rows:
         prefix = f"{row.name}, " if len(contents.rows) > 1 else ""
@@ -82,7 +82,7 @@ def _runs(contents: Contents, table: Table) -> None:
         table.lines.append([*first_cells, *_figures(contents, row, table, bold=is_any)])
 
 
-def _figures(contents: Contents, row: Row, table: Table, *, bold: bool) -> list[Cell]:
+def _figures(contents: SuiteResults, row: Row, table: Table, *, bold: bool) -> list[Cell]:
     """Return the cells of a row's means, and of what was published."""
     digits = DIGITS[contents.suite.table.style]
     count = len(row.entries)
@@ -101,7 +101,7 @@ def _figures(contents: Contents, row: Row, table: Table, *, bold: bool) -> list[
     return cells
 
 
-def _run(contents: Contents, row: Row, entry: Entry, number: int) -> list[str]:
+def _run(contents: SuiteResults, row: Row, entry: Entry, number: int) -> list[str]:
     """Return the cells of one run's figures, and of the published run of the same number."""
     digits = DIGITS[contents.suite.table.style]
     write = percent(digits)

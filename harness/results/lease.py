@@ -18,33 +18,33 @@ from pathlib import Path
 
 from harness.config.settings import Strict
 from harness.config.suite import Trial
-from harness.errors import LostClaimError, StoreError
+from harness.errors import LostLeaseError, StoreError
 from harness.results.atomic_files import place, remove, write_whole
-from harness.results.lease_owner import NOBODY, Holder
-from harness.results.lease_progress import Headway
+from harness.results.lease_owner import NOBODY, LeaseOwner
+from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Store
 
 _BEATS_BEFORE_STALE = 10
 
 
-class Claim(Strict):
+class Lease(Strict):
     """Say which trial (by its key) was claimed; `before` is the dead holder that it was taken over from."""
 
     trial: str
     generation: int
     token: str
-    before: Holder | None = None
+    before: LeaseOwner | None = None
 
 
 @dataclass
-class Claims:
+class Leases:
     """Takes claims, keeps them alive, and knows which are held by others."""
 
     store: Store
-    me: Holder
+    me: LeaseOwner
     now: Callable[[], float] = time.monotonic
     _held: dict[Path, bytes] = field(default_factory=dict)
-    _headways: dict[Path, Callable[[], Headway]] = field(default_factory=dict)
+    _headways: dict[Path, Callable[[], LeaseProgress]] = field(default_factory=dict)
     _observed: dict[Path, tuple[bytes, float]] = field(default_factory=dict)
     _changing: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -58,18 +58,18 @@ class Claims:
         self._stopped.set()
         self._thread.join()
 
-    def holder(self, trial: Trial) -> Holder | None:
+    def owner(self, trial: Trial) -> LeaseOwner | None:
         """Return who holds the trial and may be alive; None where it is free."""
         generation = self._generation(trial)
-        holder = self._maker(trial, generation)
-        return holder if holder and self._may_live(trial, generation, holder) else None
+        owner = self._maker(trial, generation)
+        return owner if owner and self._may_live(trial, generation, owner) else None
 
     def dead(self, trial: Trial) -> str:
         """Return the token of a free trial's last claim, whose holder is dead; empty where there is none."""
-        holder = self._maker(trial, self._generation(trial))
-        return holder.token if holder else ""
+        owner = self._maker(trial, self._generation(trial))
+        return owner.token if owner else ""
 
-    def take(self, trial: Trial, dead: str = "") -> Claim | None:
+    def take(self, trial: Trial, dead: str = "") -> Lease | None:
         """Claim the trial, if it is free; raise StoreError where nothing can be written.
 
         The holder whose token is `dead` has been found to be so by another process.
@@ -81,68 +81,68 @@ class Claims:
         is_dead = bool(dead) and before is not None and before.token == dead
         if before and not is_dead and self._may_live(trial, generation, before):
             return None
-        holder = self.me.model_copy(update={"token": uuid.uuid4().hex})
-        head, path = holder.model_dump_json().encode(), self.store.claim_path(trial, generation + 1)
+        owner = self.me.model_copy(update={"token": uuid.uuid4().hex})
+        head, path = owner.model_dump_json().encode(), self.store.lease_path(trial, generation + 1)
         if not place(path, _content(head, 0)):
             return None
         with self._changing:
             self._held = {**self._held, path: head}
         if before:
             for lower in range(1, generation + 1):  # when it is given up, downwards, none may seem free
-                write_whole(self.store.claim_path(trial, lower), _content(head, 0))
+                write_whole(self.store.lease_path(trial, lower), _content(head, 0))
             self.store.sweep(trial)
-        return Claim(trial=trial.key, generation=generation + 1, token=holder.token, before=before)
+        return Lease(trial=trial.key, generation=generation + 1, token=owner.token, before=before)
 
-    def tell(self, trial: Trial, claim: Claim, headway: Callable[[], Headway]) -> None:
+    def tell(self, trial: Trial, lease: Lease, lease_progress: Callable[[], LeaseProgress]) -> None:
         """Have the claim say how far its trial is, as of every beat, where this process took it."""
-        path = self.store.claim_path(trial, claim.generation)
+        path = self.store.lease_path(trial, lease.generation)
         with self._changing:
             if path in self._held:
-                self._headways = {**self._headways, path: headway}
+                self._headways = {**self._headways, path: lease_progress}
 
-    def ours(self, trial: Trial) -> Claim | None:
+    def ours(self, trial: Trial) -> Lease | None:
         """Return the claim that this run has on the trial, whichever of its processes took it."""
         generation = self._generation(trial)
-        holder = self._maker(trial, generation)
-        if holder is None or (holder.run, holder.start) != (self.me.run, self.me.start):
+        owner = self._maker(trial, generation)
+        if owner is None or (owner.run, owner.start) != (self.me.run, self.me.start):
             return None
-        return Claim(trial=trial.key, generation=generation, token=holder.token)
+        return Lease(trial=trial.key, generation=generation, token=owner.token)
 
-    def check(self, trial: Trial, claim: Claim) -> None:
+    def check(self, trial: Trial, lease: Lease) -> None:
         """Raise LostClaimError where another run has the trial now, StoreError where the claim is gone."""
-        later = self._maker(trial, self._generation(trial, claim.generation))
-        path = self.store.claim_path(trial, claim.generation)
+        later = self._maker(trial, self._generation(trial, lease.generation))
+        path = self.store.lease_path(trial, lease.generation)
         if later is None and not path.parent.is_dir():
             raise StoreError(f"{path}: this run's claim is gone; was the folder removed meanwhile?")
-        if later is None or later.token != claim.token:
-            raise LostClaimError(
+        if later is None or later.token != lease.token:
+            raise LostLeaseError(
                 f"{trial.key}: taken over by {later or 'another run'}, to which this run seemed dead; "
                 "what it trained of it is dropped"
             )
 
-    def release(self, trial: Trial, claim: Claim) -> None:
+    def release(self, trial: Trial, lease: Lease) -> None:
         """Give the trial up, unless another has taken it over."""
-        own = self.store.claim_path(trial, claim.generation)
+        own = self.store.lease_path(trial, lease.generation)
         with self._changing:
             self._held = {path: head for path, head in self._held.items() if path != own}
             self._headways = {path: each for path, each in self._headways.items() if path != own}
-        with contextlib.suppress(LostClaimError, StoreError):
-            self.check(trial, claim)
-            for generation in range(claim.generation, 0, -1):  # downwards: no gap may seem free
-                remove(self.store.claim_path(trial, generation))
+        with contextlib.suppress(LostLeaseError, StoreError):
+            self.check(trial, lease)
+            for generation in range(lease.generation, 0, -1):  # downwards: no gap may seem free
+                remove(self.store.lease_path(trial, generation))
 
     def _generation(self, trial: Trial, known: int = 0) -> int:
         """Return the latest generation of the trial's claims, 0 where there is none."""
         try:
-            while self.store.claim_path(trial, known + 1).exists():
+            while self.store.lease_path(trial, known + 1).exists():
                 known += 1
         except OSError as error:
             raise StoreError(f"{error.filename}: cannot be looked for: {error.strerror}") from None
         return known
 
-    def _maker(self, trial: Trial, generation: int) -> Holder | None:
+    def _maker(self, trial: Trial, generation: int) -> LeaseOwner | None:
         """Return who made the claim, None where there is none; note when it was last seen to change."""
-        path = self.store.claim_path(trial, generation)
+        path = self.store.lease_path(trial, generation)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -153,12 +153,12 @@ class Claims:
             self._observed[path] = content, self.now()
         return read(content)[0]
 
-    def _may_live(self, trial: Trial, generation: int, holder: Holder) -> bool:
-        _, since = self._observed[self.store.claim_path(trial, generation)]
+    def _may_live(self, trial: Trial, generation: int, owner: LeaseOwner) -> bool:
+        _, since = self._observed[self.store.lease_path(trial, generation)]
         stale_seconds = max(
-            self.me.stale_seconds, holder.stale_seconds
+            self.me.stale_seconds, owner.stale_seconds
         )  # it beats as often as its own asks for
-        return self.now() - since <= stale_seconds and not holder.is_outlived_by(self.me)
+        return self.now() - since <= stale_seconds and not owner.is_outlived_by(self.me)
 
     def _beat_until_stopped(self) -> None:
         beats = 0
@@ -174,21 +174,21 @@ class Claims:
                         file.write(_content(head, beats, self._headway_line(path)))
 
     def _headway_line(self, path: Path) -> bytes:
-        headway = self._headways.get(path)
+        lease_progress = self._headways.get(path)
         with contextlib.suppress(Exception):  # whatever it is, the heart goes on beating
-            return b" " + headway().line() if headway else b""
+            return b" " + lease_progress().line() if lease_progress else b""
         return b""
 
 
-def read(content: bytes) -> tuple[Holder, Headway | None]:
+def read(content: bytes) -> tuple[LeaseOwner, LeaseProgress | None]:
     """Return what a claim's file says: who made it, and how far the trial is, if that can be known."""
     head, _, beat = content.partition(b"\n")
     try:
-        holder = Holder.model_validate_json(head)
+        owner = LeaseOwner.model_validate_json(head)
     except ValueError:
-        holder = NOBODY
-    return holder, Headway.from_line(beat.partition(b" ")[2])
+        owner = NOBODY
+    return owner, LeaseProgress.from_line(beat.partition(b" ")[2])
 
 
-def _content(head: bytes, beats: int, headway: bytes = b"") -> bytes:
-    return head + b"\n%020d%s\n" % (beats, headway)
+def _content(head: bytes, beats: int, lease_progress: bytes = b"") -> bytes:
+    return head + b"\n%020d%s\n" % (beats, lease_progress)

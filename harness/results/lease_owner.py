@@ -12,7 +12,7 @@ from harness.config.settings import Strict
 from harness.results.procfs import started
 
 
-class Holder(Strict):
+class LeaseOwner(Strict):
     """Say who holds a claim: a process of a start of a run, perhaps within a job; `started` names no time."""
 
     host: str
@@ -30,7 +30,7 @@ class Holder(Strict):
         job = f"job {self.job}, " if self.job else ""
         return f"{job}process {self.process} on {self.host}"
 
-    def is_outlived_by(self, other: Holder) -> bool:
+    def is_outlived_by(self, other: LeaseOwner) -> bool:
         """Tell whether the holder is known to be dead, without any waiting."""
         if self.run == other.run:
             return self.start < other.start  # torchrun ends all workers before it starts them again
@@ -40,7 +40,7 @@ class Holder(Strict):
         return same_machine and started(self.process) != self.started
 
 
-NOBODY = Holder(
+NOBODY = LeaseOwner(
     host="an unknown host",
     machine="",
     process=0,
@@ -54,13 +54,15 @@ NOBODY = Holder(
 )
 
 
-def this_process(run: str, start: list[int], env: Mapping[str, str], stale_seconds: float = 60.0) -> Holder:
+def this_process(
+    run: str, start: list[int], env: Mapping[str, str], stale_seconds: float = 60.0
+) -> LeaseOwner:
     """Describe this process as the holder of claims, in the given start of a run.
 
     A claim of its own may be taken over when it gave no sign of life for so many seconds.
     """
     cluster, job = env.get("SLURM_CLUSTER_NAME", ""), env.get("SLURM_JOB_ID", "")
-    return Holder(
+    return LeaseOwner(
         host=socket.gethostname(),
         machine=_machine(),
         process=os.getpid(),

@@ -13,7 +13,7 @@ from harness.results.record import Epoch
 _WIDTH = 560  # the longest figures fit; a line of one length leaves nothing of an earlier one
 
 
-class Headway(Strict):
+class LeaseProgress(Strict):
     """Say which fraction of a trial is trained, and what its latest whole epoch found, if there is one."""
 
     fraction: Annotated[float, Field(ge=0, le=1)]
@@ -37,7 +37,7 @@ class Headway(Strict):
         return (b"%08x %s" % (zlib.crc32(text), text)).ljust(_WIDTH)
 
     @classmethod
-    def from_line(cls, line: bytes) -> Headway | None:
+    def from_line(cls, line: bytes) -> LeaseProgress | None:
         """Read a line; None where it says nothing, or is torn."""
         checksum, _, text = line.strip().partition(b" ")
         if checksum != b"%08x" % zlib.crc32(text):

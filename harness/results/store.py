@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from harness.config.suite import Suite, Trial
-from harness.errors import LostClaimError, StoreError, UsageError
+from harness.errors import LostLeaseError, StoreError, UsageError
 from harness.results.atomic_files import place, remove, sweep, write_whole
 from harness.results.record import Record
 
@@ -57,7 +57,7 @@ class Store:
         first, second = (self.record_path(trial).with_suffix(f".checkpoint-{slot}") for slot in (1, 2))
         return first, second
 
-    def claim_path(self, trial: Trial, generation: int) -> Path:
+    def lease_path(self, trial: Trial, generation: int) -> Path:
         """Return where the trial's claim stands."""
         return self.record_path(trial).with_suffix(f".claim-{generation}")
 
@@ -106,7 +106,7 @@ class Store:
         done = record.status == "done"
         path = self.record_path(trial) if done else self.attempt_path(trial, len(record.attempts))
         if not place(path, record.to_json().encode()):
-            raise LostClaimError(f"{path}: another run has recorded it already; no record is ever replaced")
+            raise LostLeaseError(f"{path}: another run has recorded it already; no record is ever replaced")
         if done:
             for attempt in self._attempts(trial):
                 remove(attempt)

@@ -13,24 +13,24 @@ from harness.results.record import EngineName, Placement
 from harness.runner.placement import Execution
 from harness.training.barrier import Barrier
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.distributed import Fleet
-from harness.training.throughput import Rig, grow, release
+from harness.training.distributed import RunRanks
+from harness.training.throughput import TimedTrials, grow, release
 
 _ROUNDS = 5
 _STEPS = 3
 _BATCHES = 2
 
-_Rigs = dict[tuple[Placement, EngineName | None], Rig]
+_Rigs = dict[tuple[Placement, EngineName | None], TimedTrials]
 
 
 @dataclass
-class Calibration:
+class Autotuner:
     """What the ranks measure in one phase, told through their store.
 
     `say` is told what does not fit; `move` is called after every part.
     """
 
-    fleet: Fleet
+    run_ranks: RunRanks
     phase: str
     executions: Sequence[Execution]
     say: Callable[[str], None]
@@ -38,14 +38,14 @@ class Calibration:
     barrier: Barrier = field(init=False)
 
     def __post_init__(self) -> None:
-        self.barrier = Barrier(self.fleet, f"{self.phase}/barrier")
+        self.barrier = Barrier(self.run_ranks, f"{self.phase}/barrier")
 
     def measure(self, trial: Trial, data: ResidentDataset) -> None:
         """Measure this rank's part, each execution in turn, again and again.
 
         Whatever fails is raised, but for trials side by side that do not fit: other ranks may wait.
         """
-        release(self.fleet.device)
+        release(self.run_ranks.device)
         rigs = self._rigs(trial, data)
         fitting = self._fitting(trial, rigs)
         seconds: dict[Execution, list[float]] = {each: [] for each in fitting}
@@ -55,14 +55,14 @@ class Calibration:
                 rounds.append(_epoch_seconds(trial, data, rig, execution.trials_per_device))
                 self.move()
         for execution, rounds in seconds.items():
-            self.fleet.put(self._place(trial, execution, self.fleet.rank), json.dumps(rounds))
+            self.run_ranks.set(self._place(trial, execution, self.run_ranks.rank), json.dumps(rounds))
 
     def measured(self, trial: Trial) -> dict[Execution, float | None]:
         """Return the seconds an epoch takes: the median round of its slowest rank; None where one failed."""
         found: dict[Execution, float | None] = {}
         for execution in self.executions:
-            places = [self._place(trial, execution, rank) for rank in range(self.fleet.world_size)]
-            ranks = [json.loads(self.fleet.look(place) or "[]") for place in places]
+            places = [self._place(trial, execution, rank) for rank in range(self.run_ranks.world_size)]
+            ranks = [json.loads(self.run_ranks.get(place) or "[]") for place in places]
             rounds = [max(of_ranks) for of_ranks in zip(*ranks, strict=False)]
             found[execution] = statistics.median(rounds) if rounds else None
         return found
@@ -74,10 +74,12 @@ class Calibration:
         for each in self.executions:
             key = each.placement, each.engine
             together = each.placement == "ddp"
-            world = self.fleet.together() if together else self.fleet.alone()
+            world = self.run_ranks.together() if together else self.run_ranks.alone()
             most = max(rigs[key].most if key in rigs else 1, each.trials_per_device)
             place = widest if together else 0
-            rigs[key] = Rig(trial, data, world, each.engine, most, meet=self.barrier.wait, first_place=place)
+            rigs[key] = TimedTrials(
+                trial, data, world, each.engine, most, meet=self.barrier.wait, first_place=place
+            )
         # Those of all ranks first, while there is memory, and where nobody waits in a collective.
         self.barrier.wait()
         grow([rig for (placement, _), rig in rigs.items() if placement == "ddp"], self.move)
@@ -93,7 +95,7 @@ class Calibration:
         fits = dict(
             zip(self.executions, (all(column) for column in zip(*of_ranks, strict=True)), strict=True)
         )
-        if self.fleet.speaks and not all(fits.values()):
+        if self.run_ranks.is_rank_zero and not all(fits.values()):
             names = "; ".join(str(each) for each in self.executions if not fits[each])
             self.say(f"{trial.key}: not measured, as the device's memory is too small: {names}")
         return [each for each in self.executions if fits[each]]
@@ -102,7 +104,7 @@ class Calibration:
         return f"{self.phase}/{trial.key}/{execution}/{rank}"
 
 
-def _epoch_seconds(trial: Trial, data: ResidentDataset, rig: Rig, width: int) -> float:
+def _epoch_seconds(trial: Trial, data: ResidentDataset, rig: TimedTrials, width: int) -> float:
     """Return the seconds that an epoch takes each of the trials that are under way at once."""
     steps = math.ceil(len(data.train) / trial.settings.training.batch_size)
     batches = math.ceil(len(data.test) / EVAL_BATCH_SIZE)

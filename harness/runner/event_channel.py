@@ -7,22 +7,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.tracking.console import Console, Event
-from harness.training.distributed import Fleet
+from harness.training.distributed import RunRanks
 
 _LOOKS_FOR_MISSING = 5
 
 
 @dataclass
-class Events:
+class EventChannel:
     """Carries events to the console, which the speaker has alone."""
 
-    fleet: Fleet
+    run_ranks: RunRanks
     console: Console | None
     _missed: int = 0
 
     def tell(self, event: Event) -> None:
         """Have the event shown."""
-        self.fleet.put(f"event/{self.fleet.count('events')}", json.dumps(event))
+        self.run_ranks.set(f"event/{self.run_ranks.add('events')}", json.dumps(event))
 
     def note(self, text: str) -> None:
         """Have a line shown."""
@@ -39,7 +39,7 @@ class Events:
         try:
             self._show_new(self.console)
             for trial, fraction in fractions:
-                if self.fleet.look(f"failed/{trial}") is None:
+                if self.run_ranks.get(f"failed/{trial}") is None:
                     self.console.moving(trial, fraction)
         except OSError:  # a live view whose terminal is gone
             self.console = None
@@ -50,12 +50,12 @@ class Events:
             self.console.close()
 
     def _show_new(self, console: Console) -> None:
-        while (shown := self.fleet.count("shown", 0)) < self.fleet.count("events", 0):
-            event = self.fleet.look(f"event/{shown + 1}")
+        while (shown := self.run_ranks.add("shown", 0)) < self.run_ranks.add("events", 0):
+            event = self.run_ranks.get(f"event/{shown + 1}")
             if event is None and self._missed < _LOOKS_FOR_MISSING:
                 self._missed += 1  # it may still come, unless its rank has ended
                 return
             self._missed = 0
-            self.fleet.count("shown")
+            self.run_ranks.add("shown")
             if event is not None:
                 console.show(json.loads(event))

@@ -40,7 +40,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Way:
+class Interruption:
     """A way to break a run off, and the ranks that the trial begins and goes on with."""
 
     name: str
@@ -69,7 +69,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Drill:
+class FaultDrill:
     """The trial, the harness's arguments that train it alone in `folder`, and with how many ranks.
 
     `most` ranks can be started here, each on a GPU of its own; None on a CPU.
@@ -101,7 +101,7 @@ class Drill:
         for way in ways(self.ranks, self.most):
             yield self._broken(way, self.folder / str(next(number)), expected)
 
-    def _broken(self, way: Way, results: Path, expected: Sequence[float]) -> Outcome:
+    def _broken(self, way: Interruption, results: Path, expected: Sequence[float]) -> Outcome:
         running = self._start(results, way.ranks, 0)
         try:
             is_broken = self._wait_for_checkpoint(running)
@@ -155,21 +155,25 @@ class Drill:
         return [figure for epoch in found.record.epochs for figure in _of_epoch(epoch)]
 
 
-def ways(ranks: int, most: int | None = None) -> list[Way]:
+def ways(ranks: int, most: int | None = None) -> list[Interruption]:
     """List the ways to break a run of so many ranks off, where `most` can be started."""
     other = 1 if ranks > 1 else 2
     found = [
-        Way("SIGKILL of all ranks", ranks, ranks, _kill_all),
-        Way("SIGKILL of the launcher", ranks, ranks, lambda run: run.process.kill()),
-        Way("SIGTERM", ranks, ranks, lambda run: run.process.terminate()),
-        Way("Ctrl-C", ranks, ranks, lambda run: run.process.send_signal(signal.SIGINT)),
-        Way("STOP file", ranks, ranks, lambda run: run.stop_file.touch()),
+        Interruption("SIGKILL of all ranks", ranks, ranks, _kill_all),
+        Interruption("SIGKILL of the launcher", ranks, ranks, lambda run: run.process.kill()),
+        Interruption("SIGTERM", ranks, ranks, lambda run: run.process.terminate()),
+        Interruption("Ctrl-C", ranks, ranks, lambda run: run.process.send_signal(signal.SIGINT)),
+        Interruption("STOP file", ranks, ranks, lambda run: run.stop_file.touch()),
     ]
     if ranks > 1:
-        one = Way("SIGKILL of one rank", ranks, ranks, lambda run: os.kill(run.ranks[-1], signal.SIGKILL))
+        one = Interruption(
+            "SIGKILL of one rank", ranks, ranks, lambda run: os.kill(run.ranks[-1], signal.SIGKILL)
+        )
         found.insert(0, one)
     if most is None or other <= most:
-        found.append(Way("SIGTERM, another world size", ranks, other, lambda run: run.process.terminate()))
+        found.append(
+            Interruption("SIGTERM, another world size", ranks, other, lambda run: run.process.terminate())
+        )
     return found
 
 

@@ -16,10 +16,10 @@ import traceback
 from collections.abc import Callable
 
 from harness.errors import HarnessError, LostRankError
-from harness.runner.event_channel import Events
-from harness.runner.shutdown import ASKED, Notice
-from harness.runner.trial_progress import Position
-from harness.training.distributed import Fleet
+from harness.runner.event_channel import EventChannel
+from harness.runner.shutdown import ASKED, StopRequests
+from harness.runner.trial_progress import TrialProgress
+from harness.training.distributed import RunRanks
 
 _INTERVAL_SECONDS = 0.2
 _BEATS_PER_LOOK = 5
@@ -30,30 +30,30 @@ class Leave(Exception):  # noqa: N818
     """Stops the wait of a rank whose process is to end; others may have gone already."""
 
 
-class Pulse:
+class Heartbeat:
     """Beats until stopped; `on_stall` is called, in its thread, when the training does not move any more."""
 
     def __init__(
         self,
-        fleet: Fleet,
-        events: Events,
+        run_ranks: RunRanks,
+        events: EventChannel,
         timeout_seconds: float,
-        notice: Notice,
+        stop_requests: StopRequests,
         on_stall: Callable[[str, str], None],
     ) -> None:
-        self.fleet, self.events, self.notice = fleet, events, notice
+        self.run_ranks, self.events, self.stop_requests = run_ranks, events, stop_requests
         self.timeout_seconds, self.on_stall = timeout_seconds, on_stall
         self.stopping: str | None = None
-        self.positions: dict[str, Position] = {}
+        self.positions: dict[str, TrialProgress] = {}
         self._stopped = threading.Event()
         self._beats = 0
         self._seen: dict[int, tuple[str, float]] = {}
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._thread.start()
 
-    def begin(self, trial: str, parts: int, *, together: bool) -> Position:
+    def begin(self, trial: str, parts: int, *, together: bool) -> TrialProgress:
         """Say that this rank starts a trial of so many steps and batches, alone or with all others."""
-        position = Position(parts, together)
+        position = TrialProgress(parts, together)
         self.positions = {**self.positions, trial: position}
         return position
 
@@ -64,12 +64,12 @@ class Pulse:
     @property
     def is_stopping(self) -> bool:
         """Tell whether this rank knows that the run is to stop."""
-        return bool(self.stopping or self.notice.signal_name)
+        return bool(self.stopping or self.stop_requests.signal_name)
 
     def meet(self, name: str) -> None:
         """Wait until all ranks have come to this point."""
-        self.fleet.count(f"{name}/met")
-        self.wait(lambda: self.fleet.count(f"{name}/met", 0) == self.fleet.world_size)
+        self.run_ranks.add(f"{name}/met")
+        self.wait(lambda: self.run_ranks.add(f"{name}/met", 0) == self.run_ranks.world_size)
 
     def wait(self, ready: Callable[[], bool]) -> None:
         """Wait until `ready`; raise LostRankError when a rank that it may depend on has fallen silent.
@@ -78,9 +78,9 @@ class Pulse:
         """
         self._seen.clear()
         while not ready():
-            if self.notice.signal_name or (self.stopping and not self.stopping.startswith(ASKED)):
+            if self.stop_requests.signal_name or (self.stopping and not self.stopping.startswith(ASKED)):
                 raise Leave
-            silent = [rank for rank in range(self.fleet.world_size) if self._is_silent(rank)]
+            silent = [rank for rank in range(self.run_ranks.world_size) if self._is_silent(rank)]
             if silent:
                 self._give_up(silent)
             time.sleep(_INTERVAL_SECONDS / 4)
@@ -95,14 +95,14 @@ class Pulse:
 
     def silent(self) -> list[int]:
         """Return the ranks that give no sign of life for a second."""
-        before = [self.fleet.look(f"pulse/{rank}") for rank in range(self.fleet.world_size)]
+        before = [self.run_ranks.get(f"pulse/{rank}") for rank in range(self.run_ranks.world_size)]
         for _ in range(5):
             time.sleep(_INTERVAL_SECONDS)
             self._tell_sign_of_life()
         return [
             rank
             for rank, beat in enumerate(before)
-            if rank != self.fleet.rank and beat == self.fleet.look(f"pulse/{rank}")
+            if rank != self.run_ranks.rank and beat == self.run_ranks.get(f"pulse/{rank}")
         ]
 
     def restart_together(self) -> None:
@@ -116,7 +116,7 @@ class Pulse:
         sys.stderr.flush()
         generation = int(os.environ.get("HARNESS_GENERATION", "0")) + 1
         os.environ["HARNESS_GENERATION"] = str(generation)
-        os.environ["HARNESS_START"] = str(self.fleet.start[0])
+        os.environ["HARNESS_START"] = str(self.run_ranks.start[0])
         os.closerange(3, 65536)
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
@@ -142,9 +142,11 @@ class Pulse:
     def _tell_sign_of_life(self) -> None:
         self._beats += 1
         fractions = {trial: each.fraction for trial, each in self.positions.items() if each.parts}
-        self.fleet.put(f"pulse/{self.fleet.rank}", json.dumps({"beat": self._beats, "fractions": fractions}))
+        self.run_ranks.set(
+            f"pulse/{self.run_ranks.rank}", json.dumps({"beat": self._beats, "fractions": fractions})
+        )
 
-    def _care_for(self, trial: str, position: Position) -> None:
+    def _care_for(self, trial: str, position: TrialProgress) -> None:
         """See to a trial that does not move any more, or that has failed on another rank."""
         still_for = time.monotonic() - position.moved_at
         if still_for > self.timeout_seconds:
@@ -154,46 +156,46 @@ class Pulse:
                 self._show_events()
                 os._exit(1)
         is_waiting = position.together and not position.is_saving and still_for > _STUCK_SECONDS
-        if is_waiting and self.notice.signal_name and self.silent():
+        if is_waiting and self.stop_requests.signal_name and self.silent():
             os._exit(1)  # for a rank that has ended
-        if position.together and self.fleet.look(f"failed/{trial}") is not None:
+        if position.together and self.run_ranks.get(f"failed/{trial}") is not None:
             self.restart_together()
 
     def _show_events(self) -> None:
-        ranks = range(self.fleet.world_size)
+        ranks = range(self.run_ranks.world_size)
         self.events.show(each for rank in ranks for each in self._fractions(rank).items())
 
     def _fractions(self, rank: int) -> dict[str, float]:
-        state: dict[str, dict[str, float]] = json.loads(self.fleet.look(f"pulse/{rank}") or "{}")
+        state: dict[str, dict[str, float]] = json.loads(self.run_ranks.get(f"pulse/{rank}") or "{}")
         return state.get("fractions", {})
 
     def _is_silent(self, rank: int) -> bool:
-        beat = self.fleet.look(f"pulse/{rank}") or ""
+        beat = self.run_ranks.get(f"pulse/{rank}") or ""
         known, since = self._seen.get(rank, (None, 0.0))
         if beat != known:
             self._seen[rank] = (beat, time.monotonic())
             return False
-        return rank != self.fleet.rank and time.monotonic() - since > self.timeout_seconds
+        return rank != self.run_ranks.rank and time.monotonic() - since > self.timeout_seconds
 
     def _answering(self) -> str:
         silent = self.silent()
         return f"rank {', '.join(map(str, silent))} does not answer" if silent else "all ranks answer"
 
     def _look_for_notice(self) -> None:
-        reason = self.notice.look()
-        if reason and self.fleet.look("stop") is None:
-            self.fleet.put("stop", reason)
+        reason = self.stop_requests.poll()
+        if reason and self.run_ranks.get("stop") is None:
+            self.run_ranks.set("stop", reason)
             verb = "stopping" if reason.startswith(ASKED) else "told to end"
             self.events.note(f"{verb} ({reason}): states are saved first")
-        if self.notice.signal_name:
+        if self.stop_requests.signal_name:
             self.spare_others()
-        self.stopping = self.fleet.look("stop")
+        self.stopping = self.run_ranks.get("stop")
 
     def spare_others(self, guilty: str = "") -> None:
         """Note that this process is about to end for a reason that is not in its own trials."""
         for trial, position in self.positions.items():
             if trial != guilty and not position.together:
-                self.fleet.run.put(f"spared/{self.fleet.start[0]}/{trial}", "yes")
+                self.run_ranks.run.set(f"spared/{self.run_ranks.start[0]}/{trial}", "yes")
 
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"

@@ -13,11 +13,11 @@ from harness.config.settings import Strict
 from harness.config.suite import Trial
 from harness.errors import StoreError
 from harness.results.estimates import kind_of, longest_first
-from harness.results.lease_owner import Holder
+from harness.results.lease_owner import LeaseOwner
 from harness.results.seed_rule import called_for
 from harness.runner.placement import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
 from harness.runner.request import Request
-from harness.runner.timing_cache import Circumstances, Paces
+from harness.runner.timing_cache import Circumstances, TimingCache
 
 
 class Phase(Strict):
@@ -32,10 +32,10 @@ class Phase(Strict):
     dead: dict[str, str] = Field(default_factory=dict)
 
 
-class Claimed(Protocol):
+class Leased(Protocol):
     """Knows who has a trial, and of a free one whose it was."""
 
-    def holder(self, trial: Trial) -> Holder | None:
+    def owner(self, trial: Trial) -> LeaseOwner | None:
         """Return who holds the trial and may be alive; None where it is free."""
 
     def dead(self, trial: Trial) -> str:
@@ -43,7 +43,7 @@ class Claimed(Protocol):
 
 
 @dataclass
-class Schedule:
+class Scheduler:
     """Decides phases; what a device can do and what paces depend on come from the caller.
 
     `candidates` lists the executions for so many trials that are left; `speedup` estimates how many times as
@@ -53,12 +53,12 @@ class Schedule:
     request: Request
     ranks: int
     is_open: Callable[[Trial], bool]
-    claims: Claimed
+    leases: Leased
     is_stopping: Callable[[], bool]
     candidates: Callable[[int], Sequence[Execution]]
     speedup: Callable[[Trial], float | None]
     circumstances: Callable[[Trial], Circumstances]
-    cache: Paces
+    cache: TimingCache
     say: Callable[[str], None]
     paces: dict[str, dict[Execution, float | None]] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class Schedule:
         choice = self._choice(left, ways)
         self.say(choice.reason)
         chosen = left[: choice.trials]
-        dead = {each.key: token for each in chosen if (token := self.claims.dead(each))}
+        dead = {each.key: token for each in chosen if (token := self.leases.dead(each))}
         keys = [each.key for each in chosen]
         return Phase(work="train", trials=keys, executions=[choice.execution], dead=dead)
 
@@ -99,7 +99,7 @@ class Schedule:
         still_open = self._open()
         waited = 0.0
         while still_open and not self.is_stopping():
-            holders = {trial.key: self.claims.holder(trial) for trial in still_open}
+            holders = {trial.key: self.leases.owner(trial) for trial in still_open}
             if not all(holders.values()):
                 return [trial for trial in still_open if not holders[trial.key]]
             names = ", ".join(sorted(set(map(str, holders.values()))))

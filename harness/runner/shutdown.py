@@ -39,7 +39,7 @@ class JobFiles:
 
 
 @dataclass
-class Notice:
+class StopRequests:
     """Knows why to stop, if this process was told to."""
 
     file: Path | None = None
@@ -59,7 +59,7 @@ class Notice:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def look(self) -> str | None:
+    def poll(self) -> str | None:
         """Return why to stop, or None."""
         if self.signal_name:
             return self.signal_name

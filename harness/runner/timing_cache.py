@@ -36,7 +36,7 @@ class Entry(Strict):
 
 
 @dataclass(frozen=True)
-class Paces:
+class TimingCache:
     """The measured paces of one cache folder; an unreadable file is one that is not there."""
 
     folder: Path

@@ -11,7 +11,7 @@ from harness.results.record import Epoch
 
 
 @dataclass
-class Position:
+class TrialProgress:
     """How far this rank is in a trial of so many `parts`; the training moves it, the pulse reads it."""
 
     parts: int

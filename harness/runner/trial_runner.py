@@ -8,40 +8,40 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from harness.config.suite import Trial
-from harness.errors import HarnessError, LostClaimError, StoreError
+from harness.errors import HarnessError, LostLeaseError, StoreError
 from harness.results import provenance
-from harness.results.lease import Claim
-from harness.results.lease_progress import Headway
+from harness.results.lease import Lease
+from harness.results.lease_progress import LeaseProgress
 from harness.results.record import Epoch
-from harness.runner.heartbeat import Pulse
+from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
 from harness.runner.recovery import Recovery
 from harness.runner.request import Request, load_data
-from harness.runner.trial_progress import Position
-from harness.runner.trial_queue import Pool
-from harness.tracking import Feed
-from harness.training.checkpoint_policy import Wish
+from harness.runner.trial_progress import TrialProgress
+from harness.runner.trial_queue import TrialQueue
+from harness.tracking import Dispatcher
+from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
-from harness.training.distributed import Fleet, World
+from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
-from harness.training.trainer import Outcome, Places, Watcher, step_by_step
+from harness.training.trainer import Callbacks, Outcome, Places, step_by_step
 
 
 @dataclass
-class Courses:
+class TrialRunner:
     """Takes trials through their courses on this rank's device."""
 
     request: Request
-    fleet: Fleet
+    run_ranks: RunRanks
     env: Mapping[str, str]
-    pulse: Pulse
-    pool: Pool
+    heartbeat: Heartbeat
+    trial_queue: TrialQueue
     residents: dict[str, tuple[ResidentDataset, str]] = field(default_factory=dict)
     recovery: Recovery = field(init=False)
 
     def __post_init__(self) -> None:
-        self.recovery = Recovery(self.fleet, self.pulse, self.pool)
+        self.recovery = Recovery(self.run_ranks, self.heartbeat, self.trial_queue)
 
     @property
     def running(self) -> dict[str, tuple[Execution, str]]:
@@ -49,29 +49,31 @@ class Courses:
         return self.recovery.running
 
     def course(
-        self, trial: Trial, claim: Claim, ranks: World, execution: Execution
+        self, trial: Trial, lease: Lease, ranks: ProcessGroup, execution: Execution
     ) -> Generator[None, None, None]:
         """Train the claimed trial, step by step, and record how it ended."""
         self.running[trial.key] = execution, provenance.now()
-        names, timeout_seconds = self.request.log if ranks.owns else [], self.request.timeout_seconds
+        names, timeout_seconds = self.request.log if ranks.is_rank_zero else [], self.request.timeout_seconds
         try:
-            with Feed(trial, self.request.store, names, self.pulse.events.note, timeout_seconds) as feed:
-                yield from self._train(trial, claim, ranks, feed)
-        except LostClaimError as error:
-            self.pulse.events.note(str(error))
+            with Dispatcher(
+                trial, self.request.store, names, self.heartbeat.events.note, timeout_seconds
+            ) as feed:
+                yield from self._train(trial, lease, ranks, feed)
+        except LostLeaseError as error:
+            self.heartbeat.events.note(str(error))
         except StoreError as error:
-            self.recovery.after_store_error(trial, claim, ranks, error)
+            self.recovery.after_store_error(trial, lease, ranks, error)
         except HarnessError:
             raise
         except CaptureError as error:
-            self.recovery.start_again_eagerly(trial, claim, ranks, str(error))
+            self.recovery.start_again_eagerly(trial, lease, ranks, str(error))
         except Exception as error:
             self.recovery.after_error(trial, ranks, error)
-        if ranks.owns:
-            self.pool.claims.release(trial, claim)
+        if ranks.is_rank_zero:
+            self.trial_queue.leases.release(trial, lease)
         if ranks.world_size > 1:
-            self.pulse.meet(f"course/{claim.token}")  # until now another rank may fail
-        self.pulse.end(trial.key)
+            self.heartbeat.meet(f"course/{lease.token}")  # until now another rank may fail
+        self.heartbeat.end(trial.key)
         del self.running[trial.key]
 
     def resident(self, trial: Trial) -> tuple[ResidentDataset, str]:
@@ -81,43 +83,51 @@ class Courses:
         key = json.dumps([settings.dataset.model_dump(), str(dtype)])
         if key not in self.residents:
             dataset = load_data(self.request, trial, self.env)
-            self.residents[key] = ResidentDataset.of(dataset, self.fleet.device, dtype), dataset.digest
+            self.residents[key] = ResidentDataset.of(dataset, self.run_ranks.device, dtype), dataset.digest
         return self.residents[key]
 
-    def _train(self, trial: Trial, claim: Claim, ranks: World, feed: Feed) -> Generator[None, None, None]:
+    def _train(
+        self, trial: Trial, lease: Lease, ranks: ProcessGroup, feed: Dispatcher
+    ) -> Generator[None, None, None]:
         resident, data_digest = self.resident(trial)
         steps, batches = _parts_of_an_epoch(trial, resident)
         parts = trial.settings.training.epochs * (steps + batches)
-        position = self.pulse.begin(trial.key, parts, together=ranks.world_size > 1)
+        position = self.heartbeat.begin(trial.key, parts, together=ranks.world_size > 1)
         train_size = len(resident.train)
-        self.pool.claims.tell(trial, claim, lambda: _headway(trial, position, train_size))
+        self.trial_queue.leases.tell(trial, lease, lambda: _headway(trial, position, train_size))
         places = Places(
             self.request.store.checkpoint_paths(trial),
-            self.pool.ledger.versions.code,
+            self.trial_queue.record_writer.versions.code,
             self.request.checkpoint_seconds,
         )
-        watcher = self._watcher(trial, claim, position, train_size, ranks, feed)
+        watcher = self._watcher(trial, lease, position, train_size, ranks, feed)
         # Counted from the trial's beginning, also where it goes on from a checkpoint.
         watcher.on_step = lambda step, loss: position.move(step + 1 + step // steps * batches)
         engine = self.recovery.engine_of(trial)
         outcome = yield from step_by_step(trial, resident, ranks, places, watcher, engine)
         if outcome and outcome.has_broken_capture:
             self.recovery.execute_eagerly(trial)
-        if outcome and ranks.owns:
+        if outcome and ranks.is_rank_zero:
             with position.saving():
-                self._record(trial, claim, outcome, train_size, data_digest)
+                self._record(trial, lease, outcome, train_size, data_digest)
             feed.status = outcome.status
 
-    def _record(self, trial: Trial, claim: Claim, outcome: Outcome, size: int, data_digest: str) -> None:
-        self.pool.claims.check(trial, claim)
-        self.pool.ledger.enter(trial, outcome, *self.running[trial.key], size, data_digest)
+    def _record(self, trial: Trial, lease: Lease, outcome: Outcome, size: int, data_digest: str) -> None:
+        self.trial_queue.leases.check(trial, lease)
+        self.trial_queue.record_writer.enter(trial, outcome, *self.running[trial.key], size, data_digest)
         accuracy = f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %"
-        self.pulse.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
-        self.fleet.put(f"ended/{trial.key}", outcome.status)
+        self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
+        self.run_ranks.set(f"ended/{trial.key}", outcome.status)
 
     def _watcher(
-        self, trial: Trial, claim: Claim, position: Position, train_size: int, ranks: World, feed: Feed
-    ) -> Watcher:
+        self,
+        trial: Trial,
+        lease: Lease,
+        position: TrialProgress,
+        train_size: int,
+        ranks: ProcessGroup,
+        feed: Dispatcher,
+    ) -> Callbacks:
         def on_begin(history: list[Epoch]) -> None:
             position.last = history[-1] if history else None
             position.move(len(history) * position.parts // trial.settings.training.epochs)
@@ -126,26 +136,26 @@ class Courses:
 
         def on_epoch(epoch: Epoch) -> None:
             position.last = epoch
-            if ranks.owns:
+            if ranks.is_rank_zero:
                 self._tell_epoch(trial, epoch, train_size)
                 with position.saving():
                     feed.epoch(epoch)
 
         def on_note(text: str) -> None:
-            if ranks.owns:
-                self.pulse.events.note(f"{trial.key}: {text}")
+            if ranks.is_rank_zero:
+                self.heartbeat.events.note(f"{trial.key}: {text}")
 
-        def wish(saving: bool) -> Wish:
-            is_stopping = self.pulse.is_stopping
-            if ranks.owns and (saving or is_stopping):
+        def wish(saving: bool) -> CheckpointAction:
+            is_stopping = self.heartbeat.is_stopping
+            if ranks.is_rank_zero and (saving or is_stopping):
                 try:
-                    self.pool.claims.check(trial, claim)
-                except LostClaimError as error:
-                    self.pulse.events.note(str(error))
-                    return Wish.DROP
-            return Wish.STOP if is_stopping else Wish.GO_ON
+                    self.trial_queue.leases.check(trial, lease)
+                except LostLeaseError as error:
+                    self.heartbeat.events.note(str(error))
+                    return CheckpointAction.DROP
+            return CheckpointAction.STOP if is_stopping else CheckpointAction.GO_ON
 
-        return Watcher(
+        return Callbacks(
             on_batch=position.move,
             on_epoch=on_epoch,
             on_note=on_note,
@@ -158,7 +168,7 @@ class Courses:
         figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})
         speed = train_size / epoch.train_seconds
         epochs = trial.settings.training.epochs
-        self.pulse.events.tell(
+        self.heartbeat.events.tell(
             {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
             | {key: math.nan if value is None else value for key, value in figures.items()}
         )
@@ -170,10 +180,10 @@ def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, in
     return steps, math.ceil(len(resident.test) / EVAL_BATCH_SIZE)
 
 
-def _headway(trial: Trial, position: Position, train_size: int) -> Headway:
+def _headway(trial: Trial, position: TrialProgress, train_size: int) -> LeaseProgress:
     """Say how far a trial is; the thread that trains leaves it in `position`."""
     last = position.last
-    return Headway(
+    return LeaseProgress(
         fraction=position.fraction,
         epochs=trial.settings.training.epochs,
         last=last,

@@ -5,14 +5,14 @@ that its trial begins, goes on or is exported, and is told all epochs of the tri
 kept of the same trial before is to be replaced.
 """
 
-from harness.tracking.dispatch import Feed
+from harness.tracking.dispatch import Dispatcher
 from harness.tracking.export import export
 from harness.tracking.interface import End, OpenTracker, TrackedEpoch, TrackedTrial, Tracker
 from harness.tracking.registry import check_name, default_root, opener
 
 __all__ = [
+    "Dispatcher",
     "End",
-    "Feed",
     "OpenTracker",
     "TrackedEpoch",
     "TrackedTrial",

@@ -14,13 +14,13 @@ from harness.results.record import Epoch
 from harness.results.store import Store
 from harness.tracking.interface import End, TrackedEpoch, TrackedTrial, Tracker
 from harness.tracking.registry import default_root, opener
-from harness.tracking.worker_thread import Aside
+from harness.tracking.worker_thread import WorkerThread
 
 _PATIENCE_SECONDS = 60.0
 
 
 @dataclass
-class Feed:
+class Dispatcher:
     """Tells a trial's trackers how it goes; one that fails or hangs is noted, and told nothing more.
 
     Each is called in a thread of its own, always the same, and waited for so briefly that the trial keeps
@@ -37,10 +37,10 @@ class Feed:
     status: End = "left"
     now: Callable[[], float] = time.time
     _train_size: int = 0
-    _asides: dict[str, Aside] = field(default_factory=dict)
+    _asides: dict[str, WorkerThread] = field(default_factory=dict)
     _trackers: dict[str, Tracker] = field(default_factory=dict)
 
-    def __enter__(self) -> Feed:
+    def __enter__(self) -> Dispatcher:
         return self
 
     def __exit__(
@@ -58,7 +58,7 @@ class Feed:
         self._train_size = train_size
         patience_seconds = min(_PATIENCE_SECONDS, self.timeout_seconds / (3 * max(1, len(self.names))))
         for name in dict.fromkeys(self.names):
-            self._asides[name] = Aside(f"tracker {name}", patience_seconds)
+            self._asides[name] = WorkerThread(f"tracker {name}", patience_seconds)
             self._have_done(name, lambda name=name: self._open(name, history))  # type: ignore[misc]
 
     def epoch(self, epoch: Epoch) -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 
 
-class Aside:
+class WorkerThread:
     """Does one piece of work after another in its thread; whoever waits does so for `patience_seconds`."""
 
     def __init__(self, name: str, patience_seconds: float) -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from harness.training.distributed import Fleet
+from harness.training.distributed import RunRanks
 
 _POLL_SECONDS = 0.002
 
@@ -19,7 +19,7 @@ class Barrier:
     Who waits asks the store now and then: it costs no core, and nobody sits in a collective for long.
     """
 
-    fleet: Fleet
+    run_ranks: RunRanks
     name: str
     passed: int = 0
 
@@ -27,13 +27,16 @@ class Barrier:
         """Wait until all ranks are here."""
         key = f"{self.name}/{self.passed}/here"
         self.passed += 1
-        self.fleet.count(key)
-        while self.fleet.count(key, 0) < self.fleet.world_size:
+        self.run_ranks.add(key)
+        while self.run_ranks.add(key, 0) < self.run_ranks.world_size:
             time.sleep(_POLL_SECONDS)
 
     def gather(self, value: Any) -> list[Any]:
         """Return every rank's value, which JSON can hold, in the order of ranks."""
         name = f"{self.name}/{self.passed}"
-        self.fleet.put(f"{name}/{self.fleet.rank}", json.dumps(value))
+        self.run_ranks.set(f"{name}/{self.run_ranks.rank}", json.dumps(value))
         self.wait()
-        return [json.loads(self.fleet.look(f"{name}/{rank}") or "") for rank in range(self.fleet.world_size)]
+        return [
+            json.loads(self.run_ranks.get(f"{name}/{rank}") or "")
+            for rank in range(self.run_ranks.world_size)
+        ]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from harness.results.atomic_files import write_whole
 from harness.results.record import Epoch
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.lr_schedule import LearningRate
 from harness.training.optim import load_state
 
@@ -38,11 +38,15 @@ class Progress:
         """Return what orders the states of a trial."""
         return [len(self.history), self.steps]
 
-    def sums_of(self, world: World) -> list[float] | None:
+    def sums_of(self, world: ProcessGroup) -> list[float] | None:
         """Return what this rank has summed up; all of it is the owner's where the ranks are others now."""
         if len(self.sums) == world.world_size:
             return self.sums[world.rank]
-        return [sum(column) for column in zip(*self.sums, strict=True)] if world.owns and self.sums else None
+        return (
+            [sum(column) for column in zip(*self.sums, strict=True)]
+            if world.is_rank_zero and self.sums
+            else None
+        )
 
 
 @dataclass
@@ -71,12 +75,12 @@ class Checkpoints:
         write_whole(self.paths[self._next], _bytes(state))
         self._next = 1 - self._next
 
-    def resume(self, world: World, tell: Callable[[str], None]) -> Progress:
+    def resume(self, world: ProcessGroup, tell: Callable[[str], None]) -> Progress:
         """Load the newest state, as the owner sees it, and return how far it is; or else the start.
 
         `tell` is told of a file that cannot be used.
         """
-        newest, content = self._newest(tell) if world.owns else (0, b"")
+        newest, content = self._newest(tell) if world.is_rank_zero else (0, b"")
         content = world.share_bytes(content)
         if not content:
             return Progress()

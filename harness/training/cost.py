@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.config.suite import Trial
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import alone
-from harness.training.layers import Cut, GlobalBatchNorm, swap_layers
+from harness.training.layers import BatchShard, GlobalBatchNorm, swap_layers
 from harness.training.model_check import initialised
 from harness.training.precision import PRECISIONS
 
@@ -70,7 +70,7 @@ def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.devic
 @functools.cache
 def _cost_of(model: str, image_shape: tuple[int, int, int], num_classes: int) -> Cost:
     plain = initialised(json.loads(model), 0, image_shape, num_classes).train()
-    swap_layers(plain, Cut(alone(_CPU), seed=0, rows=_ROWS))
+    swap_layers(plain, BatchShard(alone(_CPU), seed=0, rows=_ROWS))
     with torch.random.fork_rng(devices=[]), _Operations() as operations:
         plain(torch.zeros(_ROWS, *image_shape)).sum().backward()
     return Cost(

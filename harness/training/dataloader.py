@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.data import Dataset, Split
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.rng import permutation
 
 EVAL_BATCH_SIZE = 500
@@ -46,16 +46,16 @@ class Resident:
         images = self.images.index_select(0, chosen).to(self.dtype).div_(255)
         return images, self.labels.index_select(0, chosen)
 
-    def train_shares(self, seed: int, epoch: int, batch_size: int, world: World) -> Iterator[Share]:
+    def train_shares(self, seed: int, epoch: int, batch_size: int, world: ProcessGroup) -> Iterator[Share]:
         """Yield this rank's shares of an epoch's batches, in the seed's order; the last may be smaller."""
         order = permutation(seed, epoch, len(self)).to(self.images.device)
         yield from self._shares(order, batch_size, world)
 
-    def eval_shares(self, world: World) -> Iterator[Share]:
+    def eval_shares(self, world: ProcessGroup) -> Iterator[Share]:
         """Yield this rank's shares of all samples, in the order of the file, each sample once."""
         yield from self._shares(torch.arange(len(self), device=self.images.device), EVAL_BATCH_SIZE, world)
 
-    def _shares(self, order: Tensor, batch_size: int, world: World) -> Iterator[Share]:
+    def _shares(self, order: Tensor, batch_size: int, world: ProcessGroup) -> Iterator[Share]:
         for batch in torch.split(order, batch_size):
             start, stop = world.share(len(batch))
             yield Share(batch[start:stop], start, len(batch))

@@ -19,10 +19,10 @@ _POLL_SECONDS = 0.02
 class Store(Protocol):
     """What ranks tell each other."""
 
-    def put(self, key: str, text: str) -> None:
+    def set(self, key: str, text: str) -> None:
         """Set a key for all to see."""
 
-    def look(self, key: str) -> str | None:
+    def get(self, key: str) -> str | None:
         """Return a key's text, or None where nobody has set it."""
 
 
@@ -56,7 +56,7 @@ def keep(
 
     Raise LostRankError where that was a GPU and one cannot be used now: it may be when all start again.
     """
-    begun_on = run.look("device")
+    begun_on = run.get("device")
     if begun_on == "cpu":  # whatever GPU works by now
         requested = "cpu"
     try:
@@ -66,7 +66,7 @@ def keep(
             raise
         raise LostRankError(f"this run began on GPUs, and not all can be used now: {error}") from None
     if begun_on is None:
-        run.put("device", device.type)
+        run.set("device", device.type)
     elif begun_on != device.type:
         raise LostRankError(f"this run began on GPUs, and none can be used now: {why}")
     return device, why
@@ -83,11 +83,11 @@ def agree(
         gpus.have_torch_warn_unheard()
         return torch.device("cpu"), ""
     own = Candidate.of(env)
-    store.put(f"{key}/{own.rank}", json.dumps(vars(own)))
+    store.set(f"{key}/{own.rank}", json.dumps(vars(own)))
     deadline = time.monotonic() + timeout_seconds
     found: list[Candidate] = []
     while len(found) < int(env["WORLD_SIZE"]):
-        if text := store.look(f"{key}/{len(found)}"):
+        if text := store.get(f"{key}/{len(found)}"):
             found.append(Candidate(**json.loads(text)))
         elif time.monotonic() > deadline:
             raise LostRankError(f"rank {len(found)} did not come within {timeout_seconds:.0f} s")

@@ -24,7 +24,7 @@ _gather_into = getattr(dist, "all_gather_single", None) or dist.all_gather_into_
 
 
 @dataclass(frozen=True)
-class World:
+class ProcessGroup:
     """The ranks that train one trial together; at world size 1 every exchange is a no-op."""
 
     rank: int
@@ -33,7 +33,7 @@ class World:
     group: dist.ProcessGroup | None = None
 
     @property
-    def owns(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Tell whether this rank writes the trial's files."""
         return self.rank == 0
 
@@ -75,7 +75,7 @@ class World:
         (size,) = self.agree([len(content)])
         if size == 0:
             return b""
-        own = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.owns else None
+        own = torch.frombuffer(bytearray(content), dtype=torch.uint8) if self.is_rank_zero else None
         tensor = (torch.empty(size, dtype=torch.uint8) if own is None else own).to(self.device)
         dist.broadcast(tensor, 0, group=self.group)
         return tensor.cpu().numpy().tobytes()
@@ -111,9 +111,9 @@ class World:
         return wrapped
 
 
-def alone(device: torch.device) -> World:
+def alone(device: torch.device) -> ProcessGroup:
     """Return the world of a rank that trains a trial by itself."""
-    return World(0, 1, device)
+    return ProcessGroup(0, 1, device)
 
 
 @contextlib.contextmanager
@@ -125,7 +125,7 @@ def _store_errors() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Board:
+class KeyValueStore:
     """What ranks tell each other through a key-value store; nothing here waits.
 
     Raises LostRankError once the store, and with it torchrun, is gone.
@@ -133,24 +133,24 @@ class Board:
 
     store: dist.Store  # type: ignore[name-defined]
 
-    def put(self, key: str, text: str) -> None:
+    def set(self, key: str, text: str) -> None:
         """Set a key for all to see."""
         with _store_errors():
             self.store.set(key, text)
 
-    def look(self, key: str) -> str | None:
+    def get(self, key: str) -> str | None:
         """Return a key's text, or None where nobody has set it; never waits."""
         with _store_errors():
             return self.store.get(key).decode() if self.store.check([key]) else None
 
-    def count(self, key: str, amount: int = 1) -> int:
+    def add(self, key: str, amount: int = 1) -> int:
         """Add to a counter and return what it is now."""
         with _store_errors():
             return int(self.store.add(key, amount))
 
 
 @dataclass(frozen=True)
-class Fleet(Board):
+class RunRanks(KeyValueStore):
     """All the ranks of a run; its own keys live until torchrun starts them again, those of `run` longer.
 
     `start` counts the starts by torchrun, from 1, and those of the ranks by themselves since. `no_gpu` says
@@ -161,30 +161,34 @@ class Fleet(Board):
     local_rank: int
     world_size: int
     device: torch.device
-    run: Board
+    run: KeyValueStore
     start: list[int]
     no_gpu: str = ""
 
     @property
-    def speaks(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Tell whether this rank prints and writes what belongs to the whole run."""
         return self.rank == 0
 
-    def together(self) -> World:
+    def together(self) -> ProcessGroup:
         """Return the world of all ranks, for one trial."""
-        return World(self.rank, self.world_size, self.device, dist.group.WORLD)
+        return ProcessGroup(self.rank, self.world_size, self.device, dist.group.WORLD)
 
-    def alone(self) -> World:
+    def alone(self) -> ProcessGroup:
         """Return the world of this rank only."""
         return alone(self.device)
 
-    def first(self, count: int) -> World | None:
+    def first(self, count: int) -> ProcessGroup | None:
         """Return the world of so many ranks, None on the others; all ranks must ask for it."""
         group = dist.new_group(list(range(count)))
-        return World(self.rank, count, self.device, group) if isinstance(group, dist.ProcessGroup) else None
+        return (
+            ProcessGroup(self.rank, count, self.device, group)
+            if isinstance(group, dist.ProcessGroup)
+            else None
+        )
 
 
-def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> Fleet:
+def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> RunRanks:
     """Find the other ranks that torchrun started, as its environment variables say; agree on the devices."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     with _store_errors():
@@ -196,34 +200,34 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
             timeout=datetime.timedelta(seconds=timeout_seconds),
         )
     prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}"
-    run = Board(dist.PrefixStore(f"{prefix}/run", store))  # type: ignore[attr-defined]
+    run = KeyValueStore(dist.PrefixStore(f"{prefix}/run", store))  # type: ignore[attr-defined]
     number = env.get("HARNESS_START") or start_number(run, rank, world_size, timeout_seconds)
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
     device, no_gpu = device_choice.keep(
-        run, Board(own), f"device/{start[1]}", requested, env, timeout_seconds
+        run, KeyValueStore(own), f"device/{start[1]}", requested, env, timeout_seconds
     )
-    return Fleet(own, rank, local_rank, world_size, device, run, start, no_gpu)
+    return RunRanks(own, rank, local_rank, world_size, device, run, start, no_gpu)
 
 
-def connect(fleet: Fleet, timeout_seconds: float) -> None:
+def connect(run_ranks: RunRanks, timeout_seconds: float) -> None:
     """Let the ranks compute together; raise LostRankError where not all come."""
-    if fleet.device.type == "cuda":
-        torch.cuda.set_device(fleet.device)
+    if run_ranks.device.type == "cuda":
+        torch.cuda.set_device(run_ranks.device)
         compute_exactly()
-    generation = dist.PrefixStore(f"generation/{fleet.start[1]}", fleet.store)  # type: ignore[attr-defined]
+    generation = dist.PrefixStore(f"generation/{run_ranks.start[1]}", run_ranks.store)  # type: ignore[attr-defined]
     try:
         dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if fleet.device.type == "cuda" else "gloo",
+            "cpu:gloo,cuda:nccl" if run_ranks.device.type == "cuda" else "gloo",
             store=generation,
-            rank=fleet.rank,
-            world_size=fleet.world_size,
+            rank=run_ranks.rank,
+            world_size=run_ranks.world_size,
             timeout=datetime.timedelta(seconds=2 * timeout_seconds),  # the pulse gives up before
         )
     except dist.DistStoreError as error:
         raise LostRankError(
-            f"not all {fleet.world_size} ranks came within {timeout_seconds:.0f} s: {error}"
+            f"not all {run_ranks.world_size} ranks came within {timeout_seconds:.0f} s: {error}"
         ) from None
 
 

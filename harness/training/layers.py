@@ -12,18 +12,18 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.rng import derive, keep_mask, positions
 
 
 @dataclass
-class Cut:
+class BatchShard:
     """Say which rows of which step's global batch a rank holds; the layers read it, the step sets it.
 
     `step` is an int64 scalar on the device; `passes` counts the batches that went through.
     """
 
-    world: World
+    world: ProcessGroup
     seed: int
     first_row: int = 0
     rows: int = 0
@@ -46,7 +46,7 @@ class GlobalBatchNorm(_BatchNorm):
     As nn.BatchNorm1d/2d/3d on the whole batch, whatever rows each rank has, none included.
     """
 
-    def __init__(self, norm: _BatchNorm, cut: Cut) -> None:
+    def __init__(self, norm: _BatchNorm, cut: BatchShard) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         self.cut = cut
         self.weight, self.bias = norm.weight, norm.bias
@@ -85,7 +85,7 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, cut: Cut
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, cut: BatchShard
     ) -> tuple[Tensor, ...]:
         channels = x.shape[1]
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -140,7 +140,7 @@ class _Normalise(torch.autograd.Function):
 class GlobalDropout(nn.Module):
     """Dropout whose mask depends on the position in the global batch, not on the rank; batch first."""
 
-    def __init__(self, p: float, name: str, cut: Cut) -> None:
+    def __init__(self, p: float, name: str, cut: BatchShard) -> None:
         super().__init__()
         self.p, self.name, self.cut = p, name, cut
         self._pass, self._calls = -1, 0
@@ -171,7 +171,7 @@ class GlobalDropout(nn.Module):
         return self._hashed[place]
 
 
-def swap_layers(model: nn.Module, cut: Cut) -> dict[str, int]:
+def swap_layers(model: nn.Module, cut: BatchShard) -> dict[str, int]:
     """Swap batch norms and dropouts, in place, for those above; return how many of which type."""
     names = {id(module): name for name, module in model.named_modules()}
     swapped: dict[int, nn.Module] = {}

@@ -14,7 +14,7 @@ from harness import model_registry
 from harness.config.settings import Settings
 from harness.errors import ModelError
 from harness.training.distributed import alone
-from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, swap_layers
+from harness.training.layers import BatchShard, GlobalBatchNorm, GlobalDropout, swap_layers
 from harness.training.rng import derive
 
 _ROWS = 4
@@ -47,7 +47,7 @@ def _has_unused_parameters(
     settings = json.loads(model)
     name = settings["name"]
     probe = initialised(settings, 0, image_shape, num_classes).train()
-    cut = Cut(alone(_CPU), seed=0, rows=_ROWS)
+    cut = BatchShard(alone(_CPU), seed=0, rows=_ROWS)
     swap_layers(probe, cut)
     images = torch.rand(_ROWS, *image_shape, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):

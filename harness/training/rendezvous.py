@@ -12,31 +12,31 @@ from harness.training.device_choice import Store
 _POLL_SECONDS = 0.05
 
 
-class Board(Store, Protocol):
+class KeyValueStore(Store, Protocol):
     """What the ranks of all starts tell each other, and count together."""
 
-    def count(self, key: str, amount: int = 1) -> int:
+    def add(self, key: str, amount: int = 1) -> int:
         """Add to a counter and return what it is now."""
 
 
-def start_number(run: Board, rank: int, world_size: int, timeout_seconds: float) -> str:
+def start_number(run: KeyValueStore, rank: int, world_size: int, timeout_seconds: float) -> str:
     """Return the number of this start, which rank 0 gives when all ranks have answered its call.
 
     torchrun's own count is of each node apart. Starts do not overlap: all workers end before it starts any.
     """
-    last = run.look("call") or ""
-    earlier = last if run.look(f"start/{last}") is not None else ""
+    last = run.get("call") or ""
+    earlier = last if run.get(f"start/{last}") is not None else ""
     call = uuid.uuid4().hex
     if rank == 0:
-        run.put("call", call)
+        run.set("call", call)
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
-        current = run.look("call") or ""
+        current = run.get("call") or ""
         if current and current != earlier:
-            run.put(f"answer/{rank}", current)
-            if number := run.look(f"start/{current}"):
+            run.set(f"answer/{rank}", current)
+            if number := run.get(f"start/{current}"):
                 return number
-            if rank == 0 and all(run.look(f"answer/{each}") == call for each in range(world_size)):
-                run.put(f"start/{call}", str(run.count("starts")))
+            if rank == 0 and all(run.get(f"answer/{each}") == call for each in range(world_size)):
+                run.set(f"start/{call}", str(run.add("starts")))
         time.sleep(_POLL_SECONDS)
     raise LostRankError(f"not all {world_size} ranks came within {timeout_seconds:.0f} s")

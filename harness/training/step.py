@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.training.dataloader import ResidentDataset, Share
-from harness.training.distributed import World
-from harness.training.layers import Cut
+from harness.training.distributed import ProcessGroup
+from harness.training.layers import BatchShard
 from harness.training.precision import Precision
 
 
@@ -27,7 +27,7 @@ class Totals:
         count = loss.new_full((), len(labels), dtype=torch.float64)
         self.sums += torch.stack([loss.detach().double(), right.double(), count])
 
-    def of_ranks(self, world: World) -> list[list[float]]:
+    def of_ranks(self, world: ProcessGroup) -> list[list[float]]:
         """Return every rank's sums, in the order of ranks."""
         rows: list[list[float]] = world.gather(self.sums.clone()).tolist()
         return rows
@@ -52,7 +52,7 @@ class Step:
     data: ResidentDataset
     precision: Precision
     label_smoothing: float
-    cut: Cut
+    cut: BatchShard
     totals: Totals = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,17 +15,17 @@ import torch
 from harness.config.suite import Trial
 from harness.results.record import EngineName
 from harness.training.dataloader import ResidentDataset, Share
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS
 from harness.training.streams import own_stream
-from harness.training.trainer import Trainee, prepare
+from harness.training.trainer import PreparedTrial, prepare
 
 
 @dataclass(frozen=True)
-class Lane:
+class TimedTrial:
     """One trial with the batches that it is trained on, full ones only, and its stream."""
 
-    trainee: Trainee
+    trainee: PreparedTrial
     shares: Iterator[Share]
     test_share: Share
     stream: contextlib.AbstractContextManager[object]
@@ -41,7 +41,7 @@ class Lane:
             self.trainee.engine.evaluate(self.test_share)
 
 
-class Rig:
+class TimedTrials:
     """Up to `most` trials that differ in their seeds only; the first ones can be timed without the others.
 
     All ranks `meet` before a clock is read. Streams are those of the places from `first_place` on.
@@ -51,7 +51,7 @@ class Rig:
         self,
         trial: Trial,
         data: ResidentDataset,
-        world: World,
+        world: ProcessGroup,
         engine: EngineName | None,
         most: int = 1,
         *,
@@ -60,7 +60,7 @@ class Rig:
     ) -> None:
         self.trial, self.data, self.world, self.requested, self.most = trial, data, world, engine, most
         self.meet, self.first_place = meet, first_place
-        self.lanes: list[Lane] = []
+        self.lanes: list[TimedTrial] = []
         self.notes: list[str] = []
         self.obstacle = ""  # to more lanes
 
@@ -93,15 +93,15 @@ class Rig:
         """Take so many steps in each of the first trials; return the seconds they took together."""
         for lane in self.lanes[:width]:
             lane.trainee.step.model.train()
-        return self._timed(steps, width, Lane.train)
+        return self._timed(steps, width, TimedTrial.train)
 
     def evaluate(self, batches: int, width: int = 1) -> float:
         """Evaluate so many batches in each of the first trials; return the seconds they took together."""
         for lane in self.lanes[:width]:
             lane.trainee.step.model.eval()
-        return self._timed(batches, width, Lane.evaluate)
+        return self._timed(batches, width, TimedTrial.evaluate)
 
-    def _timed(self, times: int, width: int, turn: Callable[[Lane], None]) -> float:
+    def _timed(self, times: int, width: int, turn: Callable[[TimedTrial], None]) -> float:
         self.meet()
         # Those who met may be milliseconds apart; none leaves a sum before all have entered it.
         self.world.sum_(torch.zeros(1, device=self.world.device))
@@ -113,23 +113,23 @@ class Rig:
         self.world.wait_for_device()
         return time.perf_counter() - started
 
-    def _made(self, seed: int) -> Lane:
+    def _made(self, seed: int) -> TimedTrial:
         """Make a trial and take what steps it needs until all is in place, graphs too."""
         lane = self._prepared(seed)
         self._warm_up(lane)
         return lane
 
-    def _prepared(self, seed: int) -> Lane:
+    def _prepared(self, seed: int) -> TimedTrial:
         trial, data, world = dataclasses.replace(self.trial, seed=seed), self.data, self.world
         stream = own_stream(world.device, self.first_place + seed)
         with stream:
             trainee = prepare(trial, data, world, self.requested, self.notes.append)
             trainee.step.model.train()
-            return Lane(
+            return TimedTrial(
                 trainee, _full_batches(trial, data, world), next(data.test.eval_shares(world)), stream
             )
 
-    def _warm_up(self, lane: Lane) -> None:
+    def _warm_up(self, lane: TimedTrial) -> None:
         is_graph = lane.trainee.engine.name == "graph"
         for _ in range(WARM_UP_STEPS + 2 if is_graph else 2):
             lane.train()
@@ -139,7 +139,7 @@ class Rig:
         lane.trainee.step.model.train()
 
 
-def grow(rigs: Sequence[Rig], moved: Callable[[], None] = lambda: None) -> None:
+def grow(rigs: Sequence[TimedTrials], moved: Callable[[], None] = lambda: None) -> None:
     """Fill the rigs of one device together, one place after the other, as far as its memory goes.
 
     Where one has no memory for a place all others make anew what they have there: their graphs share the
@@ -165,13 +165,13 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _has_added(rig: Rig, moved: Callable[[], None]) -> bool:
+def _has_added(rig: TimedTrials, moved: Callable[[], None]) -> bool:
     is_added = rig.add()
     moved()
     return is_added
 
 
-def _full_batches(trial: Trial, data: ResidentDataset, world: World) -> Iterator[Share]:
+def _full_batches(trial: Trial, data: ResidentDataset, world: ProcessGroup) -> Iterator[Share]:
     batch_size = min(trial.settings.training.batch_size, len(data.train))
     for epoch in itertools.count(1):
         for share in data.train.train_shares(trial.seed, epoch, batch_size, world):

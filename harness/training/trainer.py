@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from harness.config.suite import Trial
 from harness.results.record import EngineName, Epoch
 from harness.training.checkpoint import Checkpoints, Progress
-from harness.training.checkpoint_policy import Keeper, Wish
+from harness.training.checkpoint_policy import CheckpointAction, CheckpointPolicy
 from harness.training.dataloader import ResidentDataset
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.engine import Engine, engine_for
-from harness.training.layers import Cut, swap_layers
+from harness.training.layers import BatchShard, swap_layers
 from harness.training.lr_schedule import LearningRate
 from harness.training.model_check import has_unused_parameters, initialised
 from harness.training.optim import optimizer_for
@@ -31,7 +31,7 @@ from harness.training.step import Step, averages
 
 
 @dataclass
-class Watcher:
+class Callbacks:
     """Is told how far a trial is: where it begins, after each step or evaluation batch, and after each epoch.
 
     `on_begin` is given the epochs that were trained before.
@@ -44,7 +44,7 @@ class Watcher:
     on_batch: Callable[[], None] = lambda: None
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     on_note: Callable[[str], None] = lambda text: None
-    wish: Callable[[bool], Wish] = lambda saving: Wish.GO_ON
+    wish: Callable[[bool], CheckpointAction] = lambda saving: CheckpointAction.GO_ON
     saving: Callable[[], AbstractContextManager[None]] = nullcontext
     on_begin: Callable[[list[Epoch]], None] = lambda history: None
 
@@ -76,7 +76,7 @@ class Places:
 
 
 @dataclass
-class Trainee:
+class PreparedTrial:
     """A model that was taken over, with what trains it."""
 
     plain: nn.Module
@@ -93,15 +93,15 @@ class Trainee:
 def prepare(
     trial: Trial,
     data: ResidentDataset,
-    world: World,
+    world: ProcessGroup,
     engine: EngineName | None = None,
     tell: Callable[[str], None] = lambda text: None,
-) -> Trainee:
+) -> PreparedTrial:
     """Build the trial's model, take it over and make what trains it."""
     settings, training = trial.settings, trial.settings.training
     plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
     unused = has_unused_parameters(settings, data.image_shape, data.num_classes)
-    cut, precision = Cut(world, trial.seed), PRECISIONS[training.precision]
+    cut, precision = BatchShard(world, trial.seed), PRECISIONS[training.precision]
     replaced = swap_layers(plain, cut)
     plain.to(device=world.device, dtype=precision.dtype)
     optimizer = optimizer_for(training, plain.parameters())
@@ -110,15 +110,15 @@ def prepare(
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     executed = engine_for(step, engine, tell, has_unused=unused)
-    return Trainee(plain, step, executed, LearningRate(training, optimizer), replaced)
+    return PreparedTrial(plain, step, executed, LearningRate(training, optimizer), replaced)
 
 
 def step_by_step(
     trial: Trial,
     data: ResidentDataset,
-    world: World,
+    world: ProcessGroup,
     places: Places,
-    watcher: Watcher,
+    watcher: Callbacks,
     engine: EngineName | None,
 ) -> Generator[None, None, Outcome | None]:
     """Train the trial, going on from its checkpoints where there are any; return None where it was left.
@@ -132,7 +132,7 @@ def step_by_step(
 
 
 def _epochs(
-    trial: Trial, data: ResidentDataset, trainee: Trainee, places: Places, watcher: Watcher
+    trial: Trial, data: ResidentDataset, trainee: PreparedTrial, places: Places, watcher: Callbacks
 ) -> Generator[None, None, Outcome | None]:
     """Train what is left of a trial's epochs; return None where it was left."""
     training, world = trial.settings.training, trainee.step.cut.world
@@ -145,19 +145,19 @@ def _epochs(
         with watcher.saving():
             kept.save(progress)
 
-    keeper = Keeper(world, places.every_seconds, watcher.wish, save)
+    policy = CheckpointPolicy(world, places.every_seconds, watcher.wish, save)
     diverged = any(_not_finite(epoch) for epoch in progress.history)
     while len(progress.history) < training.epochs and not diverged:
-        epoch = yield from _epoch(trial, data, trainee, progress, keeper, watcher)
+        epoch = yield from _epoch(trial, data, trainee, progress, policy, watcher)
         if epoch is None:
             return None
         progress = Progress([*progress.history, epoch])
         diverged = _not_finite(epoch)
         is_last = diverged or len(progress.history) == training.epochs
-        leaves = keeper.leaves_after(progress)
-        if not keeper.is_dropped:
+        leaves = policy.leaves_after(progress)
+        if not policy.is_dropped:
             watcher.on_epoch(epoch)
-        if leaves and (keeper.is_dropped or not is_last):
+        if leaves and (policy.is_dropped or not is_last):
             return None
     return Outcome(
         status="diverged" if diverged else "done",
@@ -174,20 +174,20 @@ def _epochs(
 def _epoch(
     trial: Trial,
     data: ResidentDataset,
-    trainee: Trainee,
+    trainee: PreparedTrial,
     progress: Progress,
-    keeper: Keeper,
-    watcher: Watcher,
+    policy: CheckpointPolicy,
+    watcher: Callbacks,
 ) -> Generator[None, None, Epoch | None]:
     """Train and evaluate what is left of an epoch; return None where the ranks leave before its end."""
     step, engine, batch_size = trainee.step, trainee.engine, trial.settings.training.batch_size
     world, number, history = step.cut.world, len(progress.history) + 1, progress.history
     lr = trainee.lr.value
     first_step, steps = (number - 1) * math.ceil(len(data.train) / batch_size), progress.steps
-    started = _now(world) - progress.seconds - keeper.seconds
+    started = _now(world) - progress.seconds - policy.seconds
 
     def here() -> Progress:
-        return Progress(history, steps, step.totals.of_ranks(world), _now(world) - keeper.seconds - started)
+        return Progress(history, steps, step.totals.of_ranks(world), _now(world) - policy.seconds - started)
 
     step.model.train()
     step.cut.step.fill_(first_step + steps)
@@ -196,7 +196,7 @@ def _epoch(
     for share in itertools.islice(shares, steps, None):
         watcher.on_step(first_step + steps, engine.train(share))
         steps += 1
-        if keeper.leaves(here):
+        if policy.leaves(here):
             return None
         yield
     trained = here()
@@ -205,7 +205,7 @@ def _epoch(
     for share in data.test.eval_shares(world):
         engine.evaluate(share)
         watcher.on_batch()
-        if keeper.leaves(lambda: trained):
+        if policy.leaves(lambda: trained):
             return None
         yield
     tested = here()
@@ -228,7 +228,7 @@ def _not_finite(epoch: Epoch) -> bool:
     return not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.test_loss))
 
 
-def _now(world: World) -> float:
+def _now(world: ProcessGroup) -> float:
     """Return the time when the trial's own work is done."""
     world.wait_for_stream()
     return time.perf_counter()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.config.loader import load_suite
-from harness.runner.fault_drill import Drill, Outcome, not_tried, ways
+from harness.runner.fault_drill import FaultDrill, Outcome, not_tried, ways
 from harness.runner.launch import torchrun
 from harness.training.gpus import Gpus
 from tests.support import ROOT
@@ -43,7 +43,7 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "1s",
         "suite.yaml",
     ]
-    *same, other = Drill(trial, arguments, 2, tmp_path / "drill", os.environ).outcomes()
+    *same, other = FaultDrill(trial, arguments, 2, tmp_path / "drill", os.environ).outcomes()
     assert [outcome.difference for outcome in same] == [0.0, 0.0]
     assert other.ranks == "2 ranks, then 1"
     assert other.difference is not None
@@ -85,11 +85,11 @@ def test_the_command_starts_as_many_ranks_as_there_are_gpus_and_two_at_most(
     path.write_text(SUITE, encoding="utf-8")
     started: list[tuple[int, int | None]] = []
 
-    def outcomes(drill: Drill) -> Iterator[Outcome]:
+    def outcomes(drill: FaultDrill) -> Iterator[Outcome]:
         started.append((drill.ranks, drill.most))
         return iter(())
 
-    monkeypatch.setattr(Drill, "outcomes", outcomes)
+    monkeypatch.setattr(FaultDrill, "outcomes", outcomes)
     monkeypatch.setattr(torchrun, "find", lambda env: Gpus(("",) * gpus))
     done = CliRunner().invoke(app, ["drill", str(path)], catch_exceptions=False)
     assert started == [(ranks, gpus or None)]

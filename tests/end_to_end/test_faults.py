@@ -221,7 +221,7 @@ def test_output_that_finds_no_room_is_done_without(disk: Disk, expected: dict[st
     with (disk.root / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, text=True)
     wait_until(fault_models.REACHED.exists, process)
-    wait_for_beats(Store(Path("other")).claim_path(trial_of_suite(), 1), 10, process)
+    wait_for_beats(Store(Path("other")).lease_path(trial_of_suite(), 1), 10, process)
     fault_models.OPEN.touch()
     assert process.wait(timeout=200) == 0
     assert_equal(figures("other"), expected)
@@ -310,9 +310,9 @@ def test_results_that_are_removed_meanwhile_are_told(expected: dict[str, list[fl
     process = gated_run("--nproc", "1")
     shutil.rmtree("results/small")
     output = ended(process, code=1)
-    claim = Store(Path("results")).claim_path(trial_of_suite(), 1)
+    lease = Store(Path("results")).lease_path(trial_of_suite(), 1)
     (error,) = errors_in(output)
-    assert error == f"error: {claim}: this run's claim is gone; was the folder removed meanwhile?"
+    assert error == f"error: {lease}: this run's claim is gone; was the folder removed meanwhile?"
     assert output.count("placement: ") == 1
     assert {name for name in contents() if not is_of_report(name)} <= {"small/suite.json"}
     assert "epoch 1/3" in run("suite.yaml", "--nproc", "1")
@@ -330,7 +330,7 @@ def test_a_clock_that_jumps_changes_nothing(
     other = start("suite.yaml", *arguments)
     wait_for(other, ": waiting")
     # 5 s, while the other run looks at them once a second
-    wait_for_beats(Store(Path("results")).claim_path(trial_of_suite(), 1), 6, one)
+    wait_for_beats(Store(Path("results")).lease_path(trial_of_suite(), 1), 6, one)
     output = ended(one, code=0)
     said, _ = other.communicate(timeout=200)
     assert other.returncode == 0, said

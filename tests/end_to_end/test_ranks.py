@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from harness.config.suite import Trial
 from harness.training import checkpoint_policy, layers, rng, step
 from harness.training.dataloader import Share
-from harness.training.distributed import World
-from harness.training.trainer import Watcher, prepare
+from harness.training.distributed import ProcessGroup
+from harness.training.trainer import Callbacks, prepare
 from tests.support.ranks import run_ranks
 from tests.support.trials import (
     CONVNET,
@@ -36,7 +36,7 @@ UNUSED = {"name": "tests.support.own_models:with_unused_parameters"}
 
 
 def losses_and_figures(
-    world: World, trial: Trial, folder: str, sizes: dict[str, int]
+    world: ProcessGroup, trial: Trial, folder: str, sizes: dict[str, int]
 ) -> tuple[list[float], list[float]]:
     """Return the global losses of all steps and the figures of all epochs."""
     torch.set_num_threads(1)
@@ -46,7 +46,7 @@ def losses_and_figures(
         losses.append(float(world.sum_(loss.double().clone())))
 
     path = Path(folder) / f"{world.world_size}.checkpoint"
-    outcome = train(trial, resident(trial, world, **sizes), world, path, Watcher(on_step=on_step))
+    outcome = train(trial, resident(trial, world, **sizes), world, path, Callbacks(on_step=on_step))
     return losses, figures(outcome.epochs)
 
 
@@ -82,20 +82,20 @@ def test_a_rank_without_a_share_of_the_last_batch_takes_part(tmp_path: Path) -> 
         assert agree(found, expected[1], 1e-9)
 
 
-def local_norm(world: World, *arguments: Any) -> Any:
+def local_norm(world: ProcessGroup, *arguments: Any) -> Any:
     """Normalise by each rank's own share."""
     layers.GlobalBatchNorm.forward = nn.modules.batchnorm._BatchNorm.forward  # type: ignore[method-assign]
     return losses_and_figures(world, *arguments)
 
 
-def local_dropout(world: World, *arguments: Any) -> Any:
+def local_dropout(world: ProcessGroup, *arguments: Any) -> Any:
     """Draw dropout's masks by the position in the rank's share."""
     broken = lambda key, first_row, *rest: rng.positions(key, 0, *rest)  # noqa: E731
     setattr(layers, "positions", broken)  # noqa: B010
     return losses_and_figures(world, *arguments)
 
 
-def equal_weights(world: World, *arguments: Any) -> Any:
+def equal_weights(world: ProcessGroup, *arguments: Any) -> Any:
     """Weigh ranks alike, however many samples each holds."""
     plain = step.Step.train
 
@@ -130,7 +130,7 @@ def test_an_interrupted_trial_ends_as_one_in_one_go_bit_for_bit(
     scheduler: dict[str, Any], tmp_path: Path
 ) -> None:
     trial = small_trial(precision="fp32", epochs=4, scheduler=scheduler)
-    world = World(0, 1, torch.device("cpu"))
+    world = ProcessGroup(0, 1, torch.device("cpu"))
     whole = interrupted(world, trial, str(tmp_path / "whole"), 0)
     for stop_after in (1, 3):
         interrupted(world, trial, str(tmp_path / "parts"), stop_after)
@@ -139,7 +139,7 @@ def test_an_interrupted_trial_ends_as_one_in_one_go_bit_for_bit(
 
 def test_an_interrupted_trial_of_nadam_goes_on_as_one_in_one_go(tmp_path: Path) -> None:
     trial = small_trial(epochs=3, optimizer={"name": "NAdam", "lr": 0.01})
-    world = World(0, 1, torch.device("cpu"))
+    world = ProcessGroup(0, 1, torch.device("cpu"))
     whole = interrupted(world, trial, str(tmp_path / "whole"), 0)
     interrupted(world, trial, str(tmp_path / "parts"), 1)
     assert interrupted(world, trial, str(tmp_path / "parts"), 0) == whole
@@ -154,20 +154,20 @@ def test_an_interrupted_trial_goes_on_with_another_world_size(tmp_path: Path) ->
         assert agree(found, whole, 1e-9)
 
 
-def paused(world: World, trial: Trial, path: str, pauses: bool) -> list[float]:
+def paused(world: ProcessGroup, trial: Trial, path: str, pauses: bool) -> list[float]:
     """Train a trial; if it `pauses`, leave it at every second step or batch and go on with new objects."""
     torch.set_num_threads(1)
     checkpoint_policy._SECONDS = 0.0  # a boundary after every step and batch
     wishes = itertools.cycle(
         [
-            checkpoint_policy.Wish.GO_ON,
-            checkpoint_policy.Wish.STOP if pauses else checkpoint_policy.Wish.GO_ON,
+            checkpoint_policy.CheckpointAction.GO_ON,
+            checkpoint_policy.CheckpointAction.STOP if pauses else checkpoint_policy.CheckpointAction.GO_ON,
         ]
     )
     data, where = resident(trial, world), places(Path(path))
     outcome = None
     while outcome is None:
-        outcome = course(trial, data, world, where, Watcher(wish=lambda _: next(wishes)))
+        outcome = course(trial, data, world, where, Callbacks(wish=lambda _: next(wishes)))
     return figures(outcome.epochs)
 
 
@@ -179,7 +179,7 @@ def test_ranks_that_pause_within_epochs_find_the_same_bit_for_bit(precision: str
     assert parts == whole
 
 
-def weights(world: World, trial: Trial, path: str) -> dict[str, Tensor]:
+def weights(world: ProcessGroup, trial: Trial, path: str) -> dict[str, Tensor]:
     """Return a trial's final weights and running statistics."""
     model = train(trial, resident(trial, world), world, Path(path)).model
     return {key: value.clone() for key, value in model.state_dict().items()}
@@ -194,7 +194,7 @@ def test_ranks_agree_on_weights_and_running_statistics(tmp_path: Path) -> None:
             torch.testing.assert_close(found[key], value, rtol=1e-9, atol=1e-12, msg=key)
 
 
-def collectives(world: World, trial: Trial) -> dict[str, int]:
+def collectives(world: ProcessGroup, trial: Trial) -> dict[str, int]:
     """Count what the ranks exchange in one training step, by operation; none of it as a list of tensors."""
     setattr(dist, "all_gather", None)  # noqa: B010
     trainee = prepare(trial, resident(trial, world), world)

@@ -359,8 +359,8 @@ def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced(whole: dict[str, 
     while not list(folder.glob("*.checkpoint-2")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    (claim,) = folder.glob("*.claim-1")
-    owner = json.loads(claim.read_text(encoding="utf-8").partition("\n")[0])["process"]
+    (lease,) = folder.glob("*.claim-1")
+    owner = json.loads(lease.read_text(encoding="utf-8").partition("\n")[0])["process"]
     (victim,) = {pid for process in nodes for pid in workers(process)} - {owner}
     os.kill(victim, signal.SIGKILL)
     fault_models.SLOW.unlink()

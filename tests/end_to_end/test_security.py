@@ -14,7 +14,7 @@ import torch
 from harness.config.loader import load_suite
 from harness.config.suite import Trial
 from harness.results.atomic_files import write_whole
-from harness.results.lease import Claims
+from harness.results.lease import Leases
 from harness.results.lease_owner import this_process
 from harness.results.store import Store
 from tests.support import ROOT, fault_models
@@ -56,12 +56,12 @@ def trial(_folder: None) -> Trial:
 
 def test_pickled_records_claims_and_suites_are_no_such_things(trial: Trial) -> None:
     store = Store(Path("results"))
-    for path in (store.record_path(trial), store.claim_path(trial, 1), Path("results/small/suite.json")):
+    for path in (store.record_path(trial), store.lease_path(trial, 1), Path("results/small/suite.json")):
         write_whole(path, pickle.dumps(Hostile()))
     assert store.find(trial).state == "unreadable"
-    claims = Claims(store, this_process("one", [0, 0], {}))
-    assert claims.take(trial) is None
-    claims.stop()
+    leases = Leases(store, this_process("one", [0, 0], {}))
+    assert leases.take(trial) is None
+    leases.stop()
     for command in ("status", "report"):
         assert "results/small/suite.json: unreadable" in run(command, code=1)
     assert not Path("executed").exists()

@@ -13,7 +13,7 @@ import pytest
 
 from harness.config.loader import load_suite
 from harness.results.lease import read
-from harness.results.lease_progress import Headway
+from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Store
 from tests.support import fault_models
 from tests.support.gated_runs import GATED, wait_until
@@ -90,7 +90,7 @@ def test_a_run_is_followed_from_before_it_starts_to_its_end() -> None:
     """It is killed in its second epoch; another goes on from there, and waits in the third for a while."""
     Path("suite.yaml").write_text(GATED, encoding="utf-8")
     (trial,) = load_suite(Path("suite.yaml")).trials()
-    path = Store(Path("results")).claim_path(trial, 1)
+    path = Store(Path("results")).lease_path(trial, 1)
     follower = start("status", "suite.yaml", "--follow")
     wait_for(follower, "waiting for small")
     arguments = ["suite.yaml", "--nproc", "1", "--stale-after", "2s"]
@@ -105,10 +105,10 @@ def test_a_run_is_followed_from_before_it_starts_to_its_end() -> None:
     wait_for(follower, "small/gated/seed-1: taken over by process ")
     wait_for(follower, "small/gated/seed-1: epoch 2/3  train loss ")
 
-    def headway() -> Headway | None:
+    def lease_progress() -> LeaseProgress | None:
         return read(max(path.parent.glob("*.claim-*")).read_bytes())[1]
 
-    wait_until(lambda: (found := headway()) and found.fraction > 2 / 3, second)  # of the whole trial
+    wait_until(lambda: (found := lease_progress()) and found.fraction > 2 / 3, second)  # of the whole trial
     fault_models.OPEN.touch()
     output, _ = second.communicate(timeout=200)
     assert second.returncode == 0, output

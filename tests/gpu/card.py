@@ -11,7 +11,7 @@ import torch
 from harness.config.suite import Trial
 from harness.training.dataloader import ResidentDataset
 from harness.training.device import compute_exactly
-from harness.training.distributed import World, alone
+from harness.training.distributed import ProcessGroup, alone
 from tests.gpu import engines
 from tests.support.trials import MIXER, resident, small_trial
 
@@ -52,7 +52,7 @@ class Card:
         return cls(device, is_rehearsal)
 
     @property
-    def alone(self) -> World:
+    def alone(self) -> ProcessGroup:
         """Return the world of one rank on it."""
         return alone(self.device)
 

@@ -14,11 +14,11 @@ from harness.config.suite import Trial
 from harness.results.record import EngineName
 from harness.training import device, trainer
 from harness.training.dataloader import ResidentDataset
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.engine import Engine, Graph
 from harness.training.graph_capture import CudaRecorder
 from harness.training.step import Step
-from harness.training.throughput import Rig, grow, release
+from harness.training.throughput import TimedTrials, grow, release
 from tests.support.traced import TracingRecorder
 
 
@@ -68,7 +68,7 @@ def counted_recordings() -> Iterator[list[int]]:
 class Lanes:
     """Trials at once on one card, that are trained only to be timed."""
 
-    rig: Rig
+    rig: TimedTrials
 
     @property
     def engines(self) -> set[EngineName]:
@@ -97,13 +97,13 @@ class Lanes:
 
 @contextmanager
 def lanes(
-    trial: Trial, data: ResidentDataset, world: World, engine: EngineName, width: int = 1
+    trial: Trial, data: ResidentDataset, world: ProcessGroup, engine: EngineName, width: int = 1
 ) -> Iterator[Lanes]:
     """Give so many trials at once, warmed up; none of their graphs is left after.
 
     A graph that died later would take the workspace of its stream along, which the next ones use.
     """
-    rig = Rig(trial, data, world, engine, width)
+    rig = TimedTrials(trial, data, world, engine, width)
     grow([rig])
     assert len(rig.lanes) == width, f"{len(rig.lanes)} of {width} trials fit"
     yield Lanes(rig)

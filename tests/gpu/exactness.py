@@ -10,11 +10,11 @@ import torch
 from harness.config.suite import Trial
 from harness.results.record import EngineName
 from harness.training import checkpoint_policy
-from harness.training.checkpoint_policy import Wish
+from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import alone
 from harness.training.rng import keep_mask, positions
-from harness.training.trainer import Watcher
+from harness.training.trainer import Callbacks
 from tests.gpu.card import CONVNET, CPU, EXP_3, MLP, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all
@@ -102,15 +102,18 @@ def _broken_off(trial: Trial, data: ResidentDataset, card: Card) -> tuple[Traine
             train(trial, data, card.alone, "graph", Path(folder) / "one", _until(epoch * steps + steps // 3))
             for epoch in range(3)
         ]
-        end = train(trial, data, card.alone, "graph", Path(folder) / "one", Watcher())
+        end = train(trial, data, card.alone, "graph", Path(folder) / "one", Callbacks())
     return end, all(each.outcome is None for each in lefts)
 
 
-def _until(last: int) -> Watcher:
+def _until(last: int) -> Callbacks:
     """Return a watcher that wants to stop after so many steps of the trial."""
     taken = [0]
 
     def on_step(number: int, _: torch.Tensor) -> None:
         taken[0] = number + 1
 
-    return Watcher(on_step=on_step, wish=lambda saving: Wish.STOP if taken[0] >= last else Wish.GO_ON)
+    return Callbacks(
+        on_step=on_step,
+        wish=lambda saving: CheckpointAction.STOP if taken[0] >= last else CheckpointAction.GO_ON,
+    )

@@ -14,9 +14,9 @@ from torch import Tensor
 from harness.config.suite import Trial
 from harness.results.record import EngineName
 from harness.training.dataloader import ResidentDataset
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.streams import take_turns
-from harness.training.trainer import Outcome, Watcher, step_by_step
+from harness.training.trainer import Callbacks, Outcome, step_by_step
 from tests.support.trials import places
 
 
@@ -62,7 +62,7 @@ class Trained:
 
 
 def train_all(
-    trials: Sequence[Trial], data: ResidentDataset, world: World, engine: EngineName | None
+    trials: Sequence[Trial], data: ResidentDataset, world: ProcessGroup, engine: EngineName | None
 ) -> list[Trained]:
     """Train the trials at once, each on a stream of its own."""
     outcomes: dict[int, Outcome | None] = {}
@@ -71,7 +71,7 @@ def train_all(
         warnings.simplefilter("always")
 
         def course(number: int, trial: Trial) -> Generator[None, None, None]:
-            watcher = Watcher(on_note=notes[number].append)
+            watcher = Callbacks(on_note=notes[number].append)
             where = places(Path(folder) / str(number))
             outcomes[number] = yield from step_by_step(trial, data, world, where, watcher, engine)
 
@@ -83,10 +83,10 @@ def train_all(
 def train(
     trial: Trial,
     data: ResidentDataset,
-    world: World,
+    world: ProcessGroup,
     engine: EngineName | None,
     path: Path | None = None,
-    watcher: Watcher | None = None,
+    watcher: Callbacks | None = None,
 ) -> Trained:
     """Train one trial, going on from the checkpoints beside `path` where there are any."""
     if path is None or watcher is None:

@@ -10,7 +10,7 @@ from typing import Any
 import torch.distributed as dist
 
 from harness.results.record import EngineName
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from tests.gpu.card import CONVNET, MLP, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import train
@@ -57,7 +57,7 @@ def worlds(card: Card, facts: Facts) -> None:
             world_size=1,
             timeout=datetime.timedelta(seconds=60),
         )
-        world = World(0, More(1), card.device, dist.group.WORLD)
+        world = ProcessGroup(0, More(1), card.device, dist.group.WORLD)
         for trial, expected in zip(trials, alone, strict=True):
             name = f"{trial.settings.model['name']}, DDP in a graph over NCCL"
             got = train(trial, resident(trial, world), world, engine)
@@ -68,7 +68,7 @@ def worlds(card: Card, facts: Facts) -> None:
         dist.destroy_process_group()
 
 
-def of_a_rank(world: World, is_rehearsal: bool) -> dict[str, Any]:
+def of_a_rank(world: ProcessGroup, is_rehearsal: bool) -> dict[str, Any]:
     """Return what one of several ranks finds, by model."""
     card = Card.here(is_rehearsal=is_rehearsal)
     assert card.device == world.device

@@ -15,7 +15,7 @@ import pytest
 
 from harness import stats
 from harness.config.suite import PublishedCurve, Trial
-from harness.report.aggregate import Contents, Entry, Row
+from harness.report.aggregate import Entry, Row, SuiteResults
 from harness.report.figures import digest_in, figures
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
@@ -66,7 +66,7 @@ def contents_of(
     figures_of: Figures = learning,
     without: Mapping[tuple[str, int], Callable[[Trial], Record | None]] | None = None,
     curves: Sequence[PublishedCurve] = (),
-) -> Contents:
+) -> SuiteResults:
     """Return what a report shows of a suite with these figures, and `without` in place of some trials."""
     suite = suite_of(folder, text)
     published = suite.published.experiments if suite.published else {}
@@ -80,20 +80,20 @@ def contents_of(
     rows = [
         Row(name, its, published.get(name), curves if name == "one" else ()) for name, its in entries.items()
     ]
-    return Contents(suite, rows)
+    return SuiteResults(suite, rows)
 
 
 def missing(trial: Trial) -> None:
     """Leave no record of the trial."""
 
 
-def curves_of(contents: Contents, row: int = 0) -> Curves:
+def curves_of(contents: SuiteResults, row: int = 0) -> Curves:
     found = Curves.of(contents, contents.rows[row])
     assert found is not None
     return found
 
 
-def comparison_of(contents: Contents) -> Comparison:
+def comparison_of(contents: SuiteResults) -> Comparison:
     found = Comparison.of(contents)
     assert found is not None
     return found
@@ -455,11 +455,11 @@ def test_the_last_digits_of_a_float_change_no_digest(tmp_path: Path, monkeypatch
 PROGRAM = """
 import hashlib, sys
 from pathlib import Path
-from harness.report.aggregate import Contents
+from harness.report.aggregate import SuiteResults
 from harness.report.figures import figures
 from harness.results.store import Store
 
-found = figures(Contents.of(Store(Path(sys.argv[1])), "small"))
+found = figures(SuiteResults.of(Store(Path(sys.argv[1])), "small"))
 heavy = {"matplotlib", "scipy", "torch"} & set(sys.modules)
 assert not heavy, heavy
 for each in found:

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from harness.config.suite import Suite, Trial
-from harness.report.aggregate import Contents
+from harness.report.aggregate import SuiteResults
 from harness.report.html import page
 from harness.report.table import layout
 from harness.results.atomic_files import write_whole
@@ -34,7 +34,7 @@ HOSTILE = "</script></style></title><img src=x onerror=\"document.title='owned'\
 
 def page_of(store: Store) -> str:
     """Return the page of all that the store holds."""
-    contents = [Contents.of(store, folder) for folder in store.folders()]
+    contents = [SuiteResults.of(store, folder) for folder in store.folders()]
     return page(contents, [layout(each) for each in contents], lambda path: read(store.root / path))
 
 
@@ -103,7 +103,7 @@ def test_it_shows_every_figure_of_the_table(case: str, tmp_path: Path) -> None:
     found = Structure(page_of(store))
     words = found.words.replace("\N{NO-BREAK SPACE}", " ")
     assert "″" not in words
-    table = layout(Contents.of(store, suite.folder))
+    table = layout(SuiteResults.of(store, suite.folder))
     for text in [*table.header, *table.notes, *table.source]:
         assert text in words
     for line in table.lines:

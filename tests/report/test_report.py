@@ -12,7 +12,7 @@ import pytest
 
 from harness import report
 from harness.config.suite import Suite
-from harness.report.artifacts import Text
+from harness.report.artifacts import TextFile
 from harness.report.number_format import percent, signed
 from harness.results.store import Store
 from tests.support import ROOT
@@ -81,7 +81,7 @@ def test_table(case: str, tmp_path: Path) -> None:
     store.save_suite(suite)
     fill(store, suite)
     outputs = list(report.outputs(store, [suite.folder]))
-    texts = {each.path.name: each.text for each in outputs if isinstance(each, Text)}
+    texts = {each.path.name: each.text for each in outputs if isinstance(each, TextFile)}
     for kind in ("md", "tex", "csv"):
         assert_golden(f"tables/{case}.{kind}", texts[f"table.{kind}"])
     unreadable = [each for each in outputs if isinstance(each, str)]

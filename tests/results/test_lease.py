@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from harness.config.suite import Trial
-from harness.errors import LostClaimError, StoreError
+from harness.errors import LostLeaseError, StoreError
 from harness.results.atomic_files import write_whole
-from harness.results.lease import Claims, read
-from harness.results.lease_owner import NOBODY, Holder, this_process
-from harness.results.lease_progress import Headway
+from harness.results.lease import Leases, read
+from harness.results.lease_owner import NOBODY, LeaseOwner, this_process
+from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Store
 from tests.support import ROOT
 from tests.support.records import suite_of
@@ -55,36 +55,36 @@ def runs(store: Store, clock: Clock) -> Iterator[Any]:
     """Make the claims of a run, by its name; its heart beats only when the test says so."""
     with ExitStack() as ended:
 
-        def make(run: str, start: tuple[int, int] = (0, 0), **changes: Any) -> Claims:
+        def make(run: str, start: tuple[int, int] = (0, 0), **changes: Any) -> Leases:
             me = this_process(run, list(start), {}).model_copy(update=changes)
-            claims = Claims(store, me, now=clock)
-            ended.callback(claims.stop)
-            return claims
+            leases = Leases(store, me, now=clock)
+            ended.callback(leases.stop)
+            return leases
 
         yield make
 
 
 def test_one_has_a_trial_until_it_gives_it_up(runs: Any, trial: Trial, store: Store) -> None:
     one, two = runs("one"), runs("two")
-    claim = one.take(trial)
-    assert claim is not None
+    lease = one.take(trial)
+    assert lease is not None
     assert one.take(trial) is None
     assert two.take(trial) is None
-    assert two.holder(trial).process == os.getpid()
-    one.check(trial, claim)
-    one.release(trial, claim)
-    assert two.holder(trial) is None
+    assert two.owner(trial).process == os.getpid()
+    one.check(trial, lease)
+    one.release(trial, lease)
+    assert two.owner(trial) is None
     assert two.take(trial) is not None
     assert [path.suffix for path in store.root.glob("*/*/*")] == [".claim-1"]
 
 
 def _race(root: str, trial: Trial, barrier: Any, winners: Any) -> None:
-    claims = Claims(Store(Path(root)), this_process(str(os.getpid()), [0, 0], {}))
+    leases = Leases(Store(Path(root)), this_process(str(os.getpid()), [0, 0], {}))
     barrier.wait()
-    if claims.take(trial):
+    if leases.take(trial):
         winners.append(os.getpid())
     barrier.wait()  # a winner that has ended would be dead
-    claims.stop()
+    leases.stop()
 
 
 def test_of_several_that_take_at_the_same_instant_one_wins(store: Store, tmp_path: Path) -> None:
@@ -110,19 +110,19 @@ def test_a_claim_whose_count_stands_still_is_taken_over_once(runs: Any, trial: T
     clock.seconds = 59.0
     assert two.take(trial) is None
     clock.seconds = 61.0
-    claim = two.take(trial)
-    assert claim is not None
-    assert claim.generation == 2
-    assert claim.before is not None
-    assert claim.before.host == "n1"
+    lease = two.take(trial)
+    assert lease is not None
+    assert lease.generation == 2
+    assert lease.before is not None
+    assert lease.before.host == "n1"
     assert three.take(trial) is None
     with pytest.raises(
-        LostClaimError, match=r"taken over by process \d+ on .*, to which this run seemed dead"
+        LostLeaseError, match=r"taken over by process \d+ on .*, to which this run seemed dead"
     ):
         dead.check(trial, lost)
     dead.release(trial, lost)
-    two.check(trial, claim)  # it has not been given up for it
-    two.release(trial, claim)
+    two.check(trial, lease)  # it has not been given up for it
+    two.release(trial, lease)
     assert not list(two.store.root.glob("*/*/*.claim-*"))
 
 
@@ -130,26 +130,26 @@ def test_a_claim_whose_count_moves_is_never_taken_over(
     runs: Any, trial: Trial, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere, two = runs("one", machine="another"), runs("two")
-    claim = elsewhere.take(trial)
-    path = two.store.claim_path(trial, 1)
+    lease = elsewhere.take(trial)
+    path = two.store.lease_path(trial, 1)
     head = path.read_bytes().partition(b"\n")[0]
     for beats in range(5):
         clock.seconds += 50.0
         path.write_bytes(head + b"\n%020d\n" % beats)
         assert two.take(trial) is None
-    elsewhere.check(trial, claim)
+    elsewhere.check(trial, lease)
 
 
 def test_a_thread_keeps_the_count_moving(store: Store, trial: Trial) -> None:
-    claims = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
-    claim = claims.take(trial)
-    assert claim is not None
-    path = store.claim_path(trial, 1)
+    leases = Leases(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
+    lease = leases.take(trial)
+    assert lease is not None
+    path = store.lease_path(trial, 1)
     seen = {path.read_bytes()}
     while len(seen) < 3:
         seen.add(path.read_bytes())
     assert len({content.partition(b"\n")[0] for content in seen}) == 1
-    claims.stop()
+    leases.stop()
 
 
 @pytest.mark.parametrize(
@@ -170,33 +170,33 @@ def test_a_thread_keeps_the_count_moving(store: Store, trial: Trial) -> None:
 def test_who_is_known_to_be_dead_is_not_waited_for(
     earlier: dict[str, Any], later: dict[str, Any], is_outlived: bool
 ) -> None:
-    holder = this_process("one", [0, 0], {}).model_copy(update=earlier)
+    owner = this_process("one", [0, 0], {}).model_copy(update=earlier)
     other = this_process("two", [0, 0], {}).model_copy(update=later)
-    assert holder.is_outlived_by(other) == is_outlived
+    assert owner.is_outlived_by(other) == is_outlived
 
 
 def test_a_killed_process_is_known_to_be_dead(store: Store, trial: Trial, runs: Any, tmp_path: Path) -> None:
     code = """
 import os, sys, signal
 from pathlib import Path
-from harness.results.lease import Claims
+from harness.results.lease import Leases
 from harness.results.lease_owner import this_process
 from harness.results.store import Store
 from tests.support.records import suite_of
-claims = Claims(Store(Path(sys.argv[1])), this_process("dead", [0, 0], {}))
-claims.take(next(suite_of(Path(sys.argv[2])).trials()))
+leases = Leases(Store(Path(sys.argv[1])), this_process("dead", [0, 0], {}))
+leases.take(next(suite_of(Path(sys.argv[2])).trials()))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", code, store.root, tmp_path], cwd=ROOT, check=False)
-    claim = runs("two").take(trial)
-    assert claim is not None
-    assert claim.before.run == "dead"
+    lease = runs("two").take(trial)
+    assert lease is not None
+    assert lease.before.run == "dead"
 
 
 def test_what_is_no_claim_is_taken_over_when_it_stands_still(
     runs: Any, trial: Trial, store: Store, clock: Clock
 ) -> None:
-    write_whole(store.claim_path(trial, 1), b"cut")
+    write_whole(store.lease_path(trial, 1), b"cut")
     one = runs("one")
     assert one.take(trial) is None
     clock.seconds = 61.0
@@ -205,31 +205,31 @@ def test_what_is_no_claim_is_taken_over_when_it_stands_still(
 
 def test_a_claim_that_is_gone_is_lost(runs: Any, trial: Trial, store: Store) -> None:
     one = runs("one")
-    claim = one.take(trial)
-    store.claim_path(trial, 1).unlink()  # another run has taken it over and given it up since
-    with pytest.raises(LostClaimError, match="taken over by another run"):
-        one.check(trial, claim)
-    store.claim_path(trial, 1).parent.rmdir()
+    lease = one.take(trial)
+    store.lease_path(trial, 1).unlink()  # another run has taken it over and given it up since
+    with pytest.raises(LostLeaseError, match="taken over by another run"):
+        one.check(trial, lease)
+    store.lease_path(trial, 1).parent.rmdir()
     with pytest.raises(StoreError, match="claim is gone; was the folder removed meanwhile"):
-        one.check(trial, claim)
+        one.check(trial, lease)
 
 
 def test_giving_up_what_was_taken_over_twice_never_seems_free(runs: Any, trial: Trial, store: Store) -> None:
     dead = [runs(name, started=name).take(trial) for name in ("one", "two")]
-    claims = [*dead, runs("three").take(trial)]  # each has found the one before dead
-    assert [claim.generation for claim in claims] == [1, 2, 3]
-    store.claim_path(trial, 3).unlink()  # in the midst of giving up
+    leases = [*dead, runs("three").take(trial)]  # each has found the one before dead
+    assert [lease.generation for lease in leases] == [1, 2, 3]
+    store.lease_path(trial, 3).unlink()  # in the midst of giving up
     assert runs("four").take(trial) is None
-    store.claim_path(trial, 2).unlink()
+    store.lease_path(trial, 2).unlink()
     assert runs("five").take(trial) is None
-    store.claim_path(trial, 1).unlink()
+    store.lease_path(trial, 1).unlink()
     assert runs("six").take(trial).generation == 1
 
 
 def test_a_heart_never_beats_in_anothers_claim(store: Store, trial: Trial) -> None:
-    one = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.02))
+    one = Leases(store, this_process("one", [0, 0], {}, stale_seconds=0.02))
     one.take(trial)
-    path, beats = store.claim_path(trial, 1), set()
+    path, beats = store.lease_path(trial, 1), set()
     theirs = this_process("two", [0, 0], {}).model_dump_json().encode() + b"\n%020d\n" % 0
     path.unlink()
     path.write_bytes(theirs)
@@ -243,9 +243,9 @@ def test_a_heart_never_beats_in_anothers_claim(store: Store, trial: Trial) -> No
 def test_a_rank_takes_what_another_has_found_dead(runs: Any, trial: Trial, clock: Clock) -> None:
     lost, speaker, rank = runs("dead", machine="another"), runs("run"), runs("run")
     lost.take(trial)
-    assert speaker.holder(trial) is not None
+    assert speaker.owner(trial) is not None
     clock.seconds = 61.0
-    assert speaker.holder(trial) is None
+    assert speaker.owner(trial) is None
     assert rank.take(trial) is None  # it has only just seen it
     assert rank.take(trial, speaker.dead(trial)) is not None
 
@@ -261,59 +261,59 @@ def test_the_slower_heart_counts(runs: Any, trial: Trial, clock: Clock) -> None:
 
 
 def test_any_rank_of_a_run_knows_its_claims(runs: Any, trial: Trial) -> None:
-    claim = runs("one").take(trial)
-    assert runs("one").ours(trial) == claim
+    lease = runs("one").take(trial)
+    assert runs("one").ours(trial) == lease
     assert runs("one", (1, 0)).ours(trial) is None
     assert runs("two").ours(trial) is None
 
 
 def test_the_holder_says_who_it_is(trial: Trial) -> None:
     env = {"SLURM_JOB_ID": "17", "SLURM_CLUSTER_NAME": "local", "SLURM_RESTART_COUNT": "2"}
-    holder: Holder = this_process("one", [1, 2], env).model_copy(update={"host": "n1", "process": 5})
-    assert str(holder) == "job local:17, process 5 on n1"
-    assert holder.job_restart == 2
+    owner: LeaseOwner = this_process("one", [1, 2], env).model_copy(update={"host": "n1", "process": 5})
+    assert str(owner) == "job local:17, process 5 on n1"
+    assert owner.job_restart == 2
 
 
 def test_a_claim_says_how_far_its_trial_is(store: Store, trial: Trial) -> None:
-    claims = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
-    claim = claims.take(trial)
-    assert claim is not None
-    path = store.claim_path(trial, 1)
-    assert read(path.read_bytes()) == (claims.holder(trial), None)
+    leases = Leases(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
+    lease = leases.take(trial)
+    assert lease is not None
+    path = store.lease_path(trial, 1)
+    assert read(path.read_bytes()) == (leases.owner(trial), None)
     steps = iter(range(1, 10**9))
-    claims.tell(trial, claim, lambda: Headway(fraction=1 - 1 / next(steps), epochs=2))
+    leases.tell(trial, lease, lambda: LeaseProgress(fraction=1 - 1 / next(steps), epochs=2))
     seen: set[float] = set()
     while len(seen) < 3:
-        holder, headway = read(path.read_bytes())
-        assert holder == claims.holder(trial)
-        seen |= {headway.fraction} if headway else set()
-    claims.check(trial, claim)
-    claims.release(trial, claim)
-    claims.tell(trial, claim, lambda: Headway(fraction=1.0, epochs=2))  # too late: nothing comes of it
-    claims.stop()
+        owner, lease_progress = read(path.read_bytes())
+        assert owner == leases.owner(trial)
+        seen |= {lease_progress.fraction} if lease_progress else set()
+    leases.check(trial, lease)
+    leases.release(trial, lease)
+    leases.tell(trial, lease, lambda: LeaseProgress(fraction=1.0, epochs=2))  # too late: nothing comes of it
+    leases.stop()
     assert not path.exists()
 
 
 def test_a_heart_beats_on_whatever_there_is_to_tell(store: Store, trial: Trial) -> None:
-    claims = Claims(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
-    claim = claims.take(trial)
-    assert claim is not None
+    leases = Leases(store, this_process("one", [0, 0], {}, stale_seconds=0.05))
+    lease = leases.take(trial)
+    assert lease is not None
     told: list[int] = []
 
-    def fails() -> Headway:
+    def fails() -> LeaseProgress:
         told.append(1)
         raise RuntimeError("a mistake")
 
-    claims.tell(trial, claim, fails)
+    leases.tell(trial, lease, fails)
     while len(told) < 3:
         time.sleep(0.001)
-    claims.stop()
-    assert read(store.claim_path(trial, 1).read_bytes()) == (claims.holder(trial), None)
+    leases.stop()
+    assert read(store.lease_path(trial, 1).read_bytes()) == (leases.owner(trial), None)
 
 
 def test_claims_of_an_earlier_form_and_others_are_read(trial: Trial) -> None:
-    holder = this_process("one", [0, 0], {})
-    head = holder.model_dump_json().encode()
-    assert read(head + b"\n%020d\n" % 7) == (holder, None)
-    assert read(head) == (holder, None)
+    owner = this_process("one", [0, 0], {})
+    head = owner.model_dump_json().encode()
+    assert read(head + b"\n%020d\n" % 7) == (owner, None)
+    assert read(head) == (owner, None)
     assert read(b"cut") == read(b"") == (NOBODY, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.suite import Suite
-from harness.report.aggregate import Contents
+from harness.report.aggregate import SuiteResults
 from harness.results.estimates import plan, plan_text
 from harness.results.seed_rule import Decision, called_for, decide
 from harness.results.store import Store
@@ -96,7 +96,7 @@ def test_each_experiment_has_seeds_of_its_own_and_other_suites_keep_theirs(tmp_p
 
 def test_the_report_takes_the_spread_of_the_first_seeds(tmp_path: Path) -> None:
     store, suite = saved(tmp_path, FAR | {4: 0.9, 5: 0.7})
-    (row,) = Contents.of(store, suite.folder).rows
+    (row,) = SuiteResults.of(store, suite.folder).rows
     summary = row.test_accuracy
     assert summary is not None
     assert (summary.n, summary.df) == (5, 2)
@@ -132,4 +132,4 @@ def test_a_run_says_that_seeds_which_it_is_asked_for_are_not_called_for(
 def test_records_of_seeds_that_are_not_called_for_are_not_stale(tmp_path: Path) -> None:
     store, suite = saved(tmp_path, NEAR | {7: 0.8})
     assert store.stale(suite) == []
-    assert len(Contents.of(store, suite.folder).rows[0].entries) == 3
+    assert len(SuiteResults.of(store, suite.folder).rows[0].entries) == 3

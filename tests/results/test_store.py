@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.suite import Suite, Trial
-from harness.errors import LostClaimError, StoreError, UsageError
+from harness.errors import LostLeaseError, StoreError, UsageError
 from harness.results.atomic_files import write_whole
 from harness.results.record import Record
 from harness.results.store import Store
@@ -58,7 +58,7 @@ def test_a_record_stands_under_its_suite_experiment_and_digest(store: Store, tri
 
 def test_a_done_record_is_never_replaced(store: Store, trial: Trial) -> None:
     store.save(trial, record_of(trial))
-    with pytest.raises(LostClaimError, match="no record is ever replaced"):
+    with pytest.raises(LostLeaseError, match="no record is ever replaced"):
         store.save(trial, record_of(trial, test_accuracy=0.1))
     assert store.find(trial).record == record_of(trial)
 
@@ -69,7 +69,7 @@ def test_earlier_attempts_are_kept_until_the_trial_is_done(store: Store, trial: 
     store.save(trial, first)
     store.save(trial, second)
     assert store.find(trial).record == second
-    with pytest.raises(LostClaimError, match="another run has recorded it already"):
+    with pytest.raises(LostLeaseError, match="another run has recorded it already"):
         store.save(trial, second)
     for path in store.checkpoint_paths(trial):
         write_whole(path, b"")
@@ -149,10 +149,10 @@ def test_what_killed_runs_left_beside_done_records_goes(store: Store, suite: Sui
     kept = [
         store.record_path(one),
         store.weights_path(one),
-        store.claim_path(two, 1),
+        store.lease_path(two, 1),
         *store.checkpoint_paths(two),
     ]
-    gone = [store.claim_path(one, 1), *store.checkpoint_paths(one), store.attempt_path(one, 1)]
+    gone = [store.lease_path(one, 1), *store.checkpoint_paths(one), store.attempt_path(one, 1)]
     for path in [*kept[1:], *gone, gone[0].with_name(f".{gone[0].name}.host.17.tmp")]:
         write_whole(path, b"")
     store.tidy("small")

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from harness.runner import autotune
-from harness.runner.autotune import Calibration
+from harness.runner.autotune import Autotuner
 from harness.runner.placement import Execution
 from harness.training.barrier import Barrier
-from harness.training.throughput import Lane, Rig
-from tests.support.ranks import ALONE, fleets
+from harness.training.throughput import TimedTrial, TimedTrials
+from tests.support.ranks import ALONE, ranks_of_run
 from tests.support.trials import resident, small_trial
 
 WIDTHS = [Execution(placement="spread", trials_per_device=width) for width in (1, 2, 3, 4)]
@@ -30,11 +30,11 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def limited(fits: int) -> type[Rig]:
+def limited(fits: int) -> type[TimedTrials]:
     """Return rigs for which there is memory for so many trials."""
 
-    class Limited(Rig):
-        def _made(self, seed: int) -> Lane:
+    class Limited(TimedTrials):
+        def _made(self, seed: int) -> TimedTrial:
             if seed >= fits:
                 raise torch.OutOfMemoryError
             return super()._made(seed)
@@ -43,7 +43,7 @@ def limited(fits: int) -> type[Rig]:
 
 
 def test_no_clock_is_read_before_the_last_rank_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = fleets(2)
+    first, second = ranks_of_run(2)
     late = Barrier(second, "phase/0/barrier")
     looks, read = 0, list[int]()
 
@@ -52,8 +52,8 @@ def test_no_clock_is_read_before_the_last_rank_has_come(monkeypatch: pytest.Monk
         nonlocal looks
         looks += 1
         if looks % 3 == 0:
-            second.put(f"{late.name}/{late.passed}/1", "[true]")
-            second.count(f"{late.name}/{late.passed}/here")
+            second.set(f"{late.name}/{late.passed}/1", "[true]")
+            second.add(f"{late.name}/{late.passed}/here")
             late.passed += 1
 
     def clock() -> float:
@@ -62,15 +62,15 @@ def test_no_clock_is_read_before_the_last_rank_has_come(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("harness.training.barrier.time.sleep", sleep)
     monkeypatch.setattr("harness.training.throughput.time", SimpleNamespace(perf_counter=clock))
-    Calibration(first, "phase/0", WIDTHS[:1], pytest.fail).measure(TRIAL, resident(TRIAL, ALONE))
+    Autotuner(first, "phase/0", WIDTHS[:1], pytest.fail).measure(TRIAL, resident(TRIAL, ALONE))
     # One barrier before the trials are made, one to tell what fits, one before each chunk.
     assert read == [number for chunk in range(CHUNKS) for number in [3 + chunk] * 2]
 
 
 def test_widths_share_their_trials_and_what_does_not_fit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(autotune, "Rig", limited(2))
-    (fleet,), said, moves = fleets(1), list[str](), list[None]()
-    measuring = Calibration(fleet, "phase/0", WIDTHS, said.append, lambda: moves.append(None))
+    monkeypatch.setattr(autotune, "TimedTrials", limited(2))
+    (run_ranks,), said, moves = ranks_of_run(1), list[str](), list[None]()
+    measuring = Autotuner(run_ranks, "phase/0", WIDTHS, said.append, lambda: moves.append(None))
     measuring.measure(TRIAL, resident(TRIAL, ALONE))
     found = measuring.measured(TRIAL)
     steps, batches = 6, 1  # an epoch
@@ -84,20 +84,20 @@ def test_widths_share_their_trials_and_what_does_not_fit_is_said(monkeypatch: py
 
 
 def test_nothing_is_measured_that_another_rank_has_no_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = fleets(2)
-    monkeypatch.setattr(autotune, "Rig", limited(3))
+    first, second = ranks_of_run(2)
+    monkeypatch.setattr(autotune, "TimedTrials", limited(3))
     other = Barrier(second, "phase/0/barrier")
 
     def sleep(seconds: float) -> None:
-        second.put(f"{other.name}/{other.passed}/1", "[true, true, false, false]")
-        second.count(f"{other.name}/{other.passed}/here")
+        second.set(f"{other.name}/{other.passed}/1", "[true, true, false, false]")
+        second.add(f"{other.name}/{other.passed}/here")
         other.passed += 1
 
     monkeypatch.setattr("harness.training.barrier.time.sleep", sleep)
     said: list[str] = []
-    Calibration(first, "phase/0", WIDTHS, said.append).measure(TRIAL, resident(TRIAL, ALONE))
+    Autotuner(first, "phase/0", WIDTHS, said.append).measure(TRIAL, resident(TRIAL, ALONE))
     assert len(said) == 1
-    assert [first.look(f"phase/0/{TRIAL.key}/{each}/0") is not None for each in WIDTHS] == [
+    assert [first.get(f"phase/0/{TRIAL.key}/{each}/0") is not None for each in WIDTHS] == [
         True,
         True,
         False,

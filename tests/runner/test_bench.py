@@ -23,16 +23,16 @@ from harness.runner.bench.meter import Meter, matrix_rate
 from harness.runner.bench.table import Bench, Measurement, markdown
 from harness.runner.placement import Execution
 from harness.training.dataloader import Share
-from harness.training.distributed import Fleet, World
+from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import Eager
 from harness.training.step import Step
-from harness.training.throughput import Lane, Rig, grow
+from harness.training.throughput import TimedTrial, TimedTrials, grow
 from tests.support.golden import assert_golden
-from tests.support.ranks import fleets
+from tests.support.ranks import ranks_of_run
 from tests.support.records import suite_of
 from tests.support.trials import resident, small_dataset, small_trial
 
-ALONE = World(0, 1, torch.device("cpu"))
+ALONE = ProcessGroup(0, 1, torch.device("cpu"))
 CPU = Machine(device="A CPU", is_gpu=False, ranks=2, cores=2)
 GPU = Machine(device="A GPU", is_gpu=True, ranks=4, cores=64)
 MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
@@ -258,20 +258,20 @@ def test_memory_of_a_gpu_is_what_its_allocator_reserves_at_most_whichever_engine
 ) -> None:
     allocator = Allocator()
 
-    def make(rig: Rig, seed: int) -> Lane:
+    def make(rig: TimedTrials, seed: int) -> TimedTrial:
         allocator.take(kept=50, for_a_while=200)
         trainee: Any = SimpleNamespace(engine=SimpleNamespace(name=engine, train=lambda share: None))
         share = Share(torch.arange(3), 0, 3)
-        return Lane(trainee, itertools.repeat(share), share, contextlib.nullcontext())
+        return TimedTrial(trainee, itertools.repeat(share), share, contextlib.nullcontext())
 
-    monkeypatch.setattr(Rig, "_made", make)
+    monkeypatch.setattr(TimedTrials, "_made", make)
     monkeypatch.setattr("torch.cuda.empty_cache", allocator.empty)
     monkeypatch.setattr("torch.cuda.memory_reserved", lambda device: allocator.reserved)
     monkeypatch.setattr("torch.cuda.max_memory_reserved", lambda device: allocator.most)
     monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: allocator.reset())
     allocator.take(kept=700, for_a_while=200)  # the dataset and another rig
     trial = small_trial(MLP)
-    meter = Meter(trial, resident(trial, ALONE), World(0, 1, torch.device("cuda", 0)), engine, 4)
+    meter = Meter(trial, resident(trial, ALONE), ProcessGroup(0, 1, torch.device("cuda", 0)), engine, 4)
     grow([meter])
     assert [meter.peak_memory_gib(width) * 2**30 for width in (1, 2, 4)] == [250, 500, 1000]
 
@@ -279,19 +279,19 @@ def test_memory_of_a_gpu_is_what_its_allocator_reserves_at_most_whichever_engine
 class Crowded(Meter):
     """Has memory for two trials."""
 
-    def _made(self, seed: int) -> Lane:
+    def _made(self, seed: int) -> TimedTrial:
         if seed == 2:
             raise torch.OutOfMemoryError
         return super()._made(seed)
 
 
 def bench_of(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, fleet: Fleet | None = None
+    folder: Path, monkeypatch: pytest.MonkeyPatch, run_ranks: RunRanks | None = None
 ) -> tuple[_Bench, list[str]]:
     """Return a bench of one rank, and what it says."""
     monkeypatch.setattr("harness.runner.bench.meter._MATRIX_SIDE", {"cpu": 16})
-    fleet, said = fleet or fleets(1)[0], list[str]()
-    return _Bench(suite_of(folder), small_dataset(), fleet, {}, said.append), said
+    run_ranks, said = run_ranks or ranks_of_run(1)[0], list[str]()
+    return _Bench(suite_of(folder), small_dataset(), run_ranks, {}, said.append), said
 
 
 def test_widths_that_do_not_fit_are_said_and_left_out(
@@ -335,7 +335,7 @@ def test_one_experiment_is_measured_after_the_other(tmp_path: Path, monkeypatch:
 def test_who_takes_no_part_in_a_cell_meets_the_others_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    benches = [bench_of(tmp_path, monkeypatch, fleet)[0] for fleet in fleets(2)]
+    benches = [bench_of(tmp_path, monkeypatch, run_ranks)[0] for run_ranks in ranks_of_run(2)]
     chosen = [cell_of(), cell_of(ranks=2)]
     found: dict[int, list[Measurement]] = {}
 

@@ -23,18 +23,18 @@ class Told:
     def __init__(self) -> None:
         self.keys: dict[str, str] = {}
 
-    def put(self, key: str, text: str) -> None:
+    def set(self, key: str, text: str) -> None:
         self.keys[key] = text
 
-    def look(self, key: str) -> str | None:
+    def get(self, key: str) -> str | None:
         return self.keys.get(key)
 
 
 def made(running: int, said: list[str], device: str = "cuda", run: Told | None = None) -> Recovery:
     """Make one of a rank that trains so many trials of other experiments beside the trial in question."""
-    fleet: Any = SimpleNamespace(run=run or Told(), device=torch.device(device))
-    pulse: Any = SimpleNamespace(events=SimpleNamespace(note=said.append))
-    found = Recovery(fleet, pulse, cast(Any, None))
+    run_ranks: Any = SimpleNamespace(run=run or Told(), device=torch.device(device))
+    heartbeat: Any = SimpleNamespace(events=SimpleNamespace(note=said.append))
+    found = Recovery(run_ranks, heartbeat, cast(Any, None))
     found.running = {f"trial {number}": (SPREAD, "") for number in range(running - 1)}
     found.running[small_trial().key] = SPREAD, ""
     return found

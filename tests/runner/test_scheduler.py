@@ -10,11 +10,11 @@ import pytest
 
 from harness.config.suite import Trial
 from harness.results.estimates import kind_of
-from harness.results.lease_owner import Holder, this_process
+from harness.results.lease_owner import LeaseOwner, this_process
 from harness.runner.placement import Execution
 from harness.runner.request import Request
-from harness.runner.scheduler import Phase, Schedule, candidates
-from harness.runner.timing_cache import Circumstances, Paces
+from harness.runner.scheduler import Phase, Scheduler, candidates
+from harness.runner.timing_cache import Circumstances, TimingCache
 from tests.support.records import SUITE, record_of, suite_of
 
 SPREAD = Execution(placement="spread")
@@ -30,28 +30,28 @@ class Run:
 
     def __init__(self, folder: Path, text: str = SUITE, ranks: int = 2, **asked: Any) -> None:
         self.ended: set[str] = set()
-        self.held: dict[str, Holder] = {}
+        self.held: dict[str, LeaseOwner] = {}
         self.deaths: dict[str, str] = {}
         self.stopping = False
         self.said: list[str] = []
         self.ways = [SPREAD, DDP]
         self.speedups: dict[str, float] = {}
         self.request = Request([suite_of(folder, text)], results=folder / "results", **asked)
-        self.schedule = Schedule(
+        self.scheduler = Scheduler(
             self.request,
             ranks,
             is_open=self.is_open,
-            claims=self,
+            leases=self,
             is_stopping=lambda: self.stopping,
             candidates=lambda left: self.ways,
             speedup=lambda trial: self.speedups.get(trial.experiment),
             circumstances=self.circumstances,
-            cache=Paces(folder / "paces"),
+            cache=TimingCache(folder / "paces"),
             say=self.said.append,
         )
         self.trials = {trial.key: trial for trial in self.request.trials}
 
-    def holder(self, trial: Trial) -> Holder | None:
+    def owner(self, trial: Trial) -> LeaseOwner | None:
         return self.held.get(trial.key)
 
     def dead(self, trial: Trial) -> str:
@@ -65,14 +65,14 @@ class Run:
 
     def next(self) -> Phase:
         """Return the next phase; what it trains has ended by the one after it."""
-        phase = self.schedule.next_phase()
+        phase = self.scheduler.next_phase()
         if phase.work == "train":
             self.ended.update(phase.trials)
         return phase
 
     def learn(self, phase: Phase, *paces: Mapping[Execution, float | None]) -> None:
         for key, each in zip(phase.trials, paces, strict=True):
-            self.schedule.learn(self.trials[key], each)
+            self.scheduler.learn(self.trials[key], each)
 
 
 def test_each_kind_is_measured_once_and_then_trained_by_pace(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_who_waits_for_others_first_seeds_trains_those_that_they_call_for(tmp_pa
                 run.request.store.save(each, record_of(each, accuracy))
         return run.is_open(trial)
 
-    run.schedule.is_open = is_open
+    run.scheduler.is_open = is_open
     assert [run.trials[key].seed for key in run.next().trials] == [3, 4]
 
 
@@ -212,7 +212,7 @@ def test_the_rule_goes_by_the_kind_to_which_ddp_does_the_least_good(
 
 def test_no_speedup_is_estimated_where_the_trials_fill_all_ranks(tmp_path: Path) -> None:
     run = Run(tmp_path, ranks=3, calibrate=False)
-    run.schedule.speedup = lambda trial: pytest.fail("not to be asked")
+    run.scheduler.speedup = lambda trial: pytest.fail("not to be asked")
     assert len(run.next().trials) == 6
 
 
@@ -243,7 +243,7 @@ def test_more_trials_than_before_are_measured_at_once_and_what_is_known_is_kept(
     assert (measure.work, measure.executions) == ("measure", run.ways)
     run.learn(measure, {eight: 3.0}, {eight: 3.0})
     assert run.next().executions == [eight]
-    assert set(run.schedule.paces[kind_of(next(iter(run.trials.values())))]) == {one, two, eight}
+    assert set(run.scheduler.paces[kind_of(next(iter(run.trials.values())))]) == {one, two, eight}
 
 
 def test_it_ends_when_nothing_is_open(tmp_path: Path) -> None:
@@ -295,10 +295,10 @@ def test_trials_that_others_hold_are_left_to_them_until_they_are_free(tmp_path: 
     assert run.next().trials == [first]
     looks = iter(range(3))
 
-    def holder(trial: Trial) -> Holder | None:
+    def owner(trial: Trial) -> LeaseOwner | None:
         return run.held.get(trial.key) if trial.key != rest[0] or next(looks, None) is not None else None
 
-    run.holder = holder  # type: ignore[method-assign]
+    run.owner = owner  # type: ignore[method-assign]
     run.deaths = {rest[0]: "token"}
     phase = run.next()
     assert (phase.trials, phase.dead) == ([rest[0]], {rest[0]: "token"})

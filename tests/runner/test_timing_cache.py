@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.runner.placement import Execution
-from harness.runner.timing_cache import Circumstances, Paces
+from harness.runner.timing_cache import Circumstances, TimingCache
 
 SPREAD = Execution(placement="spread")
 DDP = Execution(placement="ddp")
@@ -17,11 +17,11 @@ HERE = Circumstances(kind="mlp", devices=["A GPU", "A GPU"], threads=4, versions
 
 
 @pytest.fixture
-def paces(tmp_path: Path) -> Paces:
-    return Paces(tmp_path / "paces")
+def paces(tmp_path: Path) -> TimingCache:
+    return TimingCache(tmp_path / "paces")
 
 
-def only_file(paces: Paces) -> Path:
+def only_file(paces: TimingCache) -> Path:
     (path,) = paces.folder.iterdir()
     return path
 
@@ -30,7 +30,9 @@ def elsewhere(**changes: Any) -> Circumstances:
     return HERE.model_copy(update=changes)
 
 
-def save_at(paces: Paces, when: int, circumstances: Circumstances, found: dict[Execution, float]) -> None:
+def save_at(
+    paces: TimingCache, when: int, circumstances: Circumstances, found: dict[Execution, float]
+) -> None:
     """Save as if it were done then."""
     before = set(paces.folder.glob("*"))
     paces.save(circumstances, found)
@@ -38,7 +40,7 @@ def save_at(paces: Paces, when: int, circumstances: Circumstances, found: dict[E
     os.utime(path, (when, when))
 
 
-def test_what_was_saved_is_found_exactly(paces: Paces) -> None:
+def test_what_was_saved_is_found_exactly(paces: TimingCache) -> None:
     crowded = Execution(placement="spread", engine="graph", trials_per_device=8)
     measured = {SPREAD: 0.1 + 0.2, crowded: 1 / 3, DDP: 5e-324}
     paces.save(HERE, measured)
@@ -50,12 +52,12 @@ def test_what_was_saved_is_found_exactly(paces: Paces) -> None:
     [{"kind": "other"}, {"devices": ["A GPU"]}, {"threads": 1}, {"versions": ["2.12", "13.0", "c0de"]}],
     ids=str,
 )
-def test_other_circumstances_are_not_found(paces: Paces, changes: dict[str, Any]) -> None:
+def test_other_circumstances_are_not_found(paces: TimingCache, changes: dict[str, Any]) -> None:
     paces.save(HERE, {SPREAD: 1.0})
     assert paces.find(elsewhere(**changes)) == {}
 
 
-def test_a_file_that_holds_other_circumstances_than_its_name_says_is_not_believed(paces: Paces) -> None:
+def test_a_file_that_holds_other_circumstances_than_its_name_says_is_not_believed(paces: TimingCache) -> None:
     paces.save(elsewhere(threads=1), {SPREAD: 1.0})
     content = only_file(paces).read_bytes()
     only_file(paces).unlink()
@@ -65,7 +67,7 @@ def test_a_file_that_holds_other_circumstances_than_its_name_says_is_not_believe
 
 
 @pytest.mark.parametrize("content", [b"", b'{"circum', b"[]", b"\xff\xfe"], ids=str)
-def test_a_damaged_file_counts_as_absent_and_is_replaced(paces: Paces, content: bytes) -> None:
+def test_a_damaged_file_counts_as_absent_and_is_replaced(paces: TimingCache, content: bytes) -> None:
     paces.save(HERE, {SPREAD: 1.0})
     only_file(paces).write_bytes(content)
     assert (paces.find(HERE), paces.latest()) == ({}, {})
@@ -73,18 +75,18 @@ def test_a_damaged_file_counts_as_absent_and_is_replaced(paces: Paces, content: 
     assert (paces.find(HERE), paces.latest()) == ({SPREAD: 2.0}, {"mlp": 2.0})
 
 
-def test_without_a_folder_nothing_is_found(paces: Paces) -> None:
+def test_without_a_folder_nothing_is_found(paces: TimingCache) -> None:
     assert (paces.find(HERE), paces.latest()) == ({}, {})
 
 
-def test_the_latest_is_the_newest_of_each_kind(paces: Paces) -> None:
+def test_the_latest_is_the_newest_of_each_kind(paces: TimingCache) -> None:
     for when in (3, 5, 1, 4, 2):
         save_at(paces, when, elsewhere(threads=when), {SPREAD: float(when)})
     save_at(paces, 1, elsewhere(kind="mixer"), {SPREAD: 70.0})
     assert paces.latest() == {"mlp": 5.0, "mixer": 70.0}
 
 
-def test_the_latest_is_of_one_trial_alone_on_its_device(paces: Paces) -> None:
+def test_the_latest_is_of_one_trial_alone_on_its_device(paces: TimingCache) -> None:
     eager = Execution(placement="spread", engine="eager")
     crowded = Execution(placement="spread", trials_per_device=2)
     save_at(paces, 1, HERE, {eager: 3.0, SPREAD: 2.0, DDP: 0.5, crowded: 1.0})

@@ -40,13 +40,13 @@ def wait_until(is_so: Callable[[], object], process: subprocess.Popen[str]) -> N
         time.sleep(0.02)
 
 
-def wait_for_beats(claim: Path, number: int, process: subprocess.Popen[str]) -> None:
+def wait_for_beats(lease: Path, number: int, process: subprocess.Popen[str]) -> None:
     """Poll until the holder of a claim, which beats ten times within --stale-after, has done so so often."""
     seen: set[bytes] = set()
 
     def are_enough() -> bool:
         with contextlib.suppress(FileNotFoundError):  # of a holder that was ended and has started again
-            seen.add(claim.read_bytes())
+            seen.add(lease.read_bytes())
         return len(seen) > number
 
     wait_until(are_enough, process)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from harness.training.distributed import Board, Fleet, World
+from harness.training.distributed import KeyValueStore, ProcessGroup, RunRanks
 from tests.support.forks import context
 
 
@@ -54,7 +54,10 @@ def _rank(
             store = f"file://{Path(folder) / 'store'}"
             dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world_size)
             group = dist.group.WORLD
-        answers[rank] = ("answer", function(World(rank, world_size, torch.device(device), group), *arguments))
+        answers[rank] = (
+            "answer",
+            function(ProcessGroup(rank, world_size, torch.device(device), group), *arguments),
+        )
     except Exception:
         answers[rank] = ("error", traceback.format_exc())
     finally:
@@ -65,10 +68,13 @@ def _rank(
 CPU = torch.device("cpu")
 
 
-ALONE = World(0, 1, CPU)
+ALONE = ProcessGroup(0, 1, CPU)
 
 
-def fleets(world_size: int) -> list[Fleet]:
+def ranks_of_run(world_size: int) -> list[RunRanks]:
     """Return the ranks of a run that all are in this process."""
     store = dist.HashStore()  # type: ignore[attr-defined]
-    return [Fleet(store, rank, rank, world_size, CPU, Board(store), [1, 0]) for rank in range(world_size)]
+    return [
+        RunRanks(store, rank, rank, world_size, CPU, KeyValueStore(store), [1, 0])
+        for rank in range(world_size)
+    ]

@@ -13,9 +13,9 @@ from harness.config.suite import Trial
 from harness.data import Dataset, Split
 from harness.results.record import EngineName, Epoch
 from harness.training.dataloader import ResidentDataset
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.precision import PRECISIONS
-from harness.training.trainer import Outcome, Places, Watcher, step_by_step
+from harness.training.trainer import Callbacks, Outcome, Places, step_by_step
 
 MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
 ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
@@ -57,7 +57,7 @@ def small_trial(
     return Trial("suite", "experiment", seed, Settings.model_validate(settings))
 
 
-def resident(trial: Trial, world: World, **sizes: int) -> ResidentDataset:
+def resident(trial: Trial, world: ProcessGroup, **sizes: int) -> ResidentDataset:
     """Put the made-up data where the trial wants it."""
     dtype = PRECISIONS[trial.settings.training.precision].dtype
     return ResidentDataset.of(small_dataset(**sizes), world.device, dtype)
@@ -71,13 +71,13 @@ def places(path: Path) -> Places:
 def course(
     trial: Trial,
     data: ResidentDataset,
-    world: World,
+    world: ProcessGroup,
     where: Places,
-    watcher: Watcher | None = None,
+    watcher: Callbacks | None = None,
     engine: EngineName | None = None,
 ) -> Outcome | None:
     """Train the trial until it is done or left."""
-    steps = step_by_step(trial, data, world, where, watcher or Watcher(), engine)
+    steps = step_by_step(trial, data, world, where, watcher or Callbacks(), engine)
     while True:
         try:
             next(steps)
@@ -89,9 +89,9 @@ def course(
 def train(
     trial: Trial,
     data: ResidentDataset,
-    world: World,
+    world: ProcessGroup,
     path: Path,
-    watcher: Watcher | None = None,
+    watcher: Callbacks | None = None,
     engine: EngineName | None = None,
 ) -> Outcome:
     """Train the trial to its end, with its checkpoints beside `path`."""
@@ -115,7 +115,7 @@ def figures(epochs: list[Epoch]) -> list[float]:
     ]
 
 
-def interrupted(world: World, trial: Trial, path: str, stop_after: int) -> list[float]:
+def interrupted(world: ProcessGroup, trial: Trial, path: str, stop_after: int) -> list[float]:
     """Train until so many epochs are behind, as if killed there; go on from what is there."""
 
     def on_epoch(epoch: Epoch) -> None:
@@ -124,7 +124,7 @@ def interrupted(world: World, trial: Trial, path: str, stop_after: int) -> list[
 
     torch.set_num_threads(1)
     try:
-        outcome = train(trial, resident(trial, world), world, Path(path), Watcher(on_epoch=on_epoch))
+        outcome = train(trial, resident(trial, world), world, Path(path), Callbacks(on_epoch=on_epoch))
     except KeyboardInterrupt:
         return []
     return figures(outcome.epochs)

@@ -17,15 +17,15 @@ from rich.console import Console
 from harness.config.suite import Suite, Trial
 from harness.errors import StoreError
 from harness.results.atomic_files import write_whole
-from harness.results.lease import Claim, Claims
+from harness.results.lease import Lease, Leases
 from harness.results.lease_owner import this_process
-from harness.results.lease_progress import Headway
+from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Found, Store
 from harness.tracking.monitor import follow, view_for
 from harness.tracking.monitor.live import Live, drawn
-from harness.tracking.monitor.monitor import Lookout
-from harness.tracking.monitor.plain import Lines
-from harness.tracking.monitor.snapshot import Sight
+from harness.tracking.monitor.monitor import Monitor
+from harness.tracking.monitor.plain import PlainOutput
+from harness.tracking.monitor.snapshot import Snapshot
 from tests.support.golden import assert_golden
 from tests.support.records import SUITE, diverged_of, epochs_of, failed_of, record_of, suite_of
 
@@ -40,30 +40,30 @@ class Scene:
     suite: Suite
     seconds: float = 0.0
     beats: int = 0
-    runs: dict[str, Claims] = dataclasses.field(default_factory=dict)
+    runs: dict[str, Leases] = dataclasses.field(default_factory=dict)
 
     def trial(self, experiment: str, seed: int) -> Trial:
         """Return one of the suite's trials."""
         trials = self.suite.trials()
         return next(each for each in trials if (each.experiment, each.seed) == (experiment, seed))
 
-    def take(self, trial: Trial, run: str, *, dead: bool = False, **changes: Any) -> Claim:
+    def take(self, trial: Trial, run: str, *, dead: bool = False, **changes: Any) -> Lease:
         """Have a run take a trial, from another where that is known to be dead."""
         if run not in self.runs:
             me = this_process(run, [0, 0], {}, STALE_SECONDS).model_copy(
                 update={"host": run, "process": 5, "machine": "another", **changes}
             )
-            self.runs[run] = Claims(self.store, me, now=lambda: self.seconds)
-        claim = self.runs[run].take(trial, self.runs[run].dead(trial) if dead else "")
-        assert claim is not None
-        return claim
+            self.runs[run] = Leases(self.store, me, now=lambda: self.seconds)
+        lease = self.runs[run].take(trial, self.runs[run].dead(trial) if dead else "")
+        assert lease is not None
+        return lease
 
     def beat(self, trial: Trial, fraction: float, epoch: int = 0, **changes: Any) -> None:
         """Let the heart of the trial's holder beat once."""
         last = epochs_of(trial, 0.6)[epoch - 1].model_copy(update=changes) if epoch else None
         speed = 12345.6 if epoch else None
-        headway = Headway(fraction=fraction, epochs=2, last=last, samples_per_second=speed)
-        self.write(trial, headway.line())
+        lease_progress = LeaseProgress(fraction=fraction, epochs=2, last=last, samples_per_second=speed)
+        self.write(trial, lease_progress.line())
 
     def write(self, trial: Trial, line: bytes) -> None:
         """Write how far a trial is into its claim, in place."""
@@ -73,9 +73,9 @@ class Scene:
         with path.open("r+b") as file:
             file.write(head + b"\n%020d %s\n" % (self.beats, line))
 
-    def lookout(self, store: Store | None = None) -> Lookout:
+    def monitor(self, store: Store | None = None) -> Monitor:
         """Return a new follower."""
-        return Lookout(store or self.store, lambda: ["small"], lambda: self.seconds)
+        return Monitor(store or self.store, lambda: ["small"], lambda: self.seconds)
 
 
 @pytest.fixture
@@ -87,15 +87,15 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         run.stop()
 
 
-def shown(sight: Sight, width: int, height: int = 40) -> str:
+def shown(snapshot: Snapshot, width: int, height: int = 40) -> str:
     """Return what a terminal of that size shows."""
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, force_terminal=False, color_system=None)
-    console.print(drawn(sight, width, height))
+    console.print(drawn(snapshot, width, height))
     return out.getvalue()
 
 
-def busy(scene: Scene) -> Lookout:
+def busy(scene: Scene) -> Monitor:
     """Let there be something of everything."""
     done, begun, silent, failed, diverged, dead = scene.suite.trials()
     scene.store.save(done, record_of(done, 0.6))
@@ -104,25 +104,25 @@ def busy(scene: Scene) -> Lookout:
     scene.take(begun, "n1", job="local:17")
     scene.take(silent, "n2")
     scene.take(dead, "n3", stale_seconds=60.0)
-    lookout = scene.lookout()
-    lookout.look()
+    monitor = scene.monitor()
+    monitor.poll()
     scene.seconds = 30.0
     scene.beat(begun, 0.75, epoch=1)
-    lookout.look()
+    monitor.poll()
     scene.seconds = 61.0
-    return lookout
+    return monitor
 
 
 def test_what_a_terminal_shows(scene: Scene) -> None:
-    sight = busy(scene).look()
-    texts = [shown(sight, width) for width in (130, 80, 44)]
+    snapshot = busy(scene).poll()
+    texts = [shown(snapshot, width) for width in (130, 80, 44)]
     assert_golden("follow-live.txt", "\n".join(texts))
 
 
 def test_many_trials_leave_room_for_the_rest(scene: Scene) -> None:
     for trial in scene.suite.trials():
         scene.take(trial, f"n{trial.seed}")
-    text = shown(scene.lookout().look(), 80, 16)
+    text = shown(scene.monitor().poll(), 80, 16)
     assert len(text.splitlines()) <= 16
     assert "and 3 more under way" in text
     assert "seed 3" in text
@@ -132,20 +132,20 @@ def test_many_trials_leave_room_for_the_rest(scene: Scene) -> None:
 class Story:
     """Tells what a follower off a terminal writes of one event after another."""
 
-    lookout: Lookout
+    monitor: Monitor
     out: io.StringIO = dataclasses.field(default_factory=io.StringIO)
 
     def __post_init__(self) -> None:
-        self.lines = Lines(self.out)
+        self.lines = PlainOutput(self.out)
 
     def look(self, what: str) -> None:
         """Look once after something has happened."""
         self.out.write(f"-- {what}\n")
-        self.lines.show(self.lookout.look())
+        self.lines.show(self.monitor.poll())
 
 
 def test_how_a_trial_goes_is_told_off_a_terminal(scene: Scene) -> None:
-    story, trial = Story(scene.lookout()), scene.trial("one", 1)
+    story, trial = Story(scene.monitor()), scene.trial("one", 1)
     suite = scene.store.root / "small" / "suite.json"
     kept = suite.read_bytes()
     suite.unlink()
@@ -153,7 +153,7 @@ def test_how_a_trial_goes_is_told_off_a_terminal(scene: Scene) -> None:
     story.look("still none")
     write_whole(suite, kept)
     story.look("a suite")
-    claim = scene.take(trial, "n1")
+    lease = scene.take(trial, "n1")
     story.look("a trial starts")
     scene.beat(trial, 0.25)
     story.look("it is within its first epoch")
@@ -161,11 +161,11 @@ def test_how_a_trial_goes_is_told_off_a_terminal(scene: Scene) -> None:
     story.look("an epoch")
     scene.beat(trial, 0.6, epoch=1)
     story.look("it is within the second")
-    scene.write(trial, Headway(fraction=0.7, epochs=2).line()[:30])
+    scene.write(trial, LeaseProgress(fraction=0.7, epochs=2).line()[:30])
     story.look("a torn line")
     scene.store.save(trial, record_of(trial, 0.6))
     story.look("it is done, and held for a moment still")
-    scene.runs["n1"].release(trial, claim)
+    scene.runs["n1"].release(trial, lease)
     story.look("no longer")
     for other in list(scene.suite.trials())[1:]:
         scene.store.save(other, record_of(other, 0.7))
@@ -174,7 +174,7 @@ def test_how_a_trial_goes_is_told_off_a_terminal(scene: Scene) -> None:
 
 
 def test_how_trials_go_wrong_is_told_off_a_terminal(scene: Scene) -> None:
-    story, trial, other = Story(scene.lookout()), scene.trial("one", 2), scene.trial("two", 1)
+    story, trial, other = Story(scene.monitor()), scene.trial("one", 2), scene.trial("two", 1)
     scene.take(trial, "n2", stale_seconds=60.0)
     scene.beat(trial, 0.5, epoch=1, train_loss=math.nan)
     story.look("a trial that diverges")
@@ -188,9 +188,9 @@ def test_how_trials_go_wrong_is_told_off_a_terminal(scene: Scene) -> None:
     scene.store.save(trial, diverged_of(trial))
     scene.runs["n3"].release(trial, taken)
     story.look("it has diverged")
-    claim = scene.take(other, "n1")
+    lease = scene.take(other, "n1")
     story.look("another starts")
-    scene.runs["n1"].release(other, claim)
+    scene.runs["n1"].release(other, lease)
     story.look("and is left")
     scene.store.save(other, failed_of(other, "Traceback ...\nOSError: broken"))
     story.look("it has failed")
@@ -202,7 +202,7 @@ def test_it_ends_when_nothing_is_left_and_nobody_trains(scene: Scene) -> None:
     for trial in trials[1:]:
         scene.store.save(trial, record_of(trial))
     first = trials[0]
-    claim = scene.take(first, "n1")
+    lease = scene.take(first, "n1")
     looks = []
 
     def sleep(seconds: float) -> None:
@@ -211,13 +211,15 @@ def test_it_ends_when_nothing_is_left_and_nobody_trains(scene: Scene) -> None:
         if len(looks) == 2:
             scene.store.save(first, failed_of(first))  # it may be tried again: its holder has it still
         if len(looks) == 4:
-            scene.runs["n1"].release(first, claim)
+            scene.runs["n1"].release(first, lease)
 
-    assert follow(scene.lookout(), Lines(io.StringIO()), sleep)
+    assert follow(scene.monitor(), PlainOutput(io.StringIO()), sleep)
     assert looks == [1.0] * 4
     retried = scene.take(first, "n1")
     scene.store.save(first, record_of(first))
-    assert not follow(scene.lookout(), Lines(io.StringIO()), sleep)  # done: whoever holds it trains nothing
+    assert not follow(
+        scene.monitor(), PlainOutput(io.StringIO()), sleep
+    )  # done: whoever holds it trains nothing
     assert len(looks) == 4
     scene.runs["n1"].release(first, retried)
 
@@ -231,7 +233,7 @@ def test_a_dead_holder_of_a_failed_trial_is_not_waited_for(scene: Scene) -> None
     def sleep(seconds: float) -> None:
         scene.seconds += seconds
 
-    assert follow(scene.lookout(), Lines(io.StringIO()), sleep)
+    assert follow(scene.monitor(), PlainOutput(io.StringIO()), sleep)
     assert scene.seconds == 61.0
 
 
@@ -251,24 +253,24 @@ def test_only_what_has_changed_is_read(scene: Scene, monkeypatch: pytest.MonkeyP
     scene.store.save(first, record_of(first))
     scene.store.save(second, failed_of(second))
     store = Counting(scene.store.root)
-    lookout = scene.lookout(store)
+    monitor = scene.monitor(store)
     for _ in range(3):
-        lookout.look()
+        monitor.poll()
     assert store.found == [first, second]
     scene.store.save(second, record_of(second))
     for _ in range(3):
-        lookout.look()
+        monitor.poll()
     assert store.found == [first, second, second]
     path = store.record_path(third)
     path.write_text("{", encoding="utf-8")
-    (end,) = lookout.look().ended
+    (end,) = monitor.poll().ended
     assert end.text.startswith(f"{path}: unreadable record: ")
-    assert not lookout.look().ended
+    assert not monitor.poll().ended
     path.write_text(record_of(third).to_json(), encoding="utf-8")  # mended in place
-    (end,) = lookout.look().ended
+    (end,) = monitor.poll().ended
     assert end.text == "done, test 80.00 %"
     monkeypatch.setattr(Path, "read_text", lambda path, **how: pytest.fail(f"{path} is read again"))
-    lookout.look()
+    monitor.poll()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,8 +281,8 @@ class Vanishing(Store):
         self.record_path(trial).unlink()
         return super().find(trial)
 
-    def claim_path(self, trial: Trial, generation: int) -> Path:
-        path = super().claim_path(trial, generation)
+    def lease_path(self, trial: Trial, generation: int) -> Path:
+        path = super().lease_path(trial, generation)
         path.unlink(missing_ok=True)
         return path
 
@@ -295,87 +297,87 @@ def test_what_vanishes_before_it_is_read_is_not_there(scene: Scene) -> None:
     scene.store.save(first, record_of(first))
     scene.take(second, "n1")
     store = Vanishing(scene.store.root)
-    sight = scene.lookout(store).look()
-    assert str(sight.suites[0]) == "0 of 6 done, 6 left"
-    assert (sight.suites[0].held, sight.ended, sight.latest) == ([], [], [])
+    snapshot = scene.monitor(store).poll()
+    assert str(snapshot.suites[0]) == "0 of 6 done, 6 left"
+    assert (snapshot.suites[0].held, snapshot.ended, snapshot.latest) == ([], [], [])
     (store.root / "cut").touch()
-    lookout = scene.lookout(store)
-    assert lookout.look().awaited == ["small"]
+    monitor = scene.monitor(store)
+    assert monitor.poll().awaited == ["small"]
     shutil.rmtree(store.root)
-    assert lookout.look().awaited == ["small"]
-    assert not lookout.look().is_over
+    assert monitor.poll().awaited == ["small"]
+    assert not monitor.poll().is_over
 
 
 def test_records_that_go_are_trials_that_are_left(scene: Scene) -> None:
     first = scene.trial("one", 1)
     scene.store.save(first, record_of(first))
-    lookout = scene.lookout()
-    assert str(lookout.look().suites[0]) == "1 of 6 done, 5 left"
+    monitor = scene.monitor()
+    assert str(monitor.poll().suites[0]) == "1 of 6 done, 5 left"
     scene.store.record_path(first).unlink()
-    assert str(lookout.look().suites[0]) == "0 of 6 done, 6 left"
+    assert str(monitor.poll().suites[0]) == "0 of 6 done, 6 left"
 
 
 def test_a_suite_that_changes_is_read_again(scene: Scene, tmp_path: Path) -> None:
     first = scene.trial("one", 1)
     scene.store.save(first, record_of(first))
-    lookout = scene.lookout()
-    lookout.look()
+    monitor = scene.monitor()
+    monitor.poll()
     scene.store.save_suite(suite_of(tmp_path, SUITE.replace("seeds: 3", "seeds: 4")))
-    assert str(lookout.look().suites[0]) == "1 of 8 done, 7 left"
+    assert str(monitor.poll().suites[0]) == "1 of 8 done, 7 left"
     path = scene.store.root / "small" / "suite.json"
     path.write_text("{", encoding="utf-8")
-    assert str(lookout.look().suites[0]) == "1 of 8 done, 7 left"  # as it was known
+    assert str(monitor.poll().suites[0]) == "1 of 8 done, 7 left"  # as it was known
     with pytest.raises(StoreError, match=r"suite\.json: unreadable"):
-        scene.lookout().look()
+        scene.monitor().poll()
 
 
 def test_seeds_that_results_call_for_are_counted(scene: Scene, tmp_path: Path) -> None:
     rule = "seeds: {half_width_points: 0.1, at_least: 2, at_most: 4}"
     scene.suite = suite_of(tmp_path, SUITE.replace("seeds: 3", rule))
     scene.store.save_suite(scene.suite)
-    lookout = scene.lookout()
-    assert str(lookout.look().suites[0]) == "0 of 4 done, 4 left"
+    monitor = scene.monitor()
+    assert str(monitor.poll().suites[0]) == "0 of 4 done, 4 left"
     for seed, accuracy in ((1, 0.5), (2, 0.9)):
         trial = scene.trial("one", seed)
         scene.store.save(trial, record_of(trial, accuracy))
-    sight = lookout.look()
-    assert str(sight.suites[0]) == "2 of 6 done, 4 left"
+    snapshot = monitor.poll()
+    assert str(snapshot.suites[0]) == "2 of 6 done, 4 left"
 
 
 def test_the_time_left_is_that_of_records_and_of_trials_under_way(scene: Scene, tmp_path: Path) -> None:
     one, two = scene.trial("one", 1), scene.trial("two", 1)
     scene.take(one, "n1")
     scene.take(two, "n2")
-    lookout = scene.lookout()
-    assert lookout.look().time_left is None  # nothing tells
+    monitor = scene.monitor()
+    assert monitor.poll().time_left is None  # nothing tells
     scene.beat(one, 0.5, epoch=1)  # 2.5 s an epoch, 2 epochs
-    assert str(lookout.look().time_left) == "about 6 s left, 2 at once, and 3 of unknown time"
+    assert str(monitor.poll().time_left) == "about 6 s left, 2 at once, and 3 of unknown time"
     trial = scene.trial("two", 2)
     scene.store.save(trial, record_of(trial))
     # 2.5 and 5 s of those under way, 3 trials of 5 s to come.
-    assert str(lookout.look().time_left) == "about 11 s left, 2 at once"
-    assert lookout.look().suites[0].completed == 1.5
+    assert str(monitor.poll().time_left) == "about 11 s left, 2 at once"
+    assert monitor.poll().suites[0].completed == 1.5
     elsewhere = suite_of(tmp_path, SUITE.replace("suite: small", "suite: other"))
     for trial in elsewhere.trials():
         slow = [each.model_copy(update={"train_seconds": 60.0}) for each in epochs_of(trial, 0.8)]
         scene.store.save(trial, record_of(trial, epochs=slow))
     # 2.5 and 121 s, and 5, 5 and 121 s.
-    assert str(scene.lookout().look().time_left) == "about 2 min 07 s left, 2 at once"
+    assert str(scene.monitor().poll().time_left) == "about 2 min 07 s left, 2 at once"
 
 
 def test_a_claim_of_an_earlier_form_is_followed(scene: Scene) -> None:
     trial = scene.trial("one", 1)
     scene.take(trial, "n1")
-    lookout = scene.lookout()
-    lookout.look()
-    path = scene.store.claim_path(trial, 1)
+    monitor = scene.monitor()
+    monitor.poll()
+    path = scene.store.lease_path(trial, 1)
     path.write_bytes(path.read_bytes().partition(b"\n")[0] + b"\n%020d\n" % 1)
-    (held,) = lookout.look().suites[0].held
-    assert (held.headway, held.fraction, held.is_moving) == (None, 0.0, True)
+    (held,) = monitor.poll().suites[0].held
+    assert (held.lease_progress, held.fraction, held.is_moving) == (None, 0.0, True)
     path.write_bytes(b"cut")
     scene.seconds = 1.0
-    (held,) = lookout.look().suites[0].held
-    assert (str(held.holder), held.sign_of_life) == ("process 0 on an unknown host", "first seen 0 s ago")
+    (held,) = monitor.poll().suites[0].held
+    assert (str(held.owner), held.sign_of_life) == ("process 0 on an unknown host", "first seen 0 s ago")
 
 
 class Terminal(io.TextIOWrapper):
@@ -394,7 +396,7 @@ def test_terminals_of_every_encoding_show_it(
     out = io.BytesIO()
     view = view_for(Terminal(out, encoding=encoding, errors="replace", write_through=True))
     assert isinstance(view, Live)
-    view.show(busy(scene).look())
+    view.show(busy(scene).poll())
     view.close()
     text = out.getvalue().decode(encoding)
     assert "one seed 2" in text
@@ -405,23 +407,23 @@ def test_terminals_of_every_encoding_show_it(
 
 def test_plain_lines_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert isinstance(view_for(io.StringIO()), Lines)
+    assert isinstance(view_for(io.StringIO()), PlainOutput)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(view_for(Terminal(io.BytesIO())), Lines)
+    assert isinstance(view_for(Terminal(io.BytesIO())), PlainOutput)
 
 
 def test_results_that_cannot_be_read_any_more_end_it_with_a_message(scene: Scene) -> None:
     def names() -> list[str]:
         raise OSError(errno.ESTALE, "Stale file handle", "results")
 
-    view = Lines(io.StringIO())
+    view = PlainOutput(io.StringIO())
     with pytest.raises(StoreError, match=r"^results: cannot be read: Stale file handle$"):
-        follow(Lookout(scene.store, names, lambda: 0.0), view, lambda seconds: None)
+        follow(Monitor(scene.store, names, lambda: 0.0), view, lambda seconds: None)
 
 
 def test_all_suites_are_followed_where_none_is_named(scene: Scene) -> None:
-    lookout = Lookout(scene.store, scene.store.folders, lambda: 0.0)
-    assert [suite.folder for suite in lookout.look().suites] == ["small"]
+    monitor = Monitor(scene.store, scene.store.folders, lambda: 0.0)
+    assert [suite.folder for suite in monitor.poll().suites] == ["small"]
     scene.store.save_suite(scene.suite.model_copy(update={"suite": "other"}))
-    assert [suite.folder for suite in lookout.look().suites] == ["other", "small"]
-    assert Lookout(scene.store, list, lambda: 0.0).look().is_over
+    assert [suite.folder for suite in monitor.poll().suites] == ["other", "small"]
+    assert Monitor(scene.store, list, lambda: 0.0).poll().is_over

@@ -22,10 +22,10 @@ from harness.config.suite import Trial
 from harness.errors import UsageError
 from harness.results.record import Epoch, Record
 from harness.results.store import Store
-from harness.tracking import Feed, OpenTracker, default_root, opener
-from harness.training.checkpoint_policy import Wish
-from harness.training.distributed import World
-from harness.training.trainer import Watcher
+from harness.tracking import Dispatcher, OpenTracker, default_root, opener
+from harness.training.checkpoint_policy import CheckpointAction
+from harness.training.distributed import ProcessGroup
+from harness.training.trainer import Callbacks
 from tests.support import ROOT, own_trackers
 from tests.support.records import diverged_of, failed_of, record_of, suite_of
 from tests.support.tracker_readers import (
@@ -41,7 +41,7 @@ from tests.support.trials import course, places, resident, small_trial, train
 
 REAL = ROOT / "results" / "fashion-patch_size"
 OURS = "tests.support.own_trackers"
-WORLD = World(0, 1, torch.device("cpu"))
+WORLD = ProcessGroup(0, 1, torch.device("cpu"))
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,7 @@ def test_a_running_tensorboard_follows_a_trial_that_begins_again(tmp_path: Path)
     reader: EventAccumulator | None = None
     for loss in (3.0, 2.0, 1.0):
         found = [each.model_copy(update={"test_loss": loss}) for each in epochs]
-        with Feed(trial, store, ["tensorboard"], pytest.fail) as feed:
+        with Dispatcher(trial, store, ["tensorboard"], pytest.fail) as feed:
             feed.begin(found[:1], 90)
             reader = reader or EventAccumulator(str(folder))
             reader.Reload()
@@ -132,7 +132,7 @@ def test_an_export_goes_where_it_is_told(harness: Callable[..., str]) -> None:
 def test_tensorboard_knows_the_settings_and_the_end() -> None:
     trial = small_trial(model={"name": "mlp", "hidden": [8, 4], "dropout": 0.5})
     store = Store(Path("results"))
-    with Feed(trial, store, ["tensorboard"], pytest.fail) as feed:
+    with Dispatcher(trial, store, ["tensorboard"], pytest.fail) as feed:
         feed.begin([], 90)
         feed.status = "done"
     found = run_in(default_root(store, "tensorboard") / "suite/experiment" / name_of(trial))
@@ -263,8 +263,8 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
         "none",
     ]
     data = resident(trial, WORLD)
-    with Feed(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as feed:
-        watcher = Watcher(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
+    with Dispatcher(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as feed:
+        watcher = Callbacks(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
         outcome = course(trial, data, WORLD, places(Path("checkpoint")), watcher)
         feed.status = "done"
     assert outcome is not None
@@ -291,8 +291,8 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
 
 def test_a_tracker_that_hangs_is_left_and_the_trial_goes_on() -> None:
     trial, notes, names = small_trial(), list[str](), [f"{OURS}:Hangs"]
-    with Feed(trial, Store(Path("results")), names, notes.append, timeout_seconds=0.3) as feed:
-        watcher = Watcher(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
+    with Dispatcher(trial, Store(Path("results")), names, notes.append, timeout_seconds=0.3) as feed:
+        watcher = Callbacks(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
         assert course(trial, resident(trial, WORLD), WORLD, places(Path("checkpoint")), watcher)
     assert notes == [
         f"suite/experiment/seed-3: logging to {OURS}:Hangs failed: TimeoutError: no answer for 0.1 s; "
@@ -305,27 +305,29 @@ def test_an_interrupted_trial_tells_each_epoch_once() -> None:
     trial, store = small_trial(epochs=4), Store(Path("results"))
     data = resident(trial, WORLD)
 
-    def part(on_epoch: Callable[[Feed, Epoch], None], after_epoch: Wish = Wish.GO_ON) -> Any:
-        with Feed(trial, store, [f"{OURS}:Keeps", "tensorboard"], pytest.fail) as feed:
-            watcher = Watcher(
+    def part(
+        on_epoch: Callable[[Dispatcher, Epoch], None], after_epoch: CheckpointAction = CheckpointAction.GO_ON
+    ) -> Any:
+        with Dispatcher(trial, store, [f"{OURS}:Keeps", "tensorboard"], pytest.fail) as feed:
+            watcher = Callbacks(
                 on_begin=lambda history: feed.begin(history, 90),
                 on_epoch=lambda epoch: on_epoch(feed, epoch),
-                wish=lambda saving: after_epoch if saving else Wish.GO_ON,
+                wish=lambda saving: after_epoch if saving else CheckpointAction.GO_ON,
             )
             outcome = course(trial, data, WORLD, places(Path("checkpoint")), watcher)
             feed.status = outcome.status if outcome else "left"
         return outcome
 
-    def fall(feed: Feed, epoch: Epoch) -> None:
+    def fall(feed: Dispatcher, epoch: Epoch) -> None:
         raise OSError("a made-up end")
 
-    assert part(Feed.epoch, Wish.STOP) is None
+    assert part(Dispatcher.epoch, CheckpointAction.STOP) is None
     first, *rest = lines(trial, "Keeps")
     assert rest == ["left"]
     with pytest.raises(OSError, match="a made-up end"):
         part(fall)
     assert lines(trial, "Keeps") == [first, "failed"]
-    outcome = part(Feed.epoch)
+    outcome = part(Dispatcher.epoch)
     assert lines(trial, "Keeps") == [
         *(f"{epoch.epoch} {epoch.train_loss!r}" for epoch in outcome.epochs),
         "done",

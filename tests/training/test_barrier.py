@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.training.barrier import Barrier
-from tests.support.ranks import fleets
+from tests.support.ranks import ranks_of_run
 
 
 def while_waiting(monkeypatch: pytest.MonkeyPatch, others: list[Callable[[], None]]) -> list[float]:
@@ -23,7 +23,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, others: list[Callable[[], Non
 
 
 def test_a_rank_waits_for_those_that_come_late_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second, third = (Barrier(fleet, "here") for fleet in fleets(3))
+    first, second, third = (Barrier(run_ranks, "here") for run_ranks in ranks_of_run(3))
     late = [lambda: None, lambda: arrive(second), lambda: None, lambda: arrive(third)]
     waits = while_waiting(monkeypatch, late * 2)
     first.wait()
@@ -34,15 +34,15 @@ def test_a_rank_waits_for_those_that_come_late_each_time(monkeypatch: pytest.Mon
 
 def arrive(other: Barrier) -> None:
     """Have another rank, which shares this thread and cannot wait, come to its barrier."""
-    other.fleet.count(f"{other.name}/{other.passed}/here")
+    other.run_ranks.add(f"{other.name}/{other.passed}/here")
     other.passed += 1
 
 
 def test_all_values_are_there_when_all_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = (Barrier(fleet, "here") for fleet in fleets(2))
+    first, second = (Barrier(run_ranks, "here") for run_ranks in ranks_of_run(2))
 
     def tell() -> None:
-        second.fleet.put(f"here/{second.passed}/1", '["b", null]')
+        second.run_ranks.set(f"here/{second.passed}/1", '["b", null]')
         arrive(second)
 
     while_waiting(monkeypatch, [lambda: None, tell])
@@ -50,6 +50,6 @@ def test_all_values_are_there_when_all_have_come(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_rank_by_itself_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    (fleet,) = fleets(1)
+    (run_ranks,) = ranks_of_run(1)
     while_waiting(monkeypatch, [])
-    assert Barrier(fleet, "here").gather(None) == [None]
+    assert Barrier(run_ranks, "here").gather(None) == [None]

@@ -11,13 +11,13 @@ import torch
 
 from harness.results.record import Epoch
 from harness.training import checkpoint
-from harness.training.checkpoint_policy import Wish
-from harness.training.distributed import World
+from harness.training.checkpoint_policy import CheckpointAction
+from harness.training.distributed import ProcessGroup
 from harness.training.model_check import initialised
-from harness.training.trainer import Places, Watcher
+from harness.training.trainer import Callbacks, Places
 from tests.support.trials import course, places, resident, small_trial, train
 
-WORLD = World(0, 1, torch.device("cpu"))
+WORLD = ProcessGroup(0, 1, torch.device("cpu"))
 STEP = {"name": "StepLR", "step_size": 1}
 
 
@@ -25,7 +25,7 @@ def whole_epochs(path: Path, **changes: Any) -> tuple[list[Epoch], list[str]]:
     """Train a small trial of two epochs; return what it found, without times, and what was said."""
     notes: list[str] = []
     trial = small_trial(**changes)
-    outcome = train(trial, resident(trial, WORLD), WORLD, path, Watcher(on_note=notes.append))
+    outcome = train(trial, resident(trial, WORLD), WORLD, path, Callbacks(on_note=notes.append))
     timeless = {"train_seconds": 0.0, "eval_seconds": 0.0}
     return [epoch.model_copy(update=timeless) for epoch in outcome.epochs], notes
 
@@ -39,7 +39,7 @@ def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | N
     steps = []
     second.write_bytes(second.read_bytes()[:-50] if content is None else content)
     trial = small_trial()
-    watcher = Watcher(on_step=lambda step, loss: steps.append(step), on_note=said.append)
+    watcher = Callbacks(on_step=lambda step, loss: steps.append(step), on_note=said.append)
     outcome = train(trial, resident(trial, WORLD), WORLD, path, watcher)
     assert steps == list(range(6, 12))  # the second epoch only
     assert outcome.epochs[-1].test_loss == whole[-1].test_loss
@@ -86,9 +86,11 @@ def test_a_trial_that_stops_at_any_step_finds_the_same(
     expected, _ = whole_epochs(tmp_path / "whole", precision=precision, scheduler=STEP)
     trial = small_trial(precision=precision, scheduler=STEP)
     data, stops = resident(trial, WORLD), 0
-    wishes = itertools.cycle([Wish.GO_ON, Wish.STOP])
+    wishes = itertools.cycle([CheckpointAction.GO_ON, CheckpointAction.STOP])
     while (
-        outcome := course(trial, data, WORLD, places(tmp_path / "one"), Watcher(wish=lambda _: next(wishes)))
+        outcome := course(
+            trial, data, WORLD, places(tmp_path / "one"), Callbacks(wish=lambda _: next(wishes))
+        )
     ) is None:
         stops += 1
     assert stops >= 6
@@ -105,13 +107,16 @@ def test_within_an_epoch_a_state_is_saved_by_time(tmp_path: Path, monkeypatch: p
     def note(step: int, _: object) -> None:
         saved.append([torch.load(path)["steps"] for path in where.paths if path.exists()])
 
-    course(trial, resident(trial, WORLD), WORLD, where, Watcher(on_step=note))
+    course(trial, resident(trial, WORLD), WORLD, where, Callbacks(on_step=note))
     assert saved == [[], [1], [1, 2], [3, 2], [3, 4], [5, 4]]  # in turn, the last two are there
 
 
 def test_a_trial_that_is_dropped_saves_nothing_more(tmp_path: Path) -> None:
     trial, where = small_trial(), places(tmp_path / "one")
-    assert course(trial, resident(trial, WORLD), WORLD, where, Watcher(wish=lambda _: Wish.DROP)) is None
+    assert (
+        course(trial, resident(trial, WORLD), WORLD, where, Callbacks(wish=lambda _: CheckpointAction.DROP))
+        is None
+    )
     assert not list(tmp_path.iterdir())
 
 

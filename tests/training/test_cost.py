@@ -11,13 +11,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.training.cost import cost_of, speedup
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.model_check import initialised
 from tests.support import ROOT
 from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-ALONE = World(0, 1, CPU)
+ALONE = ProcessGroup(0, 1, CPU)
 
 
 def estimate(ranks: int = 4, device: torch.device = CPU, **changes: Any) -> float:

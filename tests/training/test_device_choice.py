@@ -60,10 +60,10 @@ class Told:
     def __init__(self, *others: Candidate) -> None:
         self.keys = {f"device/{each.rank}": json.dumps(vars(each)) for each in others}
 
-    def put(self, key: str, text: str) -> None:
+    def set(self, key: str, text: str) -> None:
         self.keys[key] = text
 
-    def look(self, key: str) -> str | None:
+    def get(self, key: str) -> str | None:
         return self.keys.get(key)
 
 

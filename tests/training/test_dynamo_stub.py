@@ -14,8 +14,8 @@ from torch import nn
 from harness.results.record import Epoch
 from harness.training import dynamo_stub
 from harness.training.device import compute_exactly
-from harness.training.distributed import World
-from harness.training.trainer import Watcher
+from harness.training.distributed import ProcessGroup
+from harness.training.trainer import Callbacks
 from tests.support.ranks import run_ranks
 from tests.support.trials import MIXER, resident, small_trial, train
 
@@ -29,14 +29,14 @@ def leave(epoch: Epoch) -> None:
 
 
 def trained(
-    world: World, model: dict[str, Any], names: tuple[str, ...], folder: str
+    world: ProcessGroup, model: dict[str, Any], names: tuple[str, ...], folder: str
 ) -> tuple[bool, list[float]]:
     """Train with each optimizer, leaving after an epoch and going on; tell whether the compiler is loaded."""
     torch.set_num_threads(1)
     losses = []
     for name in names:
         trial = small_trial(model, optimizer={"name": name, "lr": 0.01})
-        for watcher in (Watcher(on_epoch=leave), Watcher()):
+        for watcher in (Callbacks(on_epoch=leave), Callbacks()):
             with contextlib.suppress(KeyboardInterrupt):
                 outcome = train(trial, resident(trial, world), world, Path(folder) / name, watcher)
         losses.append(outcome.epochs[-1].train_loss)
@@ -58,7 +58,7 @@ def test_a_model_that_compiles_itself_is_trained_with_it(tmp_path: Path) -> None
         assert losses == pytest.approx(plain[0][1], rel=1e-9, abs=0)
 
 
-def exactly(world: World) -> tuple[bool, tuple[bool, ...]]:
+def exactly(world: ProcessGroup) -> tuple[bool, tuple[bool, ...]]:
     """Have products computed exactly; tell whether the compiler is loaded, and the flags that matter."""
     compute_exactly()
     flags = (

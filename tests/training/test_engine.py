@@ -17,11 +17,11 @@ from torch import nn
 
 from harness.config.suite import Trial
 from harness.training import device, optim, trainer
-from harness.training.distributed import World, alone
+from harness.training.distributed import ProcessGroup, alone
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, CaptureError, Eager, Graph, engine_for
 from harness.training.graph_capture import CudaRecorder, Work
 from harness.training.step import Step
-from harness.training.trainer import Watcher, prepare
+from harness.training.trainer import Callbacks, prepare
 from tests.support.ranks import run_ranks
 from tests.support.traced import TracingRecorder
 from tests.support.trials import CONVNET, MIXER, MLP, figures, interrupted, resident, small_trial, train
@@ -51,7 +51,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
     return made
 
 
-def found(trial: Trial, path: Path, watcher: Watcher | None = None) -> list[float]:
+def found(trial: Trial, path: Path, watcher: Callbacks | None = None) -> list[float]:
     """Train the trial alone; return its figures."""
     return figures(train(trial, resident(trial, ALONE), ALONE, path, watcher).epochs)
 
@@ -85,7 +85,7 @@ def test_graphs_are_recorded_after_a_warm_up_for_every_cut_and_rate(
 
     monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
     trial = small_trial(epochs=4, scheduler=STEPS)
-    found(trial, tmp_path / "one", Watcher(on_step=lambda number, loss: steps.append(number)))
+    found(trial, tmp_path / "one", Callbacks(on_step=lambda number, loss: steps.append(number)))
     # An epoch has five batches of 16 and one of 10, then one of evaluation; the rate changes after the third.
     assert recorded == [WARM_UP_STEPS + 1, 18 + USES_BEFORE]
 
@@ -167,11 +167,11 @@ def test_what_a_rehearsal_finds_is_executed_eagerly_from_the_start(
     trial, notes = small_trial(epochs=3), list[str]()
     eager = found(trial, tmp_path / "eager")
     monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Waiting(step), tell))
-    assert found(trial, tmp_path / "graph", Watcher(on_note=notes.append)) == eager
+    assert found(trial, tmp_path / "graph", Callbacks(on_note=notes.append)) == eager
     assert notes == ["engine: eager, because this trial cannot be captured: the host waits"]
 
 
-def one_rank_cannot(world: World, trial: Trial, folder: str, how: str) -> tuple[str, list[str], bool]:
+def one_rank_cannot(world: ProcessGroup, trial: Trial, folder: str, how: str) -> tuple[str, list[str], bool]:
     """Train where rank 1 finds an obstacle or breaks a capture; return the engine and what is known then."""
     torch.set_num_threads(1)
 
@@ -189,7 +189,7 @@ def one_rank_cannot(world: World, trial: Trial, folder: str, how: str) -> tuple[
     notes: list[str] = []
     try:
         outcome = train(
-            trial, resident(trial, world), world, Path(folder) / "one", Watcher(on_note=notes.append)
+            trial, resident(trial, world), world, Path(folder) / "one", Callbacks(on_note=notes.append)
         )
     except CaptureError as error:
         return "none", [str(error)], device.is_spoiled()
@@ -231,7 +231,7 @@ def test_a_capture_that_breaks_is_executed_eagerly_and_one_that_lacks_memory_end
     eager = found(trial, tmp_path / "eager")
     monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Breaking(step), tell))
     with pytest.raises(torch.OutOfMemoryError) if is_raised else contextlib.nullcontext():
-        assert found(trial, tmp_path / "graph", Watcher(on_note=notes.append)) == eager
+        assert found(trial, tmp_path / "graph", Callbacks(on_note=notes.append)) == eager
         assert notes == ["engine: eager, because this trial cannot be captured: a made-up break"]
     assert device.is_spoiled() != is_raised  # torch ends a capture in order that runs out of memory
 
@@ -263,7 +263,7 @@ def test_nothing_is_captured_after_a_broken_capture_of_another_trial(
     device.spoil()
     notes: list[str] = []
     trial = small_trial(epochs=3)
-    outcome = train(trial, resident(trial, ALONE), ALONE, tmp_path / "one", Watcher(on_note=notes.append))
+    outcome = train(trial, resident(trial, ALONE), ALONE, tmp_path / "one", Callbacks(on_note=notes.append))
     assert (outcome.engine, outcome.has_broken_capture) == ("eager", False)
     assert len(notes) == 1
     assert notes[0].endswith("a capture of another trial broke in this process")
@@ -305,7 +305,7 @@ def test_ddp_with_unused_parameters_is_not_captured() -> None:
     trial = small_trial()
     step = prepare(trial, resident(trial, ALONE), ALONE).step
     assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Graph)
-    step.cut.world = World(0, 2, torch.device("cpu"))
+    step.cut.world = ProcessGroup(0, 2, torch.device("cpu"))
     assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Eager)
     assert notes == ["engine: eager, because DDP cannot be captured where parameters get no gradient"]
 
@@ -335,7 +335,7 @@ def test_what_cannot_be_captured_is_executed_and_said_once(
     request.getfixturevalue("graphs")
     notes: list[str] = []
     path = tmp_path / "graph"
-    outcome = train(trial, resident(trial, ALONE), ALONE, path, Watcher(on_note=notes.append))
+    outcome = train(trial, resident(trial, ALONE), ALONE, path, Callbacks(on_note=notes.append))
     assert outcome.engine == "eager"
     assert figures(outcome.epochs) == eager
     assert len(notes) == 1

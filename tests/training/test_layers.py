@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.training.distributed import World, alone
-from harness.training.layers import Cut, GlobalBatchNorm, GlobalDropout, _Normalise, swap_layers
+from harness.training.distributed import ProcessGroup, alone
+from harness.training.layers import BatchShard, GlobalBatchNorm, GlobalDropout, _Normalise, swap_layers
 from tests.support.ranks import run_ranks
 
 CPU = torch.device("cpu")
@@ -26,7 +26,7 @@ NORMS: dict[str, tuple[type[Any], tuple[int, ...], dict[str, Any]]] = {
 }
 
 
-def passed(world: World, kind: str, *, train: bool = True) -> list[Tensor]:
+def passed(world: ProcessGroup, kind: str, *, train: bool = True) -> list[Tensor]:
     """Pass two batches forward and back; return output, gradients and running statistics of the whole."""
     torch.manual_seed(0)
     cls, shape, settings = NORMS[kind]
@@ -38,7 +38,7 @@ def passed(world: World, kind: str, *, train: bool = True) -> list[Tensor]:
     for each in norm.parameters():
         nn.init.uniform_(each, 0.5, 1.5)
     batches, upstream = torch.rand(2, *shape).double(), torch.rand(shape).double()
-    layer: nn.Module = GlobalBatchNorm(norm, Cut(world, 0)) if world.group else norm
+    layer: nn.Module = GlobalBatchNorm(norm, BatchShard(world, 0)) if world.group else norm
     layer.train(train)
     start, stop = world.share(shape[0])
     outputs = []
@@ -72,7 +72,7 @@ def test_the_kernel_of_a_norm_is_given_what_it_wants_on_a_gpu(monkeypatch: pytes
         return plain(*arguments)
 
     monkeypatch.setattr(torch.ops.aten, "native_batch_norm_backward", kernel)
-    cut = Cut(alone(CPU), 0)
+    cut = BatchShard(alone(CPU), 0)
     x = torch.rand(6, 3, requires_grad=True)
     _Normalise.apply(x, None, None, 1e-5, cut)[0].sum().backward()
     (arguments,) = given
@@ -80,7 +80,7 @@ def test_the_kernel_of_a_norm_is_given_what_it_wants_on_a_gpu(monkeypatch: pytes
 
 
 def test_a_dropout_scales_what_it_keeps_and_only_in_train_mode() -> None:
-    cut = Cut(alone(CPU), seed=1, rows=50)
+    cut = BatchShard(alone(CPU), seed=1, rows=50)
     dropout, x = GlobalDropout(0.25, "layer", cut), torch.rand(50, 20)
     out = dropout(x)
     kept = out != 0
@@ -90,20 +90,20 @@ def test_a_dropout_scales_what_it_keeps_and_only_in_train_mode() -> None:
 
 
 def test_a_dropout_that_is_called_twice_draws_twice_and_again_the_same_in_that_step() -> None:
-    cut = Cut(alone(CPU), seed=1, rows=9)
+    cut = BatchShard(alone(CPU), seed=1, rows=9)
     dropout, x = GlobalDropout(0.5, "layer", cut), torch.ones(9, 30)
     first = [dropout(x), dropout(x)]
     assert not torch.equal(*first)
     cut.set(0, 9, 9)
     cut.step.add_(1)
     assert not torch.equal(dropout(x), first[0])
-    again = GlobalDropout(0.5, "layer", Cut(alone(CPU), seed=1, rows=9))
+    again = GlobalDropout(0.5, "layer", BatchShard(alone(CPU), seed=1, rows=9))
     assert torch.equal(again(x), first[0])
 
 
 @pytest.mark.parametrize("shape", [(9,), (8, 3)])
 def test_a_dropout_that_does_not_see_the_batch_first_is_refused(shape: tuple[int, ...]) -> None:
-    dropout = GlobalDropout(0.5, "layer", Cut(alone(CPU), seed=1, rows=9))
+    dropout = GlobalDropout(0.5, "layer", BatchShard(alone(CPU), seed=1, rows=9))
     with pytest.raises(ValueError, match="'layer'"):
         dropout(torch.ones(shape))
 
@@ -112,7 +112,7 @@ def test_swapping_says_which_and_keeps_shared_layers_shared() -> None:
     shared = nn.BatchNorm1d(3)
     model = nn.Sequential(shared, nn.Linear(3, 3), nn.Sequential(shared, nn.Dropout(0.1)), nn.ReLU())
     names = list(model.state_dict())
-    assert swap_layers(model, Cut(alone(CPU), 0)) == {"BatchNorm1d": 1, "Dropout": 1}
+    assert swap_layers(model, BatchShard(alone(CPU), 0)) == {"BatchNorm1d": 1, "Dropout": 1}
     assert model[0] is model[2][0]  # type: ignore[index]
     assert isinstance(model[0], GlobalBatchNorm)
     assert list(model.state_dict()) == names
@@ -123,7 +123,7 @@ def test_one_value_per_channel_has_no_statistics(tmp_path: Path) -> None:
         run_ranks(2, one_row)
 
 
-def one_row(world: World) -> None:
+def one_row(world: ProcessGroup) -> None:
     """Normalise one row, held by one of the ranks."""
     start, stop = world.share(1)
-    GlobalBatchNorm(nn.BatchNorm1d(2), Cut(world, 0))(torch.rand(1, 2)[start:stop])
+    GlobalBatchNorm(nn.BatchNorm1d(2), BatchShard(world, 0))(torch.rand(1, 2)[start:stop])

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.training.distributed import World, alone
-from harness.training.layers import Cut, GlobalBatchNorm
+from harness.training.distributed import ProcessGroup, alone
+from harness.training.layers import BatchShard, GlobalBatchNorm
 from harness.training.precision import PRECISIONS
-from harness.training.trainer import Watcher, prepare
+from harness.training.trainer import Callbacks, prepare
 from tests.support.ranks import run_ranks
 from tests.support.trials import resident, small_trial, train
 
@@ -23,7 +23,7 @@ ALONE = alone(CPU)
 def losses(precision: str, path: Path, epochs: int = 2) -> list[float]:
     """Train a small trial; return the loss of every step."""
     trial, seen = small_trial(precision=precision, epochs=epochs), list[float]()
-    watcher = Watcher(on_step=lambda step, loss: seen.append(float(loss)))
+    watcher = Callbacks(on_step=lambda step, loss: seen.append(float(loss)))
     train(trial, resident(trial, ALONE), ALONE, path, watcher)
     return seen
 
@@ -79,11 +79,11 @@ def test_only_tf32_lets_a_gpu_round_factors(precision: str) -> None:
     assert torch.backends.cudnn.allow_tf32 == rounds
 
 
-def normed(world: World) -> list[Tensor]:
+def normed(world: ProcessGroup) -> list[Tensor]:
     """Normalise bfloat16 rows with large means; return output, gradient and running statistics."""
     torch.manual_seed(0)
     norm: nn.Module = nn.BatchNorm1d(3)
-    layer = GlobalBatchNorm(norm, Cut(world, 0)) if world.group else norm  # type: ignore[arg-type]
+    layer = GlobalBatchNorm(norm, BatchShard(world, 0)) if world.group else norm  # type: ignore[arg-type]
     rows = (torch.randn(11, 3, 40) + torch.tensor([0.0, 1.0, 10.0])[:, None]).to(torch.bfloat16)
     upstream = torch.randn(11, 3, 40).to(torch.bfloat16)
     start, stop = world.share(11)

@@ -12,13 +12,13 @@ import torch
 
 from harness.config.suite import Trial
 from harness.training import streams
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.streams import Course, take_turns
-from harness.training.trainer import Outcome, Watcher, step_by_step
+from harness.training.trainer import Callbacks, Outcome, step_by_step
 from tests.support.trials import CONVNET, MIXER, MLP, places, resident, small_trial, train
 
 CPU = torch.device("cpu")
-ALONE = World(0, 1, CPU)
+ALONE = ProcessGroup(0, 1, CPU)
 
 
 def course(name: str, turns: int, log: list[str]) -> Generator[None, None, None]:
@@ -88,7 +88,7 @@ def test_several_trials_at_once_find_exactly_what_each_finds_alone(tmp_path: Pat
 
     def one_of_several(name: str, trial: Trial) -> Generator[None, None, None]:
         where = places(tmp_path / f"{name}.at-once")
-        outcome = yield from step_by_step(trial, data, ALONE, where, Watcher(), None)
+        outcome = yield from step_by_step(trial, data, ALONE, where, Callbacks(), None)
         assert outcome is not None
         at_once[name] = outcome
 

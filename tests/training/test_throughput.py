@@ -11,22 +11,22 @@ import pytest
 import torch
 
 from harness.training.dataloader import Share
-from harness.training.distributed import World
+from harness.training.distributed import ProcessGroup
 from harness.training.engine import WARM_UP_STEPS
-from harness.training.throughput import Lane, Rig, grow
+from harness.training.throughput import TimedTrial, TimedTrials, grow
 from tests.support.trials import resident, small_trial
 
 CPU = torch.device("cpu")
-ALONE = World(0, 1, CPU)
+ALONE = ProcessGroup(0, 1, CPU)
 SHARE = Share(torch.arange(3), 0, 3)
 
 
-def rig_of(most: int = 1, world: World = ALONE, **named: Any) -> Rig:
+def rig_of(most: int = 1, world: ProcessGroup = ALONE, **named: Any) -> TimedTrials:
     trial = small_trial()
-    return Rig(trial, resident(trial, ALONE), world, "eager", most, **named)
+    return TimedTrials(trial, resident(trial, ALONE), world, "eager", most, **named)
 
 
-class Log(World):
+class Log(ProcessGroup):
     """A rank alone whose exchanges are noted."""
 
     said: list[str]
@@ -60,7 +60,7 @@ def test_the_clock_is_read_when_all_ranks_are_there_and_the_device_is_idle(
     assert said == ["meet", "exchange", "device", "clock", "device", "clock"]
 
 
-def steps_of(rig: Rig) -> list[int]:
+def steps_of(rig: TimedTrials) -> list[int]:
     """Return how many steps each trial has taken."""
     return [int(lane.trainee.step.cut.step) for lane in rig.lanes]
 
@@ -82,16 +82,16 @@ def test_trials_differ_in_their_seeds_and_take_full_batches_only() -> None:
     assert {next(rig.lanes[0].shares).size for _ in range(20)} == {16}
 
 
-class Limited(Rig):
+class Limited(TimedTrials):
     """Makes as many lanes as it is said to have memory for, and notes it."""
 
-    def __init__(self, name: str, most: int, fits: int, log: list[str], world: World = ALONE) -> None:
+    def __init__(self, name: str, most: int, fits: int, log: list[str], world: ProcessGroup = ALONE) -> None:
         super().__init__(small_trial(), None, world, "graph", most)  # type: ignore[arg-type]
         self.name, self.fits, self.log = name, fits, log
         self.engines: dict[int, str] = {}
         self.at_once = most
 
-    def _made(self, seed: int) -> Lane:
+    def _made(self, seed: int) -> TimedTrial:
         if seed >= self.fits:
             self.log.append(f"{self.name}{seed} lacks memory")
             raise torch.OutOfMemoryError
@@ -103,7 +103,7 @@ class Limited(Rig):
 
         engine = SimpleNamespace(name=self.engines.get(seed, "graph"), train=train)
         trainee: Any = SimpleNamespace(engine=engine)
-        return Lane(trainee, itertools.repeat(SHARE), SHARE, contextlib.nullcontext())
+        return TimedTrial(trainee, itertools.repeat(SHARE), SHARE, contextlib.nullcontext())
 
 
 def test_rigs_grow_together_place_by_place() -> None:
@@ -147,14 +147,14 @@ def test_trials_that_fit_one_by_one_and_not_together_do_not_fit() -> None:
 
 def test_ranks_that_train_together_do_not_lack_memory_one_by_one() -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        Limited("a", 1, 0, [], World(0, 2, CPU)).add()
+        Limited("a", 1, 0, [], ProcessGroup(0, 2, CPU)).add()
 
 
 def test_a_place_that_was_full_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr("harness.training.throughput.gc.collect", lambda: said.append("collected"))
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: said.append("emptied"))
-    grow([Limited("a", 2, 1, said, World(0, 1, torch.device("cuda", 0)))])
+    grow([Limited("a", 2, 1, said, ProcessGroup(0, 1, torch.device("cuda", 0)))])
     assert said == ["a0", "a1 lacks memory", "collected", "emptied"]
 
 

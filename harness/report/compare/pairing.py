@@ -9,7 +9,7 @@ from harness.errors import UsageError
 from harness.report.compare.contrast import Contrast, contrast
 from harness.report.compare.metrics import METRICS
 from harness.report.compare.side import Side
-from harness.report.compare.targets import Place
+from harness.report.compare.targets import Target
 from harness.results.record import Record
 
 # Speeds are those of a way to execute on a device: they are compared only where these are the same.
@@ -37,8 +37,8 @@ class Row:
 class Table:
     """What is compared, and the names of what only one side has."""
 
-    a: Place
-    b: Place
+    a: Target
+    b: Target
     rows: Sequence[Row]
     only_a: Sequence[str]
     only_b: Sequence[str]
@@ -49,7 +49,7 @@ class Table:
         return [error for row in self.rows for side in (row.a, row.b) for error in side.row.errors]
 
 
-def table(a: Place, b: Place) -> Table:
+def table(a: Target, b: Target) -> Table:
     """Compare the experiments of one name, or two that were named; raise UsageError for unlike places."""
     if a.kind != b.kind:
         raise UsageError(

@@ -15,7 +15,7 @@ _FORM = "expected worse:METRIC:AMOUNT, such as worse:test_accuracy_points:0.2"
 
 
 @dataclass(frozen=True)
-class Guard:
+class RegressionGate:
     """Ask that B is not shown to be worse than A by more than an amount, in the metric's unit."""
 
     text: str
@@ -23,7 +23,7 @@ class Guard:
     amount: float
 
     @classmethod
-    def parse(cls, text: str) -> Guard:
+    def parse(cls, text: str) -> RegressionGate:
         """Read a guard; raise UsageError where it is none, or could never fail."""
         parts = text.split(":")
         if len(parts) != 3 or parts[0] != "worse":
@@ -79,12 +79,12 @@ class Guard:
         return min(map(self.metric.worse_by, each.difference.interval(0.90)))
 
 
-def guards(texts: Iterable[str]) -> list[Guard]:
+def guards(texts: Iterable[str]) -> list[RegressionGate]:
     """Read all guards."""
-    return [Guard.parse(text) for text in texts]
+    return [RegressionGate.parse(text) for text in texts]
 
 
-def broken(guards: Iterable[Guard], table: Table) -> Iterator[str]:
+def broken(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
     """Yield a line for every row that fails."""
     for guard in guards:
         for row in table.rows:
@@ -93,7 +93,7 @@ def broken(guards: Iterable[Guard], table: Table) -> Iterator[str]:
                 yield guard.failure(row, each)
 
 
-def unjudged(guards: Iterable[Guard], table: Table) -> Iterator[str]:
+def unjudged(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
     """Yield a line for every row that cannot be judged."""
     for guard in guards:
         for row in table.rows:
@@ -103,7 +103,7 @@ def unjudged(guards: Iterable[Guard], table: Table) -> Iterator[str]:
             yield f"{guard.text}: nothing can be judged: no experiment is in both"
 
 
-def passed_over(guards: Iterable[Guard], table: Table) -> Iterator[str]:
+def passed_over(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
     """Yield a line for each side that has experiments of its own, which no guard holds against anything."""
     if not table.rows or not list(guards):
         return

@@ -18,7 +18,7 @@ Kind = Literal["a folder of several suites", "a suite", "an experiment"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """Where one side's records stand; `label` is how the user named it."""
 
     label: str
@@ -38,7 +38,7 @@ class Place:
                     yield name if self.folder else f"{folder}/{name}", side
 
 
-def find(label: str, results: Path) -> Place:
+def find(label: str, results: Path) -> Target:
     """Return what a path leads to, from here or from the folder of results.
 
     Raise UsageError where there are no results.
@@ -55,14 +55,14 @@ def find(label: str, results: Path) -> Place:
         raise UsageError(f"{label}: cannot be read: {error.strerror}") from None
 
 
-def _place(label: str, path: Path) -> Place | None:
+def _place(label: str, path: Path) -> Target | None:
     if (path / "suite.json").is_file():
-        return Place(label, "a suite", Store(path.parent), path.name)
+        return Target(label, "a suite", Store(path.parent), path.name)
     if (path.parent / "suite.json").is_file():
         store, folder = Store(path.parent.parent), path.parent.name
         if path.name in store.load_suite(folder).experiments:
-            return Place(label, "an experiment", store, folder, path.name)
-    return Place(label, "a folder of several suites", Store(path)) if Store(path).folders() else None
+            return Target(label, "an experiment", store, folder, path.name)
+    return Target(label, "a folder of several suites", Store(path)) if Store(path).folders() else None
 
 
 def _missing(label: str, paths: list[Path], results: Path) -> str:

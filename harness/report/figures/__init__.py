@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.report.aggregate import Contents
+from harness.report.aggregate import SuiteResults
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
 
@@ -56,7 +56,7 @@ class Figure:
         return style.bytes_of(build, f"harness-digest:{self.digest}")
 
 
-def figures(contents: Contents) -> list[Figure]:
+def figures(contents: SuiteResults) -> list[Figure]:
     """List a suite's pictures, if it wants any: its experiments compared, then the curves of each done."""
     if not contents.suite.table.figures:
         return []

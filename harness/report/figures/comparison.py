@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from harness.report.aggregate import Contents, Row
+from harness.report.aggregate import Row, SuiteResults
 from harness.report.figures.curves import seeds
 from harness.stats import Summary
 
@@ -56,7 +56,7 @@ class Comparison:
     lines: tuple[Line, ...]
 
     @classmethod
-    def of(cls, contents: Contents) -> Comparison | None:
+    def of(cls, contents: SuiteResults) -> Comparison | None:
         """Take a suite's accuracies; None where no trial is done."""
         same = contents.is_published_dataset
         lines = tuple(Line.of(row, is_published_dataset=same) for row in contents.rows)

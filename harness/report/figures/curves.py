@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.report.aggregate import Contents, Row
+from harness.report.aggregate import Row, SuiteResults
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Curves:
     published: tuple[Run, ...] = ()
 
     @classmethod
-    def of(cls, contents: Contents, row: Row) -> Curves | None:
+    def of(cls, contents: SuiteResults, row: Row) -> Curves | None:
         """Take an experiment's curves; None where no trial is done."""
         if not row.done:
             return None

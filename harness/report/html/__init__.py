@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from harness.report.aggregate import Contents
+from harness.report.aggregate import SuiteResults
 from harness.report.html.embedded import Embedded, Read
 from harness.report.html.seeds import VALUES
 from harness.report.html.sparkline import HEIGHT, WIDTH
@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[+−-]?\d[\d,]*(\.\d+)?")
 _TIES = re.compile(r"(?<=[±=]) (?=\d)|(?<=of) (?=\d)|(?<=seed) (?=\d)| (?=[%/]|\(\d|of \d|to [\d+-])")
 
 
-def page(contents: Sequence[Contents], tables: Sequence[Table], read: Read) -> str:
+def page(contents: Sequence[SuiteResults], tables: Sequence[Table], read: Read) -> str:
     """Return the page: the same bytes for the same records and figures.
 
     `read` returns the bytes of a file by its path within the results, None where it is missing.

@@ -6,15 +6,15 @@ import json
 import shlex
 from typing import Any
 
-from harness.report.aggregate import Contents, Row
+from harness.report.aggregate import Row, SuiteResults
 
 
-def again(contents: Contents, row: Row) -> str:
+def again(contents: SuiteResults, row: Row) -> str:
     """Return the command that trains all of it again, in a folder of its own: no done record is replaced."""
     return _command(contents, row, "--results", "results-again")
 
 
-def rest(contents: Contents, row: Row) -> str | None:
+def rest(contents: SuiteResults, row: Row) -> str | None:
     """Return the command that trains what is not done; None where nothing is left that a run would train."""
     seeds = [each.seed for each in row.entries if each.state in ("left", "failed", "diverged")]
     if not seeds:
@@ -23,7 +23,7 @@ def rest(contents: Contents, row: Row) -> str | None:
     return _command(contents, row, "--seeds", ",".join(map(str, seeds)), *retry)
 
 
-def _command(contents: Contents, row: Row, *options: str) -> str:
+def _command(contents: SuiteResults, row: Row, *options: str) -> str:
     suite = contents.suite
     words = ["harness", "run", f"{suite.suite}.yaml", "--only", row.name]
     for key, value in suite.changed.items():

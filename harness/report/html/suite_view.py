@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from harness.report.aggregate import Contents, Row
+from harness.report.aggregate import Row, SuiteResults
 from harness.report.figures import figures
 from harness.report.html import rerun_command
 from harness.report.html.embedded import Embedded, EmbeddedFigure
@@ -62,7 +62,7 @@ class SuiteView:
     experiments: Sequence[ExperimentView]
 
     @classmethod
-    def of(cls, contents: Contents, table: Table, embedded: Embedded) -> SuiteView:
+    def of(cls, contents: SuiteResults, table: Table, embedded: Embedded) -> SuiteView:
         """Return what the page shows of a suite."""
         known = {each.path: each.alt for each in figures(contents)}
 
@@ -88,7 +88,7 @@ class SuiteView:
         )
 
 
-def _experiment(contents: Contents, row: Row, result: Cell, figure: _Figure) -> ExperimentView:
+def _experiment(contents: SuiteResults, row: Row, result: Cell, figure: _Figure) -> ExperimentView:
     return ExperimentView(
         name=row.name,
         anchor=_anchor(contents.suite.folder, row.name),
@@ -109,7 +109,7 @@ def counts(rows: Iterable[Row]) -> dict[str, int]:
     return {"all": done + states.total(), "done": done, **dict(sorted(states.items()))}
 
 
-def _of_rows(contents: Contents, lines: Sequence[Sequence[Cell]]) -> Iterator[list[LineView]]:
+def _of_rows(contents: SuiteResults, lines: Sequence[Sequence[Cell]]) -> Iterator[list[LineView]]:
     """Yield each experiment's lines of the table."""
     is_runs = contents.suite.table.style == "runs"
     at = 0

@@ -25,7 +25,7 @@ from harness.training.barrier import Barrier
 from harness.training.cost import cost_of
 from harness.training.dataloader import ResidentDataset
 from harness.training.device import is_spoiled
-from harness.training.distributed import Fleet, World
+from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
 from harness.training.throughput import grow, release
@@ -40,15 +40,15 @@ _Kind = tuple[PrecisionName, int, int]
 class _Bench:
     suite: Suite
     dataset: Dataset
-    fleet: Fleet
-    worlds: Mapping[int, World | None]
+    run_ranks: RunRanks
+    worlds: Mapping[int, ProcessGroup | None]
     say: Callable[[str], None]
     barrier: Barrier = field(init=False)
     residents: dict[torch.dtype, ResidentDataset] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.barrier = Barrier(self.fleet, "bench")
+        self.barrier = Barrier(self.run_ranks, "bench")
 
     def measure(self, chosen: Sequence[Cell], seconds: float) -> list[Measurement]:
         """Measure one experiment after the other, as only its own cells are compared with each other.
@@ -62,7 +62,7 @@ class _Bench:
         for experiment in experiments:
             own = [cell for cell in chosen if cell.experiment == experiment]
             found += self._experiment(own, rates, seconds / len(experiments))
-            release(self.fleet.device)
+            release(self.run_ranks.device)
             if any(self.barrier.gather(is_spoiled())):
                 self.say(f"{experiment}: a capture broke, and no more can be measured after it")
                 break
@@ -96,8 +96,8 @@ class _Bench:
         meters: dict[RigKey, Meter] = {}
         for cell in chosen:
             _, engine, together = cell.rig
-            world = self.worlds[together] if together else self.fleet.alone()
-            if world is None or self.fleet.rank >= cell.ranks:
+            world = self.worlds[together] if together else self.run_ranks.alone()
+            if world is None or self.run_ranks.rank >= cell.ranks:
                 continue
             width = cell.execution.trials_per_device
             most = max(meters[cell.rig].most if cell.rig in meters else 1, width)
@@ -129,7 +129,7 @@ class _Bench:
 
     def _obstacle(self, cell: Cell, meters: Mapping[RigKey, Meter]) -> str | None:
         """Say why this rank cannot measure a cell that it takes part in."""
-        if self.fleet.rank >= cell.ranks:
+        if self.run_ranks.rank >= cell.ranks:
             return None
         meter = meters[cell.rig]
         if len(meter.lanes) < cell.execution.trials_per_device:
@@ -140,7 +140,7 @@ class _Bench:
 
     def _seconds(self, cell: Cell, meters: Mapping[RigKey, Meter], steps: int) -> float:
         """Return the seconds that so many steps take this rank; who takes no part only meets the others."""
-        if self.fleet.rank >= cell.ranks:
+        if self.run_ranks.rank >= cell.ranks:
             self.barrier.wait()
             return 0.0
         torch.set_num_threads(cell.threads)
@@ -149,14 +149,14 @@ class _Bench:
     def _resident(self, cell: Cell) -> ResidentDataset:
         dtype = PRECISIONS[cell.precision].dtype
         if dtype not in self.residents:
-            self.residents[dtype] = ResidentDataset.of(self.dataset, self.fleet.device, dtype)
+            self.residents[dtype] = ResidentDataset.of(self.dataset, self.run_ranks.device, dtype)
         return self.residents[dtype]
 
     def _rate(self, precision: PrecisionName, ranks: int, threads: int) -> float:
         """Return the matrix rate of the slowest of the ranks, all at once."""
-        takes_part = self.fleet.rank < ranks
+        takes_part = self.run_ranks.rank < ranks
         self.barrier.wait()
-        rate = matrix_rate(self.fleet.device, precision, threads) if takes_part else math.inf
+        rate = matrix_rate(self.run_ranks.device, precision, threads) if takes_part else math.inf
         return float(min(self.barrier.gather(rate)))
 
     def _measurement(self, cell: Cell, meter: Meter, speeds: list[float], rate: float) -> Measurement:
@@ -179,26 +179,26 @@ class _Bench:
         return bool(self.barrier.gather(goes_on)[0])
 
 
-def measure(request: Request, fleet: Fleet, seconds: float, env: Mapping[str, str]) -> None:
+def measure(request: Request, run_ranks: RunRanks, seconds: float, env: Mapping[str, str]) -> None:
     """Measure the suite's experiments for about so many seconds; one rank writes and prints the table."""
     (suite,) = request.suites
-    is_gpu = fleet.device.type == "cuda"
-    name = provenance.device_name(fleet.device)
-    machine = Machine(device=name, is_gpu=is_gpu, ranks=fleet.world_size, cores=provenance.cores())
+    is_gpu = run_ranks.device.type == "cuda"
+    name = provenance.device_name(run_ranks.device)
+    machine = Machine(device=name, is_gpu=is_gpu, ranks=run_ranks.world_size, cores=provenance.cores())
     chosen = cells(list(request.only or suite.experiments), machine, len(request.trials))
-    worlds = {size: fleet.first(size) for size in sorted({cell.ranks for cell in chosen})}
+    worlds = {size: run_ranks.first(size) for size in sorted({cell.ranks for cell in chosen})}
 
     def say(text: str) -> None:
-        if fleet.speaks:
+        if run_ranks.is_rank_zero:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     dataset = load_data(request, next(suite.trials()), env)
-    bench = _Bench(suite, dataset, fleet, worlds, say)
+    bench = _Bench(suite, dataset, run_ranks, worlds, say)
     try:
         measurements = bench.measure(chosen, seconds)
     except CaptureError as error:  # of ranks that train together: none can go on
         raise CrashError(f"{suite.folder}: {error}; leave the experiment out with --only") from None
-    if fleet.speaks:
+    if run_ranks.is_rank_zero:
         if not measurements:
             raise UsageError(f"{suite.folder}: nothing is measured on {name}: {'; '.join(bench.left_out)}")
         versions = provenance.versions()

@@ -14,12 +14,12 @@ from torch.utils._pytree import tree_leaves
 
 from harness.config.settings import PrecisionName
 from harness.training.precision import PRECISIONS
-from harness.training.throughput import Lane, Rig, release
+from harness.training.throughput import TimedTrial, TimedTrials, release
 
 _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
-class Meter(Rig):
+class Meter(TimedTrials):
     """A rig that also measures what memory its trials need."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -30,7 +30,7 @@ class Meter(Rig):
         """Return the most that so many of its trials need at once."""
         return sum(self._bytes[number] for number in range(width)) / 2**30
 
-    def _made(self, seed: int) -> Lane:
+    def _made(self, seed: int) -> TimedTrial:
         """Make a trial, warmed up, and note what it needs beyond what was there before.
 
         On a GPU what torch's allocator reserves, pools of graphs with it: each stream has blocks of its own,

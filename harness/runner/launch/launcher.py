@@ -16,7 +16,7 @@ from harness.results.store import Store
 from harness.runner import worker
 from harness.runner.launch import torchrun
 from harness.runner.request import Request, check
-from harness.runner.shutdown import JobFiles, Notice
+from harness.runner.shutdown import JobFiles, StopRequests
 from harness.tracking.console import say
 from harness.training import distributed
 from harness.training.device_choice import on_cpu
@@ -46,7 +46,7 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
             torchrun.launch(argv, ranks, request.max_restarts)
         except CrashError as error:
             crash = error
-    was_stopped = Notice(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file).look() is not None
+    was_stopped = StopRequests(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file).poll() is not None
     code = _conclude(request, env, was_stopped=was_stopped)
     if crash:
         raise crash
@@ -61,9 +61,9 @@ def measure(
 
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)
-        fleet = _meet(request, env)
-        distributed.connect(fleet, request.timeout_seconds)
-        benchmark.measure(request, fleet, seconds, env)
+        run_ranks = _meet(request, env)
+        distributed.connect(run_ranks, request.timeout_seconds)
+        benchmark.measure(request, run_ranks, seconds, env)
         distributed.leave()
     else:
         ranks = torchrun.ranks_here(nproc, request.device, None, env)
@@ -79,55 +79,55 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
         raise UsageError(
             "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
         )
-    fleet = _meet(request, env)
+    run_ranks = _meet(request, env)
     can_restart = env.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
-    if (over := fleet.run.look(_OVER)) is not None:
-        return _tell_why(over, fleet, env)
+    if (over := run_ranks.run.get(_OVER)) is not None:
+        return _tell_why(over, run_ranks, env)
     try:
-        code = _train(request, fleet, env, launched=launched)
+        code = _train(request, run_ranks, env, launched=launched)
     except (CrashError, LostRankError):
-        if can_restart and fleet.run.look(_OVER) is not None:
+        if can_restart and run_ranks.run.get(_OVER) is not None:
             return 1  # another rank's error, which is told instead
         raise  # torchrun may start all ranks again
     except HarnessError as error:
         if not can_restart:
             raise
-        if fleet.run.look(_OVER) is None:
-            fleet.run.put(_OVER, f"{error.exit_code} {error}")
+        if run_ranks.run.get(_OVER) is None:
+            run_ranks.run.set(_OVER, f"{error.exit_code} {error}")
         return 1  # torchrun starts all ranks again, and they see that it would not help
     return 0 if can_restart else code  # torchrun would start a finished suite again
 
 
-def _meet(request: Request, env: Environment) -> distributed.Fleet:
+def _meet(request: Request, env: Environment) -> distributed.RunRanks:
     """Find the other ranks; say, once, why none of them has a GPU where somebody may have expected it."""
-    fleet = distributed.meet(env, request.device, request.timeout_seconds)
-    if fleet.speaks and fleet.no_gpu and fleet.start == [1, 0]:
-        say(on_cpu(fleet.no_gpu), sys.stderr)
-    return fleet
+    run_ranks = distributed.meet(env, request.device, request.timeout_seconds)
+    if run_ranks.is_rank_zero and run_ranks.no_gpu and run_ranks.start == [1, 0]:
+        say(on_cpu(run_ranks.no_gpu), sys.stderr)
+    return run_ranks
 
 
-def _tell_why(over: str, fleet: distributed.Fleet, env: Environment) -> int:
+def _tell_why(over: str, run_ranks: distributed.RunRanks, env: Environment) -> int:
     """Say, once, why the run cannot go on, and leave so that torchrun does not start it again."""
     code, _, text = over.partition(" ")
-    if fleet.speaks and fleet.run.count(f"{_OVER}/told") == 1:
+    if run_ranks.is_rank_zero and run_ranks.run.add(f"{_OVER}/told") == 1:
         say(f"error: {text}", sys.stderr)
         if "HARNESS_LAUNCHED" not in env:
             JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(int(code), is_finished=True)
     return 0
 
 
-def _train(request: Request, fleet: distributed.Fleet, env: Environment, *, launched: bool) -> int:
+def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, *, launched: bool) -> int:
     """Train with the other ranks; return the exit code that this one's part calls for."""
-    leads = fleet.speaks and not launched
+    leads = run_ranks.is_rank_zero and not launched
     if not launched:
-        check(request, request.remaining(), env, has_gpu=fleet.device.type == "cuda")
+        check(request, request.remaining(), env, has_gpu=run_ranks.device.type == "cuda")
     if leads:
         for suite in request.suites:
             request.store.save_suite(suite)
-    distributed.connect(fleet, request.timeout_seconds)
-    if not worker.work(request, fleet, env):
+    distributed.connect(run_ranks, request.timeout_seconds)
+    if not worker.work(request, run_ranks, env):
         return 0  # after a signal; the other ranks may be gone
-    was_stopped = fleet.look("stop") is not None
+    was_stopped = run_ranks.get("stop") is not None
     distributed.leave()
     return _conclude(request, env, was_stopped=was_stopped) if leads else 0
 

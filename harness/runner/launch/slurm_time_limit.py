@@ -11,7 +11,7 @@ from harness.formatting import duration
 from harness.results.estimates import PlannedTrial, plan
 from harness.results.store import Store, to_train
 from harness.runner.launch.slurm_options import SlurmOptions
-from harness.runner.timing_cache import Paces
+from harness.runner.timing_cache import TimingCache
 
 
 def left(
@@ -25,7 +25,7 @@ def left(
     """List those of the trials that are to be trained, with estimates."""
     keys = {trial.key for trial in trials}
     wanted = to_train(retry_diverged=retry_diverged)
-    paces = Paces(cache_folder(env) / "paces").latest()
+    paces = TimingCache(cache_folder(env) / "paces").latest()
     planned = [each for suite in suites for each in plan(store, suite, paces)]
     return [each for each in planned if each.trial.key in keys and each.state in wanted]
 

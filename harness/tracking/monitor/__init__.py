@@ -9,9 +9,9 @@ from rich.console import Console
 
 from harness.errors import StoreError
 from harness.tracking.monitor.live import Live
-from harness.tracking.monitor.monitor import Lookout
-from harness.tracking.monitor.plain import Lines
-from harness.tracking.monitor.snapshot import Sight
+from harness.tracking.monitor.monitor import Monitor
+from harness.tracking.monitor.plain import PlainOutput
+from harness.tracking.monitor.snapshot import Snapshot
 
 _POLL_SECONDS = 1.0
 
@@ -19,39 +19,39 @@ _POLL_SECONDS = 1.0
 class View(Protocol):
     """Shows what is seen."""
 
-    def show(self, sight: Sight) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Show one look's sight."""
 
     def close(self) -> None:
         """Leave the terminal as it was."""
 
 
-def follow(lookout: Lookout, view: View, sleep: Callable[[float], None]) -> bool:
+def follow(monitor: Monitor, view: View, sleep: Callable[[float], None]) -> bool:
     """Look and show until nothing is left to train; tell whether a trial failed or diverged.
 
     Raise StoreError where nothing can be read any more, and OSError where nothing can be shown.
     """
     try:
         while True:
-            sight = _seen(lookout)
-            view.show(sight)
-            if sight.is_over:
-                return sight.is_troubled
+            snapshot = _seen(monitor)
+            view.show(snapshot)
+            if snapshot.is_over:
+                return snapshot.is_troubled
             sleep(_POLL_SECONDS)
     finally:
         view.close()
 
 
-def _seen(lookout: Lookout) -> Sight:
+def _seen(monitor: Monitor) -> Snapshot:
     try:
-        return lookout.look()
+        return monitor.poll()
     except OSError as error:
         raise StoreError(
-            f"{error.filename or lookout.store.root}: cannot be read: {error.strerror}"
+            f"{error.filename or monitor.store.root}: cannot be read: {error.strerror}"
         ) from None
 
 
 def view_for(out: TextIO) -> View:
     """Return the live view on a terminal and plain lines elsewhere."""
     rich = Console(file=out)
-    return Live(rich) if out.isatty() and not rich.is_dumb_terminal else Lines(out)
+    return Live(rich) if out.isatty() and not rich.is_dumb_terminal else PlainOutput(out)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.tracking.monitor.plain import epoch_text
-from harness.tracking.monitor.snapshot import End, Held, Sight, SuiteSight, printable
+from harness.tracking.monitor.snapshot import End, Held, Snapshot, SuiteSnapshot, printable
 
 _FEWEST_SHOWN = 3
 _LINES_EACH = 3
@@ -29,38 +29,38 @@ class Live:
         self._live = RichLive(console=self.rich, auto_refresh=False)
         self._live.start()
 
-    def show(self, sight: Sight) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Draw what is seen, over what was."""
-        self._live.update(drawn(sight, *self.rich.size), refresh=True)
+        self._live.update(drawn(snapshot, *self.rich.size), refresh=True)
 
     def close(self) -> None:
         """Leave the last picture and give the cursor back."""
         self._live.stop()
 
 
-def drawn(sight: Sight, width: int, height: int) -> RenderableType:
+def drawn(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     """Draw a sight for a terminal of that size, with no more trials than there is room for."""
     bar_width = 20 if width >= 100 else 10
-    suites = len(sight.suites)
-    room = height - 2 * suites - len(sight.latest) - len(sight.awaited) - 4
+    suites = len(snapshot.suites)
+    room = height - 2 * suites - len(snapshot.latest) - len(snapshot.awaited) - 4
     shown = max(_FEWEST_SHOWN, room // _LINES_EACH)
     parts: list[RenderableType] = []
-    for suite in sight.suites:
+    for suite in snapshot.suites:
         parts += _suite(suite, shown, bar_width)
         shown = max(0, shown - len(suite.held))
-    parts += [Text(f"waiting for {name}", style="dim") for name in sight.awaited]
-    if sight.latest:
-        parts += [Text(), *map(_end, sight.latest)]
-    if sight.time_left:
-        parts += [Text(), Text(str(sight.time_left), style="bold")]
-    elif sight.is_over:
+    parts += [Text(f"waiting for {name}", style="dim") for name in snapshot.awaited]
+    if snapshot.latest:
+        parts += [Text(), *map(_end, snapshot.latest)]
+    if snapshot.time_left:
+        parts += [Text(), Text(str(snapshot.time_left), style="bold")]
+    elif snapshot.is_over:
         parts += [Text(), Text("nothing is left to train" if suites else "no results yet", style="bold")]
-    elif suites and not any(suite.running for suite in sight.suites):
+    elif suites and not any(suite.running for suite in snapshot.suites):
         parts += [Text(), Text("nobody trains what is left", style="bold")]
     return Group(*parts)
 
 
-def _suite(suite: SuiteSight, shown: int, bar_width: int) -> Iterator[RenderableType]:
+def _suite(suite: SuiteSnapshot, shown: int, bar_width: int) -> Iterator[RenderableType]:
     table = Table.grid(padding=(0, 1))
     table.add_column(overflow="fold")
     table.add_column(width=bar_width)
@@ -79,9 +79,9 @@ def _how(held: Held) -> Text:
     """Say how far a trial is, then who holds it and whether that lives."""
     figures = epoch_text(held).partition(": ")[2]
     epochs = held.trial.settings.training.epochs
-    epoch = held.headway.epoch if held.headway else 0
+    epoch = held.lease_progress.epoch if held.lease_progress else 0
     text = Text(figures or f"epoch {epoch}/{epochs}")
-    text.append(f"\n{printable(str(held.holder))}, ", style="dim")
+    text.append(f"\n{printable(str(held.owner))}, ", style="dim")
     text.append(held.sign_of_life, style="dim" if held.is_alive else "bold red")
     return text
 

@@ -8,36 +8,37 @@ from dataclasses import dataclass, field
 
 from harness.results.estimates import EpochSeconds, estimates, kind_of
 from harness.results.store import Store
-from harness.tracking.monitor.snapshot import End, Held, Sight, SuiteSight, TimeLeft
-from harness.tracking.monitor.suite_watcher import Folder
+from harness.tracking.monitor.snapshot import End, Held, Snapshot, SuiteSnapshot, TimeLeft
+from harness.tracking.monitor.suite_watcher import SuiteWatcher
 
 _LATEST = 5
 
 
 @dataclass
-class Lookout:
+class Monitor:
     """Looks at the suites that `names` names, also those that are still to come; `now` is its own clock."""
 
     store: Store
     names: Callable[[], Sequence[str]]
     now: Callable[[], float]
     _seconds: EpochSeconds = field(default_factory=EpochSeconds)
-    _folders: dict[str, Folder] = field(default_factory=dict)
+    _folders: dict[str, SuiteWatcher] = field(default_factory=dict)
     _latest: deque[End] = field(default_factory=lambda: deque(maxlen=_LATEST))
     _paces: Mapping[str, float] | None = None
 
-    def look(self) -> Sight:
+    def poll(self) -> Snapshot:
         """Look once, reading what has changed only; raise StoreError where a suite cannot be read."""
         now, is_first = self.now(), self._paces is None
         self._folders = {
-            name: self._folders.get(name) or Folder(self.store, name, self._seconds) for name in self.names()
+            name: self._folders.get(name) or SuiteWatcher(self.store, name, self._seconds)
+            for name in self.names()
         }
         suites, awaited = [], []
         found: list[End] = []
         ended: list[End] = []
         for name, folder in self._folders.items():
             is_known = folder.suite is not None
-            suite, new = folder.look(now)
+            suite, new = folder.poll(now)
             if suite is None:
                 awaited.append(name)
                 continue
@@ -49,7 +50,7 @@ class Lookout:
             self._look_elsewhere()
         if found or self._paces is None:
             self._paces = self._seconds.medians()
-        return Sight(suites, awaited, ended, list(self._latest)[::-1], _time_left(suites, self._paces))
+        return Snapshot(suites, awaited, ended, list(self._latest)[::-1], _time_left(suites, self._paces))
 
     def _look_elsewhere(self) -> None:
         """Take in the times of other suites' records, once."""
@@ -57,7 +58,7 @@ class Lookout:
         self._seconds.add_all(self.store, {self.store.record_path(trial).with_suffix("") for trial in trials})
 
 
-def _time_left(suites: Sequence[SuiteSight], paces: Mapping[str, float]) -> TimeLeft | None:
+def _time_left(suites: Sequence[SuiteSnapshot], paces: Mapping[str, float]) -> TimeLeft | None:
     """Estimate from the paces of the trials under way, or else from those of records.
 
     Return None where nobody trains, or where nothing tells.
@@ -82,4 +83,4 @@ def _time_left(suites: Sequence[SuiteSight], paces: Mapping[str, float]) -> Time
 
 
 def _pace(held: Held) -> float | None:
-    return held.headway.epoch_seconds if held.headway else None
+    return held.lease_progress.epoch_seconds if held.lease_progress else None

@@ -8,33 +8,33 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from harness.tracking.console import epoch_line
-from harness.tracking.monitor.snapshot import Held, Sight, printable
+from harness.tracking.monitor.snapshot import Held, Snapshot, printable
 
 
 @dataclass
-class Lines:
+class PlainOutput:
     """Writes what differs from the look before."""
 
     out: TextIO
     _counts: dict[str, str] = field(default_factory=dict)
     _held: dict[str, Held] = field(default_factory=dict)
 
-    def show(self, sight: Sight) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Write a line for each trial that started, got on, fell silent or ended, and new counts."""
-        held = {each.trial.key: each for suite in sight.suites for each in suite.held}
-        lines = [f"waiting for {name}" for name in sight.awaited if self._counts.get(name) != ""]
-        lines += [f"{end.trial.key}: {end.text}" for end in sight.ended]
-        ended = {end.trial.key for end in sight.ended}
+        held = {each.trial.key: each for suite in snapshot.suites for each in suite.held}
+        lines = [f"waiting for {name}" for name in snapshot.awaited if self._counts.get(name) != ""]
+        lines += [f"{end.trial.key}: {end.text}" for end in snapshot.ended]
+        ended = {end.trial.key for end in snapshot.ended}
         for key, now in held.items():
             lines += _changes(key, self._held.get(key), now)
         for key, before in self._held.items():
             if key not in held and key not in ended:
                 lines.append(f"{key}: given up for now by {_name(before)}")
-        counts = {suite.folder: str(suite) for suite in sight.suites}
+        counts = {suite.folder: str(suite) for suite in snapshot.suites}
         lines += [f"{name}: {text}" for name, text in counts.items() if self._counts.get(name) != text]
-        self._counts = {**dict.fromkeys(sight.awaited, ""), **counts}
+        self._counts = {**dict.fromkeys(snapshot.awaited, ""), **counts}
         self._held = held
-        if not sight.suites and not sight.awaited:
+        if not snapshot.suites and not snapshot.awaited:
             lines.append("no results yet")
         for line in lines:
             self.out.write(line + "\n")
@@ -47,7 +47,7 @@ class Lines:
 def _changes(key: str, before: Held | None, now: Held) -> Iterator[str]:
     if before is None:
         yield f"{key}: held by {_name(now)}"
-    elif before.holder.token != now.holder.token:
+    elif before.owner.token != now.owner.token:
         yield f"{key}: taken over by {_name(now)}"
     elif before.is_alive and not now.is_alive:
         yield f"{key}: {now.sign_of_life} of {_name(now)}"
@@ -60,18 +60,18 @@ def _changes(key: str, before: Held | None, now: Held) -> Iterator[str]:
 
 def _epoch_of(held: Held) -> int:
     """Return the number of its latest epoch with figures, 0 where there is none."""
-    return held.headway.last.epoch if held.headway and held.headway.last else 0
+    return held.lease_progress.last.epoch if held.lease_progress and held.lease_progress.last else 0
 
 
 def epoch_text(held: Held) -> str:
     """Write an epoch's figures as the run itself does; empty where there are none yet."""
-    headway = held.headway
-    if headway is None or headway.last is None:
+    lease_progress = held.lease_progress
+    if lease_progress is None or lease_progress.last is None:
         return ""
-    speed = math.nan if headway.samples_per_second is None else headway.samples_per_second
-    figures = {"trial": held.trial.key, "epochs": headway.epochs, "samples_per_second": speed}
-    return epoch_line(dict(headway.last) | figures)
+    speed = math.nan if lease_progress.samples_per_second is None else lease_progress.samples_per_second
+    figures = {"trial": held.trial.key, "epochs": lease_progress.epochs, "samples_per_second": speed}
+    return epoch_line(dict(lease_progress.last) | figures)
 
 
 def _name(held: Held) -> str:
-    return printable(str(held.holder))
+    return printable(str(held.owner))

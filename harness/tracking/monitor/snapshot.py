@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from harness.config.suite import Trial
 from harness.formatting import duration
-from harness.results.lease_owner import Holder
-from harness.results.lease_progress import Headway
+from harness.results.lease_owner import LeaseOwner
+from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Found, State
 
 _UNKNOWN_STALE_SECONDS = 60.0
@@ -22,20 +22,20 @@ class Held:
     """
 
     trial: Trial
-    holder: Holder
-    headway: Headway | None
+    owner: LeaseOwner
+    lease_progress: LeaseProgress | None
     silent_seconds: float
     is_moving: bool
 
     @property
     def is_alive(self) -> bool:
         """Tell whether its holder may live, as other runs would judge it."""
-        return self.silent_seconds <= (self.holder.stale_seconds or _UNKNOWN_STALE_SECONDS)
+        return self.silent_seconds <= (self.owner.stale_seconds or _UNKNOWN_STALE_SECONDS)
 
     @property
     def fraction(self) -> float:
         """Return how much of it is trained, as far as is known."""
-        return self.headway.fraction if self.headway else 0.0
+        return self.lease_progress.fraction if self.lease_progress else 0.0
 
     @property
     def sign_of_life(self) -> str:
@@ -70,7 +70,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class SuiteSight:
+class SuiteSnapshot:
     """What is seen of one suite; a trial under way counts as that, whatever there is of it on disk."""
 
     folder: str
@@ -117,10 +117,10 @@ class TimeLeft:
 
 
 @dataclass(frozen=True)
-class Sight:
+class Snapshot:
     """All that one look shows; `ended` is what ended since the look before, `latest` the last ends."""
 
-    suites: Sequence[SuiteSight]
+    suites: Sequence[SuiteSnapshot]
     awaited: Sequence[str] = ()
     ended: Sequence[End] = ()
     latest: Sequence[End] = ()

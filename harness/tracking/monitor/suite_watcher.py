@@ -13,11 +13,11 @@ from harness.config.suite import Suite, Trial
 from harness.errors import StoreError, UsageError
 from harness.results.estimates import EpochSeconds
 from harness.results.lease import read
-from harness.results.lease_owner import Holder
-from harness.results.lease_progress import Headway
+from harness.results.lease_owner import LeaseOwner
+from harness.results.lease_progress import LeaseProgress
 from harness.results.seed_rule import called_for
 from harness.results.store import State, Store
-from harness.tracking.monitor.snapshot import End, Held, SuiteSight
+from harness.tracking.monitor.snapshot import End, Held, SuiteSnapshot
 
 
 @dataclass
@@ -35,12 +35,12 @@ class _Beat:
     content: bytes
     since: float
     is_moving: bool
-    holder: Holder
-    headway: Headway | None
+    owner: LeaseOwner
+    lease_progress: LeaseProgress | None
 
 
 @dataclass
-class Folder:
+class SuiteWatcher:
     """Watches the results of one suite; what it reads of epochs' times goes into `seconds`."""
 
     store: Store
@@ -52,7 +52,7 @@ class Folder:
     _ends: dict[tuple[str, int], tuple[dict[str, int], End]] = field(default_factory=dict)
     _beats: dict[Path, _Beat] = field(default_factory=dict)
 
-    def look(self, now: float) -> tuple[SuiteSight | None, list[End]]:
+    def poll(self, now: float) -> tuple[SuiteSnapshot | None, list[End]]:
         """Return what is seen, None where there is no such suite, and the ends that were not there before."""
         self._look_for_suite()
         if self.suite is None:
@@ -66,16 +66,18 @@ class Folder:
             state: State = self._ends[key][1].state if key in self._ends else "left"
             generation = files[key].generation if key in files else 0
             if generation and state != "done":
-                path = self.store.claim_path(trial, generation)
+                path = self.store.lease_path(trial, generation)
                 if beat := _beat(path, beats.get(path), now):
                     self._beats[path] = beat
-                    held.append(Held(trial, beat.holder, beat.headway, now - beat.since, beat.is_moving))
+                    held.append(
+                        Held(trial, beat.owner, beat.lease_progress, now - beat.since, beat.is_moving)
+                    )
                     if held[-1].is_alive:
                         continue
             counts[state] += 1
             if state == "left":
                 left.append(trial)
-        return SuiteSight(self.name, self.suite.title, counts, held, left), new
+        return SuiteSnapshot(self.name, self.suite.title, counts, held, left), new
 
     def _look_for_suite(self) -> None:
         """Read `suite.json` where it has changed; raise StoreError where none could be read yet."""
@@ -165,8 +167,8 @@ def _beat(path: Path, before: _Beat | None, now: float) -> _Beat | None:
         return before
     if before and content == before.content:
         return before
-    holder, headway = read(content)
-    goes_on = before is not None and before.holder == holder
-    if before and goes_on and headway is None:  # torn
-        headway = before.headway
-    return _Beat(content, now, goes_on, holder, headway)
+    owner, lease_progress = read(content)
+    goes_on = before is not None and before.owner == owner
+    if before and goes_on and lease_progress is None:  # torn
+        lease_progress = before.lease_progress
+    return _Beat(content, now, goes_on, owner, lease_progress)

@@ -86,7 +86,7 @@ class Hook:
         def resumed(kept: Any, world: Any, tell: Callable[[str], None]) -> Any:
             files, trial = sum(path.exists() for path in kept.paths), _trial(kept.paths)
             progress = resume(kept, world, tell)
-            if world.owns:
+            if world.is_rank_zero:
                 others = self.drill.still_training(trial)
                 self.drill.log(kind="resumed", trial=trial, files=files, place=progress.place, others=others)
             return progress

@@ -14,17 +14,17 @@ from harness.results.record import Attempt, Hardware, Record, Versions
 from harness.results.store import Store
 from harness.runner.placement import Execution
 from harness.training import checkpoint
-from harness.training.distributed import Fleet
+from harness.training.distributed import RunRanks
 from harness.training.engine import default_engine
 from harness.training.trainer import Outcome
 
 
 @dataclass(frozen=True)
-class Ledger:
+class RecordWriter:
     """Writes records into a store; `save_model` leaves the final weights beside each."""
 
     store: Store
-    fleet: Fleet
+    run_ranks: RunRanks
     versions: Versions
     save_model: bool
     device_name: str
@@ -86,7 +86,7 @@ class Ledger:
 
     def _empty(self, trial: Trial, execution: Execution, started_at: str, attempts: list[Attempt]) -> Record:
         """Return the record of a trial that found nothing yet."""
-        ranks = self.fleet.world_size if execution.placement == "ddp" else 1
+        ranks = self.run_ranks.world_size if execution.placement == "ddp" else 1
         return Record(
             suite=trial.folder,
             experiment=trial.experiment,
@@ -103,7 +103,7 @@ class Ledger:
             data_digest="",
             hardware=Hardware(
                 placement=execution.placement,
-                engine=execution.engine or default_engine(self.fleet.device),
+                engine=execution.engine or default_engine(self.run_ranks.device),
                 world_size=ranks,
                 threads=torch.get_num_threads(),
                 devices=[self.device_name] * ranks,
