@@ -14,6 +14,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.support.sizes # modules up to 250 lines, functions up to 40
 
 check: .venv/ready # what git tracks under results/ and in README.md is what the records there say
 	$(BIN)/python -m tests.support.committed

@@ -13,16 +13,14 @@ from tests.support import ROOT
 
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
-    {"formatting", "errors"},
+    {"errors"},
+    {"formatting"},
     {"plugins"},
-    {"model_registry"},
     {"stats"},
+    {"model_registry"},
     {"config"},
-    {"data"},
-    {"results"},
-    {"training"},
-    {"tracking"},
-    {"report"},
+    {"data", "results"},
+    {"training", "tracking", "report"},
     {"runner"},
     {"cli"},
     {"__main__"},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,27 +47,6 @@ def test_a_callable_names_the_settings_that_it_accepts(own: Path) -> None:
 def test_a_callable_has_to_return_a_module(own: Path) -> None:
     with pytest.raises(ModelError, match=r"found a int, expected a torch\.nn\.Module"):
         model_registry.build({"name": "own_net:no_module"}, (1, 8, 8), 10)
-
-
-def test_a_folder_models_of_the_users_own_shadows_nothing(tmp_path: Path) -> None:
-    shadow = tmp_path / "models"
-    shadow.mkdir()
-    (shadow / "__init__.py").write_text("raise RuntimeError('the wrong models')", encoding="utf-8")
-    (shadow / "mlp.py").write_text("raise RuntimeError('the wrong models')", encoding="utf-8")
-    code = (
-        "from harness import model_registry\n"
-        "model = model_registry.build({'name': 'mlp', 'hidden': [4], 'dropout': 0.0}, (1, 4, 4), 10)\n"
-        "print(type(model).__name__)"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(model_registry.__file__).parent.parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.stdout == "Sequential\n", run.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,16 @@
-"""The command that has a cluster train."""
+"""`harness submit`: SLURM jobs that train suites."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from harness.cli import results as results_commands
 from harness.cli import train
-from harness.cli.options import (
-    Calibrate,
-    Changes,
-    CheckpointEvery,
-    DataDir,
-    DeviceOption,
-    Engine,
-    EngineChoice,
-    Log,
-    Only,
-    PlacementChoice,
-    PlacementOption,
-    Results,
-    RetryDiverged,
-    SaveModel,
-    SeedList,
-    StaleAfter,
-    Suites,
-    Timeout,
-    TrialsPerDevice,
-    Wait,
-    chosen_seeds,
-    known_experiments,
-    load,
-    seconds_of,
-)
+from harness.cli.options import chosen_seeds, known_experiments, load, seconds_of
 from harness.cli.submit_options import (
     Account,
     AllowChangedCode,
@@ -54,13 +31,16 @@ from harness.cli.submit_options import (
     parameters_of,
     written,
 )
-from harness.config.suite import chosen
+from harness.config.suite import Suite, Trial, chosen
 from harness.results import provenance
 from harness.results.store import Store
 
+if TYPE_CHECKING:
+    from harness.runner.launch.slurm import Submission
+    from harness.runner.launch.slurm_options import SlurmOptions
 
-def submit(
-    suites: Suites,
+
+def _own_options(
     nodes: Nodes = None,
     gpus_per_node: GpusPerNode = None,
     cpus_per_task: CpusPerTask = None,
@@ -77,55 +57,68 @@ def submit(
     array: Array = None,
     allow_changed_code: AllowChangedCode = False,
     dry_run: DryRun = False,
-    only: Only = None,
-    seeds: SeedList = None,
-    changes: Changes = None,
-    results: Results = Path("results"),
-    data_dir: DataDir = None,
-    device: DeviceOption = None,
-    placement: PlacementOption = PlacementChoice.auto,
-    engine: Engine = EngineChoice.auto,
-    trials_per_device: TrialsPerDevice = None,
-    calibrate: Calibrate = True,
-    timeout: Timeout = 600.0,
-    checkpoint_every: CheckpointEvery = "5m",
-    stale_after: StaleAfter = "60s",
-    wait: Wait = True,
-    retry_diverged: RetryDiverged = False,
-    save_model: SaveModel = False,
-    log: Log = None,
 ) -> None:
+    """List the options that `submit` has beside those of `run`."""
+
+
+def _signature() -> inspect.Signature:
+    """Return the parameters of `submit`: the suites, its own options, then those of `run`."""
+    own, of_run = (
+        dict(inspect.signature(each, eval_str=True).parameters) for each in (_own_options, train.run)
+    )
+    suites = of_run.pop("suites")
+    rest = [each for name, each in of_run.items() if name not in own and name != "max_restarts"]
+    return inspect.Signature([suites, *own.values(), *rest])
+
+
+def submit(**given: Any) -> None:
     """Submit a SLURM job that trains what the suites lack, and one that writes their tables after it.
 
     What is not asked for is taken from ~/.config/harness/slurm.yaml.
     """
-    given = locals() | {"nproc": None, "wait": wait and array is None}
     from harness import tracking
-    from harness.runner.launch import slurm, slurm_options, slurm_time_limit
+    from harness.runner.launch import slurm_options, slurm_time_limit
 
-    for option, text in (("--checkpoint-every", checkpoint_every), ("--stale-after", stale_after)):
-        seconds_of(option, text)  # a mistake is found before a job is
-    for name in log or []:
+    for option, name in (("--checkpoint-every", "checkpoint_every"), ("--stale-after", "stale_after")):
+        seconds_of(option, given[name])  # a mistake is found before a job is
+    for name in given["log"] or []:
         tracking.check_name("--log", name)
-    loaded = [load(path, changes) for path in suites]
-    trials = chosen(loaded, known_experiments(only or [], loaded), chosen_seeds(seeds, loaded))
-    left = slurm_time_limit.left(Store(results), loaded, trials, os.environ, retry_diverged=retry_diverged)
-    options = slurm_options.options(given | {"nproc": nproc}, os.environ)
-    options, note = slurm_time_limit.with_time(options, left, array or 1)
-    submission = slurm.Submission(
-        name=f"harness:{'+'.join(suite.folder for suite in loaded)}",
-        training=["run", *written(parameters_of(train.run), given)],
-        report=["report", *written(parameters_of(results_commands.report), given)],
-        options=options,
-        results=results.absolute(),
-        code="" if allow_changed_code else provenance.code_hash(provenance.user_modules(trials)),
-        array=array,
+    loaded = [load(path, given["changes"]) for path in given["suites"]]
+    names, seeds = known_experiments(given["only"] or [], loaded), chosen_seeds(given["seeds"], loaded)
+    trials = chosen(loaded, names, seeds)
+    left = slurm_time_limit.left(
+        Store(given["results"]), loaded, trials, os.environ, retry_diverged=given["retry_diverged"]
     )
+    options = slurm_options.options(given, os.environ)
+    options, note = slurm_time_limit.with_time(options, left, given["array"] or 1)
+    submission = _submission(given, loaded, trials, options)
     if not left:
         print("nothing is left to train; `harness report` writes the tables", file=sys.stderr)  # noqa: T201
     elif note:
         print(note, file=sys.stderr)  # noqa: T201
-    if dry_run:
+    if given["dry_run"]:
         print(submission.shown())  # noqa: T201
     elif left:
         print(submission.submit(os.environ))  # noqa: T201
+
+
+submit.__signature__ = _signature()  # type: ignore[attr-defined]
+
+
+def _submission(
+    given: Mapping[str, Any], suites: Sequence[Suite], trials: Sequence[Trial], options: SlurmOptions
+) -> Submission:
+    from harness.runner.launch.slurm import Submission
+
+    array = given["array"]
+    # The job's script starts the ranks, and jobs of an array do not wait for each other.
+    of_job = {**given, "nproc": None, "wait": given["wait"] and array is None}
+    return Submission(
+        name=f"harness:{'+'.join(suite.folder for suite in suites)}",
+        training=["run", *written(parameters_of(train.run), of_job)],
+        report=["report", *written(parameters_of(results_commands.report), of_job)],
+        options=options,
+        results=given["results"].absolute(),
+        code="" if given["allow_changed_code"] else provenance.code_hash(provenance.user_modules(trials)),
+        array=array,
+    )

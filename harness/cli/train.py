@@ -1,12 +1,13 @@
-"""The commands that train: run, bench, drill."""
+"""`harness run`, `bench` and `drill`: the commands that train."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,6 +45,9 @@ from harness.cli.submit_options import (
 )
 from harness.config.suite import chosen
 
+if TYPE_CHECKING:
+    from harness.runner.request import Request
+
 
 def run(
     suites: Suites,
@@ -68,35 +72,37 @@ def run(
     log: Log = None,
 ) -> None:
     """Train what the suites lack, then write and print their tables."""
-    loaded = [load(path, changes) for path in suites]
-    names, numbers = known_experiments(only or [], loaded), chosen_seeds(seeds, loaded)
-    checkpoint_seconds = seconds_of("--checkpoint-every", checkpoint_every)
-    stale_seconds = seconds_of("--stale-after", stale_after)
+    request = _request(locals())
 
     from harness.runner.launch import launcher  # loads torch: not before all that is told without it
-    from harness.runner.request import Request
 
-    request = Request(
-        suites=loaded,
-        only=names,
-        seeds=numbers,
-        results=results,
-        data_dir=data_dir,
-        device=device.value if device else None,
-        placement=placement.value,
-        engine=engine.name_or_none,
-        trials_per_device=trials_per_device,
-        calibrate=calibrate,
-        timeout_seconds=timeout,
+    raise typer.Exit(launcher.run(request, nproc, sys.argv[1:], os.environ))
+
+
+def _request(given: Mapping[str, Any]) -> Request:
+    """Return what the options of `run` ask for; raise UsageError where they are wrong."""
+    suites = [load(path, given["changes"]) for path in given["suites"]]
+    only, seeds = known_experiments(given["only"] or [], suites), chosen_seeds(given["seeds"], suites)
+    checkpoint_seconds = seconds_of("--checkpoint-every", given["checkpoint_every"])
+    stale_seconds = seconds_of("--stale-after", given["stale_after"])
+
+    from harness.runner.request import Request  # loads torch
+
+    same = ("results", "data_dir", "trials_per_device", "calibrate", "wait", "max_restarts", "retry_diverged")
+    return Request(
+        suites=suites,
+        only=only,
+        seeds=seeds,
+        device=given["device"].value if given["device"] else None,
+        placement=given["placement"].value,
+        engine=given["engine"].name_or_none,
+        timeout_seconds=given["timeout"],
         checkpoint_seconds=checkpoint_seconds,
         stale_seconds=stale_seconds,
-        wait=wait,
-        max_restarts=max_restarts,
-        retry_diverged=retry_diverged,
-        save_model=save_model,
-        log=log or [],
+        save_model=given["save_model"],
+        log=given["log"] or [],
+        **{name: given[name] for name in same},
     )
-    raise typer.Exit(launcher.run(request, nproc, sys.argv[1:], os.environ))
 
 
 def bench(

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from harness.config.suite import Trial
 from harness.errors import HarnessError, LostLeaseError, StoreError
@@ -145,24 +146,25 @@ class TrialRunner:
             if ranks.is_rank_zero:
                 self.heartbeat.events.note(f"{trial.key}: {text}")
 
-        def wish(saving: bool) -> CheckpointAction:
-            is_stopping = self.heartbeat.is_stopping
-            if ranks.is_rank_zero and (saving or is_stopping):
-                try:
-                    self.trial_queue.leases.check(trial, lease)
-                except LostLeaseError as error:
-                    self.heartbeat.events.note(str(error))
-                    return CheckpointAction.DROP
-            return CheckpointAction.STOP if is_stopping else CheckpointAction.GO_ON
-
         return Callbacks(
             on_batch=position.move,
             on_epoch=on_epoch,
             on_note=on_note,
-            wish=wish,
+            wish=partial(self._wish, trial, lease, ranks),
             saving=position.saving,
             on_begin=on_begin,
         )
+
+    def _wish(self, trial: Trial, lease: Lease, ranks: ProcessGroup, saving: bool) -> CheckpointAction:
+        """Return what this rank wants at a boundary; before a save rank 0 checks the lease."""
+        is_stopping = self.heartbeat.is_stopping
+        if ranks.is_rank_zero and (saving or is_stopping):
+            try:
+                self.trial_queue.leases.check(trial, lease)
+            except LostLeaseError as error:
+                self.heartbeat.events.note(str(error))
+                return CheckpointAction.DROP
+        return CheckpointAction.STOP if is_stopping else CheckpointAction.GO_ON
 
     def _tell_epoch(self, trial: Trial, epoch: Epoch, train_size: int) -> None:
         figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})

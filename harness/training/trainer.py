@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -180,40 +181,22 @@ def _epoch(
     watcher: Callbacks,
 ) -> Generator[None, None, Epoch | None]:
     """Train and evaluate what is left of an epoch; return None where the ranks leave before its end."""
-    step, engine, batch_size = trainee.step, trainee.engine, trial.settings.training.batch_size
-    world, number, history = step.cut.world, len(progress.history) + 1, progress.history
-    lr = trainee.lr.value
-    first_step, steps = (number - 1) * math.ceil(len(data.train) / batch_size), progress.steps
+    lr, world = trainee.lr.value, trainee.step.cut.world
     started = _now(world) - progress.seconds - policy.seconds
 
-    def here() -> Progress:
-        return Progress(history, steps, step.totals.of_ranks(world), _now(world) - policy.seconds - started)
+    def here(steps: int) -> Progress:
+        sums = trainee.step.totals.of_ranks(world)
+        return Progress(progress.history, steps, sums, _now(world) - policy.seconds - started)
 
-    step.model.train()
-    step.cut.step.fill_(first_step + steps)
-    step.totals.start(progress.sums_of(world))
-    shares = data.train.train_shares(trial.seed, number, batch_size, world)
-    for share in itertools.islice(shares, steps, None):
-        watcher.on_step(first_step + steps, engine.train(share))
-        steps += 1
-        if policy.leaves(here):
-            return None
-        yield
-    trained = here()
-    step.totals.start()
-    step.model.eval()
-    for share in data.test.eval_shares(world):
-        engine.evaluate(share)
-        watcher.on_batch()
-        if policy.leaves(lambda: trained):
-            return None
-        yield
-    tested = here()
+    trained = yield from _train(trial, data, trainee, progress, policy, watcher, here)
+    if trained is None or not (yield from _evaluate(data, trainee, trained, policy, watcher)):
+        return None
+    tested = here(trained.steps)
     trainee.lr.advance()
     train_loss, train_accuracy = averages(trained.sums)
     test_loss, test_accuracy = averages(tested.sums)
     return Epoch(
-        epoch=number,
+        epoch=len(progress.history) + 1,
         lr=lr,
         train_loss=train_loss,
         train_accuracy=train_accuracy,
@@ -222,6 +205,51 @@ def _epoch(
         train_seconds=trained.seconds,
         eval_seconds=tested.seconds - trained.seconds,
     )
+
+
+def _train(
+    trial: Trial,
+    data: ResidentDataset,
+    trainee: PreparedTrial,
+    progress: Progress,
+    policy: CheckpointPolicy,
+    watcher: Callbacks,
+    here: Callable[[int], Progress],
+) -> Generator[None, None, Progress | None]:
+    """Take the epoch's remaining steps; return how far the trial is then, None where the ranks leave."""
+    step, batch_size = trainee.step, trial.settings.training.batch_size
+    world, number, steps = step.cut.world, len(progress.history) + 1, progress.steps
+    first_step = (number - 1) * math.ceil(len(data.train) / batch_size)
+    step.model.train()
+    step.cut.step.fill_(first_step + steps)
+    step.totals.start(progress.sums_of(world))
+    shares = data.train.train_shares(trial.seed, number, batch_size, world)
+    for share in itertools.islice(shares, steps, None):
+        watcher.on_step(first_step + steps, trainee.engine.train(share))
+        steps += 1
+        if policy.leaves(partial(here, steps)):
+            return None
+        yield
+    return here(steps)
+
+
+def _evaluate(
+    data: ResidentDataset,
+    trainee: PreparedTrial,
+    trained: Progress,
+    policy: CheckpointPolicy,
+    watcher: Callbacks,
+) -> Generator[None, None, bool]:
+    """Evaluate the test set; tell whether to its end. A state that is saved meanwhile is that before it."""
+    trainee.step.totals.start()
+    trainee.step.model.eval()
+    for share in data.test.eval_shares(trainee.step.cut.world):
+        trainee.engine.evaluate(share)
+        watcher.on_batch()
+        if policy.leaves(lambda: trained):
+            return False
+        yield
+    return True
 
 
 def _not_finite(epoch: Epoch) -> bool:

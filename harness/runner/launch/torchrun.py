@@ -104,15 +104,16 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         raise InterruptedRunError(signal.SIGINT) from None
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        if failure.exitcode < 0:
-            name = signal.Signals(-failure.exitcode).name
-            raise CrashError(
-                f"rank {rank} was ended by {name}, and the ranks were started again {max_restarts} times "
-                "(--max-restarts); the same command goes on from its trial's last checkpoint"
-            ) from None
-        raise CrashError(
-            f"rank {rank} ended with exit code {failure.exitcode}; its message stands above"
-        ) from None
+        raise _crash(rank, failure.exitcode, max_restarts) from None
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _crash(rank: int, exit_code: int, max_restarts: int) -> CrashError:
+    if exit_code >= 0:
+        return CrashError(f"rank {rank} ended with exit code {exit_code}; its message stands above")
+    return CrashError(
+        f"rank {rank} was ended by {signal.Signals(-exit_code).name}, and the ranks were started again "
+        f"{max_restarts} times (--max-restarts); the same command goes on from its trial's last checkpoint"
+    )
