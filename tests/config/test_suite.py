@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import pytest
 from harness.config.loader import load_suite
 from harness.config.suite import digest_of
 from tests.support import ROOT
+from tests.support.golden import assert_golden
 from tests.support.trials import small_trial
 
-GOLDEN = ROOT / "tests/golden/digests.json"
 SUITES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "suites").rglob("*.yaml"))
 
 
@@ -25,9 +24,7 @@ def test_digests_of_shipped_suites_never_change() -> None:
         for name in SUITES
         for trial in load_suite(ROOT / name).trials()
     }
-    if os.environ.get("GOLDEN") == "update":
-        GOLDEN.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    assert found == json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert_golden("digests.json", json.dumps(found, indent=1) + "\n")
 
 
 def settings() -> dict[str, Any]:

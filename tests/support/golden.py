@@ -23,8 +23,8 @@ def assert_golden(name: str, text: str, folder: Path = _FOLDER) -> None:
     if text == golden:
         return
     lines = difflib.unified_diff(
-        golden.splitlines(),
-        text.splitlines(),
+        golden.split("\n"),
+        text.split("\n"),
         f"tests/golden/{name}",
         "what the code writes now",
         lineterm="",
