@@ -20,7 +20,7 @@ _LONGEST = (
     "test_faults",
     "test_kills",
     "test_drill",
-    "test_page",
+    "test_html_browser",
     "test_gpu_rehearsal_runs",
     "test_gpu_rehearsal",
     "test_training_ranks",
