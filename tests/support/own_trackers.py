@@ -11,6 +11,8 @@ import torch
 
 from harness.tracking import End, TrackedEpoch, TrackedTrial
 
+OURS = "tests.support.own_trackers"  # the module, as `--log` names it
+
 
 class Keeps:
     """Writes a line for all that it is told."""
