@@ -16,14 +16,18 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 _LONGEST = (
     "test_slurm",
-    "test_run",
-    "test_faults",
     "test_kills",
-    "test_drill",
-    "test_html_browser",
-    "test_gpu_rehearsal_runs",
+    "test_faults",
+    "test_fault_drill",
+    "test_failing_trials",
+    "test_run",
+    "test_interrupted_runs",
+    "test_killed_runs",
+    "test_gpus",
     "test_gpu_rehearsal",
-    "test_training_ranks",
+    "test_ranks",
+    "test_terminals",
+    "test_gpu_rehearsal_runs",
 )
 
 

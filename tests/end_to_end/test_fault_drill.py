@@ -27,7 +27,7 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "SIGKILL of one rank",
         "STOP file",
         "SIGTERM, another world size",
-    }  # the others: test_kills, test_run
+    }  # the others: test_kills, test_killed_runs
     monkeypatch.setattr(
         "harness.runner.fault_drill.ways",
         lambda ranks, most: [way for way in ways(ranks, most) if way.name in some],

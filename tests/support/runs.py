@@ -13,7 +13,7 @@ import pytest
 from harness.config.loader import load_suite
 from harness.results.record import Record
 from harness.results.store import Store
-from tests.support import forks
+from tests.support import fault_models, forks
 from tests.support.report_files import is_of_report
 
 HARNESS = [sys.executable, "-m", "harness"]
@@ -145,3 +145,13 @@ def name_of_record() -> str:
     """Return how the record of the suite's only trial is called."""
     (trial,) = load_suite(Path("suite.yaml")).trials()
     return Store(Path()).record_path(trial).relative_to("small").as_posix()
+
+
+def start_long(*arguments: str, timeless: bool = False) -> subprocess.Popen[str]:
+    """Start the long suite, or one that never ends; return its run when its second epoch is over."""
+    text = LONG.replace("epochs: 12", "epochs: 100000") if timeless else LONG
+    Path("suite.yaml").write_text(text, encoding="utf-8")
+    fault_models.SLOW.touch()
+    process = start("suite.yaml", *arguments)
+    wait_for(process, "epoch 2/")
+    return process
