@@ -7,16 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.simulated_advice import AT_LEAST, CAP, HALF_WIDTH_POINTS
-from benchmarks.simulated_results import (
-    DIFFERENCES,
-    EDGE,
-    HALF_WIDTHS,
-    LOOKS_CAP,
-    SEEDS,
-    ByN,
-    Name,
-    Results,
-)
+from benchmarks.simulated_results import DIFFERENCES, EDGE, HALF_WIDTHS, LOOKS_CAP, SEEDS, ByN, Name, Results
 from benchmarks.simulated_verdicts import IMAGES, MEAN, ONE_RUN, POOLED, Case
 from benchmarks.simulation import lines
 
@@ -126,16 +117,27 @@ def size_table(results: Results) -> str:
 
 def meaning(results: Results) -> str:
     """Write what the figures mean for someone who has three seeds and is no statistician."""
-    one, wide, mean = (results.rates[name] for name in ((ONE_RUN, 0.2), (ONE_RUN, 0.5), (MEAN, 0.2)))
     judged = [results.rates[name] for name in results.of(plain=True) if name[0].formula == "pooled"]
     alarm = max(found[n, 0.0].differs for found in judged for n in SEEDS)
     false = max(found[n, EDGE].reproduced for found in judged for n in SEEDS)
-    blind = results.rates[replace(ONE_RUN, ratio=2.5), 0.2]
-    pooled = results.rates[replace(POOLED, ratio=2.5), 0.2]
-    advice = results.followed[ONE_RUN, 0.2]
-    again = max(found[0.0].rates.differs for found in results.followed.values())
-    again_false = max(found[EDGE].rates.reproduced for found in results.followed.values())
-    once = max(found[0.0].rates.differs for found in results.adapted.values())
+    return _list(
+        f"**A verdict is seldom wrong.** Where nothing differs, at most {percent(alarm, 1)} of reports say "
+        f"DIFFERS; where the true difference is as large as the margin of {EDGE:g} points, at most "
+        f"{percent(false, 1)} say REPRODUCED. That is for one verdict: in a table of twenty rows, expect up "
+        "to one that is wrong.",
+        *_power(results),
+        _added_seeds(results),
+        _wider_published_runs(results),
+        "With three seeds, the 95 % interval of your mean holds the true one in "
+        f"{percent(results.students[3].held, 1)} of reports; a percentile bootstrap's in "
+        f"{percent(results.bootstraps[3].held, 1)}. Whatever the verdict, that of the difference says how "
+        "large a difference is still possible.",
+    )
+
+
+def _power(results: Results) -> list[str]:
+    """Write how often a verdict comes out, where nothing differs and where something does."""
+    one, wide, mean = (results.rates[name] for name in ((ONE_RUN, 0.2), (ONE_RUN, 0.5), (MEAN, 0.2)))
 
     def reproduced(found: ByN) -> str:
         return ", ".join(f"{percent(found[n, 0.0].reproduced)} with {n}" for n in SEEDS)
@@ -143,11 +145,7 @@ def meaning(results: Results) -> str:
     def differs(n: int) -> str:
         return ", ".join(f"{percent(one[n, each].differs)} for {each:g}" for each in DIFFERENCES[1:])
 
-    return _list(
-        f"**A verdict is seldom wrong.** Where nothing differs, at most {percent(alarm, 1)} of reports say "
-        f"DIFFERS; where the true difference is as large as the margin of {EDGE:g} points, at most "
-        f"{percent(false, 1)} say REPRODUCED. That is for one verdict: in a table of twenty rows, expect up "
-        "to one that is wrong.",
+    return [
         "**It is often missing.** Where your seeds spread by 0.2 points (their standard deviation) and one "
         "published run is from the very same distribution, REPRODUCED comes out in "
         f"{reproduced(one)} seeds; beside the mean of three runs, in {reproduced(mean)}. INCONCLUSIVE says "
@@ -157,21 +155,35 @@ def meaning(results: Results) -> str:
         "yours can change that.",
         "**Large differences show.** At a spread of 0.2 points, three seeds say DIFFERS of a true difference "
         f"in {differs(3)} points; five seeds in {differs(5)}.",
+    ]
+
+
+def _added_seeds(results: Results) -> str:
+    """Write what comes of seeds that are added because of a verdict."""
+    advice = results.followed[ONE_RUN, 0.2]
+    again = max(found[0.0].rates.differs for found in results.followed.values())
+    again_false = max(found[EDGE].rates.reproduced for found in results.followed.values())
+    once = max(found[0.0].rates.differs for found in results.adapted.values())
+    return (
         "**The number of seeds that would settle it is a guess**, as three seeds tell their spread badly: it "
         f"settles {percent(advice[0.0].settled)} of the reports that train so many (first row of the table "
         "of added seeds). And looking again until something is found finds more that is not there: up to "
         f"{percent(again, 1)} wrong DIFFERS, {percent(again_false, 1)} wrong REPRODUCED. Seeds whose number "
-        f"the spread of the first alone decides keep the promise: {percent(once, 1)} wrong DIFFERS at most.",
+        f"the spread of the first alone decides keep the promise: {percent(once, 1)} wrong DIFFERS at most."
+    )
+
+
+def _wider_published_runs(results: Results) -> str:
+    """Write what comes of published runs that spread more than one's own."""
+    blind = results.rates[replace(ONE_RUN, ratio=2.5), 0.2]
+    pooled = results.rates[replace(POOLED, ratio=2.5), 0.2]
+    return (
         "**All of it supposes that a published run is one like any of yours.** If it was picked as the best, "
         "or their runs spread more, DIFFERS comes out too often: where theirs spread 2.5 times as much, in "
         f"{percent(blind[3, 0.0].differs)} of reports with three seeds and {percent(blind[20, 0.0].differs)} "
         "with twenty, though nothing differs. With one published run nobody can check that. Beside three "
         f"published values it is {percent(pooled[3, 0.0].differs)} and {percent(pooled[20, 0.0].differs)}: "
-        "count on a verdict where the line of Welch's t says the same.",
-        "With three seeds, the 95 % interval of your mean holds the true one in "
-        f"{percent(results.students[3].held, 1)} of reports; a percentile bootstrap's in "
-        f"{percent(results.bootstraps[3].held, 1)}. Whatever the verdict, that of the difference says how "
-        "large a difference is still possible.",
+        "count on a verdict where the line of Welch's t says the same."
     )
 
 

@@ -2,77 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.config.suite import Trial
 from harness.results.estimates import kind_of
-from harness.results.lease_owner import LeaseOwner, this_process
 from harness.runner.placement import Execution
-from harness.runner.request import Request
-from harness.runner.scheduler import Phase, Scheduler, candidates
-from harness.runner.timing_cache import Circumstances, TimingCache
-from tests.support.records import SUITE, record_of, suite_of
+from harness.runner.scheduler import Phase
+from tests.support.records import SUITE, record_of
+from tests.support.scheduled_run import DDP, SPREAD, Run, spread
 
-SPREAD = Execution(placement="spread")
-DDP = Execution(placement="ddp")
 # One experiment's trials, of one kind: the second goes on four times as long.
 LONGER = SUITE.replace(
     "{model: {hidden: [16]}, training: {optimizer: {lr: 0.02}}}", "{training: {epochs: 8}}"
 )
-
-
-class Run:
-    """A schedule of a suite on some ranks, with what ended and what was said."""
-
-    def __init__(self, folder: Path, text: str = SUITE, ranks: int = 2, **asked: Any) -> None:
-        self.ended: set[str] = set()
-        self.held: dict[str, LeaseOwner] = {}
-        self.deaths: dict[str, str] = {}
-        self.stopping = False
-        self.said: list[str] = []
-        self.ways = [SPREAD, DDP]
-        self.speedups: dict[str, float] = {}
-        self.request = Request([suite_of(folder, text)], results=folder / "results", **asked)
-        self.scheduler = Scheduler(
-            self.request,
-            ranks,
-            is_open=self.is_open,
-            leases=self,
-            is_stopping=lambda: self.stopping,
-            candidates=lambda left: self.ways,
-            speedup=lambda trial: self.speedups.get(trial.experiment),
-            circumstances=self.circumstances,
-            cache=TimingCache(folder / "paces"),
-            say=self.said.append,
-        )
-        self.trials = {trial.key: trial for trial in self.request.trials}
-
-    def owner(self, trial: Trial) -> LeaseOwner | None:
-        return self.held.get(trial.key)
-
-    def dead(self, trial: Trial) -> str:
-        return self.deaths.get(trial.key, "")
-
-    def is_open(self, trial: Trial) -> bool:
-        return trial.key not in self.ended and self.request.wants(self.request.store.find(trial))
-
-    def circumstances(self, trial: Trial) -> Circumstances:
-        return Circumstances(kind=kind_of(trial), devices=["A CPU"], threads=1, versions=[])
-
-    def next(self) -> Phase:
-        """Return the next phase; what it trains has ended by the one after it."""
-        phase = self.scheduler.next_phase()
-        if phase.work == "train":
-            self.ended.update(phase.trials)
-        return phase
-
-    def learn(self, phase: Phase, *paces: Mapping[Execution, float | None]) -> None:
-        for key, each in zip(phase.trials, paces, strict=True):
-            self.scheduler.learn(self.trials[key], each)
 
 
 def test_each_kind_is_measured_once_and_then_trained_by_pace(tmp_path: Path) -> None:
@@ -101,27 +45,6 @@ def test_more_seeds_are_trained_when_the_first_have_called_for_them(tmp_path: Pa
         run.request.store.save(run.trials[key], record_of(run.trials[key], accuracy))
     assert [run.trials[key].seed for key in run.next().trials] == [3, 4]
     assert run.next() == Phase(work="end")
-
-
-def test_who_waits_for_others_first_seeds_trains_those_that_they_call_for(tmp_path: Path) -> None:
-    text = SUITE.partition("  two:")[0].replace(
-        "seeds: 3", "seeds: {half_width_points: 1, at_least: 2, at_most: 4}"
-    )
-    run = Run(tmp_path, text, calibrate=False, stale_seconds=0.01)
-    other = this_process("other", [0, 0], {})
-    first = list(run.trials.values())[:2]
-    run.held = {trial.key: other for trial in first}
-
-    def is_open(trial: Trial) -> bool:
-        """Let the other run end its trials once this one waits for them."""
-        for each, accuracy in zip(first, (0.7, 0.9), strict=True):
-            if run.said and each.key in run.held:
-                del run.held[each.key]
-                run.request.store.save(each, record_of(each, accuracy))
-        return run.is_open(trial)
-
-    run.scheduler.is_open = is_open
-    assert [run.trials[key].seed for key in run.next().trials] == [3, 4]
 
 
 def test_trials_that_differ_in_epochs_are_one_kind_and_weigh_by_them(tmp_path: Path) -> None:
@@ -252,67 +175,4 @@ def test_it_ends_when_nothing_is_open(tmp_path: Path) -> None:
     for trial in done:
         run.request.store.save(trial, record_of(trial))
     assert run.next().trials == [last.key]
-    assert run.next() == Phase(work="end")
-
-
-def spread(engine: Any, *widths: int) -> list[Execution]:
-    return [Execution(placement="spread", engine=engine, trials_per_device=width) for width in widths]
-
-
-def test_a_cpu_has_one_trial_a_rank_or_all_ranks_on_one() -> None:
-    assert candidates(Request([]), 1, 9, is_gpu=False) == [SPREAD]
-    assert candidates(Request([]), 2, 9, is_gpu=False) == [SPREAD, DDP]
-
-
-def test_a_gpu_may_take_several_trials_or_execute_eagerly() -> None:
-    eager = spread("eager", 1)
-    assert candidates(Request([]), 1, 40, is_gpu=True) == [*spread(None, 1, 2, 3, 4, 8, 16), *eager]
-    assert candidates(Request([]), 1, 6, is_gpu=True) == [*spread(None, 1, 2, 3, 4, 6), *eager]
-    assert candidates(Request([]), 4, 18, is_gpu=True) == [*spread(None, 1, 2, 3, 4, 5), *eager, DDP]
-    assert candidates(Request([]), 4, 3, is_gpu=True) == [*spread(None, 1), *eager, DDP]
-
-
-def test_an_engine_that_was_asked_for_is_the_only_one() -> None:
-    together = Execution(placement="ddp", engine="eager")
-    found = candidates(Request([], engine="eager"), 4, 16, is_gpu=True)
-    assert found == [*spread("eager", 1, 2, 3, 4), together]
-
-
-@pytest.mark.parametrize("is_gpu", [False, True], ids=["cpu", "gpu"])
-def test_trials_a_device_that_were_asked_for_are_the_only_ones(is_gpu: bool) -> None:
-    found = candidates(Request([], trials_per_device=3), 4, 2, is_gpu=is_gpu)
-    assert {each.trials_per_device for each in found if each.placement == "spread"} == {3}
-
-
-JOB = {"SLURM_JOB_ID": "17"}
-OTHER = this_process("another", [0, 0], JOB).model_copy(update={"host": "n1", "process": 5})
-
-
-def test_trials_that_others_hold_are_left_to_them_until_they_are_free(tmp_path: Path) -> None:
-    run = Run(tmp_path, calibrate=False, stale_seconds=0.1)
-    first, *rest = run.trials
-    run.held = dict.fromkeys(rest, OTHER)
-    assert run.next().trials == [first]
-    looks = iter(range(3))
-
-    def owner(trial: Trial) -> LeaseOwner | None:
-        return run.held.get(trial.key) if trial.key != rest[0] or next(looks, None) is not None else None
-
-    run.owner = owner  # type: ignore[method-assign]
-    run.deaths = {rest[0]: "token"}
-    phase = run.next()
-    assert (phase.trials, phase.dead) == ([rest[0]], {rest[0]: "token"})
-    assert "5 of the trials left are being trained by job 17, process 5 on n1: waiting" in run.said
-
-
-def test_a_run_that_does_not_wait_leaves_others_what_they_hold(tmp_path: Path) -> None:
-    run = Run(tmp_path, calibrate=False, stale_seconds=0.1, wait=False)
-    run.held = dict.fromkeys(run.trials, OTHER)
-    assert run.next() == Phase(work="end")
-    assert run.said == ["6 of the trials left are being trained by job 17, process 5 on n1"]
-
-
-def test_a_run_that_is_to_stop_waits_for_nobody(tmp_path: Path) -> None:
-    run = Run(tmp_path, calibrate=False)
-    run.held, run.stopping = dict.fromkeys(run.trials, OTHER), True
     assert run.next() == Phase(work="end")

@@ -16,6 +16,7 @@ from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from harness.training.precision import PRECISIONS
 from harness.training.trainer import Callbacks, Outcome, Places, step_by_step
+from tests.support.ranks import ALONE
 
 MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
 ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
@@ -128,3 +129,8 @@ def interrupted(world: ProcessGroup, trial: Trial, path: str, stop_after: int) -
     except KeyboardInterrupt:
         return []
     return figures(outcome.epochs)
+
+
+def figures_alone(trial: Trial, path: Path, watcher: Callbacks | None = None) -> list[float]:
+    """Train the trial in one process; return its figures."""
+    return figures(train(trial, resident(trial, ALONE), ALONE, path, watcher).epochs)

@@ -1,0 +1,31 @@
+"""Trials that are executed as traced graphs; a process that no broken capture has spoiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.training import device, trainer
+from harness.training.engine import Graph
+from harness.training.step import Step
+from tests.support.traced import TracingRecorder
+
+
+@pytest.fixture
+def not_spoiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no test's broken capture spoil the process for others."""
+    monkeypatch.setattr(device._Process, "is_spoiled", False)
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
+    """Have every trial executed as traced graphs; return their engines."""
+    made: list[Graph] = []
+
+    def traced(step: Step, requested: object, tell: Callable[[str], None], **_: object) -> Graph:
+        made.append(Graph(step, TracingRecorder(step), tell))
+        return made[-1]
+
+    monkeypatch.setattr(trainer, "engine_for", traced)
+    return made
