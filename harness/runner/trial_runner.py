@@ -21,12 +21,13 @@ from harness.runner.request import Request, load_data
 from harness.runner.trial_progress import TrialProgress
 from harness.runner.trial_queue import TrialQueue
 from harness.tracking import Dispatcher
+from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
 from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
-from harness.training.trainer import Callbacks, Outcome, Places, step_by_step
+from harness.training.trainer import Outcome, Places, step_by_step
 
 
 @dataclass

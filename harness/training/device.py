@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import torch
 
 
@@ -38,3 +40,17 @@ def spoil() -> None:
 def is_spoiled() -> bool:
     """Tell whether no further trial is to begin in this process."""
     return _Process.is_spoiled
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Begin to measure anew what a GPU's memory holds at most."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # of what trials before have left
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Return the most GiB that the process took of a GPU, pools of graphs too, or that it had on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-import resource
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.config.suite import Trial
 from harness.results.record import EngineName, Epoch
+from harness.training.callbacks import Callbacks
 from harness.training.checkpoint import Checkpoints, Progress
-from harness.training.checkpoint_policy import CheckpointAction, CheckpointPolicy
+from harness.training.checkpoint_policy import CheckpointPolicy
 from harness.training.dataloader import ResidentDataset
+from harness.training.device import peak_memory_gib, reset_peak_memory
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import Engine, engine_for
 from harness.training.layers import BatchShard, swap_layers
@@ -29,25 +29,6 @@ from harness.training.model_check import has_unused_parameters, initialised
 from harness.training.optim import optimizer_for
 from harness.training.precision import PRECISIONS
 from harness.training.step import Step, averages
-
-
-@dataclass
-class Callbacks:
-    """Is told how far a trial is: where it begins, after each step or evaluation batch, and after each epoch.
-
-    `on_begin` is given the epochs that were trained before.
-
-    Its `wish` is asked for about once a second, and told whether a state is going to be saved; one is saved
-    within `saving`.
-    """
-
-    on_step: Callable[[int, Tensor], None] = lambda step, loss: None
-    on_batch: Callable[[], None] = lambda: None
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None
-    on_note: Callable[[str], None] = lambda text: None
-    wish: Callable[[bool], CheckpointAction] = lambda saving: CheckpointAction.GO_ON
-    saving: Callable[[], AbstractContextManager[None]] = nullcontext
-    on_begin: Callable[[list[Epoch]], None] = lambda history: None
 
 
 @dataclass(frozen=True)
@@ -126,7 +107,7 @@ def step_by_step(
 
     Yields after each step and batch, so that several trials can take turns.
     """
-    _reset_peak_memory(world.device)
+    reset_peak_memory(world.device)
     trainee = prepare(trial, data, world, engine, watcher.on_note)
     with closing(trainee.engine):  # before another trial has this place's stream
         return (yield from _epochs(trial, data, trainee, places, watcher))
@@ -165,7 +146,7 @@ def _epochs(
         epochs=progress.history,
         parameters=trainee.parameters,
         replaced_layers=trainee.replaced_layers,
-        peak_memory_gib=_peak_memory_gib(world.device),
+        peak_memory_gib=peak_memory_gib(world.device),
         engine=trainee.engine.name,
         model=trainee.plain,
         has_broken_capture=trainee.engine.has_broken,
@@ -260,16 +241,3 @@ def _now(world: ProcessGroup) -> float:
     """Return the time when the trial's own work is done."""
     world.wait_for_stream()
     return time.perf_counter()
-
-
-def _reset_peak_memory(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()  # of what trials before have left
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def _peak_memory_gib(device: torch.device) -> float:
-    """Return the most that the process took of a GPU, pools of graphs too, or that it had on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

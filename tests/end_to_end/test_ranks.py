@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from harness.config.suite import Trial
 from harness.training import checkpoint_policy, layers, rng, step
+from harness.training.callbacks import Callbacks
 from harness.training.dataloader import Share
 from harness.training.distributed import ProcessGroup
-from harness.training.trainer import Callbacks, prepare
+from harness.training.trainer import prepare
 from tests.support.ranks import run_ranks
 from tests.support.trials import (
     CONVNET,

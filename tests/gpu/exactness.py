@@ -10,11 +10,11 @@ import torch
 from harness.config.suite import Trial
 from harness.results.record import EngineName
 from harness.training import checkpoint_policy
+from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import alone
 from harness.training.rng import keep_mask, positions
-from harness.training.trainer import Callbacks
 from tests.gpu.card import CONVNET, CPU, EXP_3, MLP, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all

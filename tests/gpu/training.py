@@ -13,10 +13,11 @@ from torch import Tensor
 
 from harness.config.suite import Trial
 from harness.results.record import EngineName
+from harness.training.callbacks import Callbacks
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from harness.training.streams import take_turns
-from harness.training.trainer import Callbacks, Outcome, step_by_step
+from harness.training.trainer import Outcome, step_by_step
 from tests.support.trials import places
 
 

@@ -12,10 +12,11 @@ from harness.config.settings import Settings
 from harness.config.suite import Trial
 from harness.data import Dataset, Split
 from harness.results.record import EngineName, Epoch
+from harness.training.callbacks import Callbacks
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from harness.training.precision import PRECISIONS
-from harness.training.trainer import Callbacks, Outcome, Places, step_by_step
+from harness.training.trainer import Outcome, Places, step_by_step
 from tests.support.ranks import ALONE
 
 MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}

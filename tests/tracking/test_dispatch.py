@@ -13,9 +13,9 @@ from harness.config.suite import Trial
 from harness.results.record import Epoch
 from harness.results.store import Store
 from harness.tracking import Dispatcher, OpenTracker, default_root
+from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.distributed import ProcessGroup
-from harness.training.trainer import Callbacks
 from tests.support import own_trackers
 from tests.support.own_trackers import OURS
 from tests.support.tracker_readers import name_of, scalars

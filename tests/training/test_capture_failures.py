@@ -16,11 +16,12 @@ from torch import nn
 
 from harness.config.suite import Trial
 from harness.training import device, trainer
+from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import CaptureError, Eager, Graph, engine_for
 from harness.training.graph_capture import Work
 from harness.training.step import Step
-from harness.training.trainer import Callbacks, prepare
+from harness.training.trainer import prepare
 from tests.support.ranks import ALONE, run_ranks
 from tests.support.traced import TracingRecorder
 from tests.support.trials import figures, figures_alone, resident, small_trial, train

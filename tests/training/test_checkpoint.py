@@ -11,10 +11,11 @@ import torch
 
 from harness.results.record import Epoch
 from harness.training import checkpoint
+from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.distributed import ProcessGroup
 from harness.training.model_check import initialised
-from harness.training.trainer import Callbacks, Places
+from harness.training.trainer import Places
 from tests.support.trials import course, places, resident, small_trial, train
 
 WORLD = ProcessGroup(0, 1, torch.device("cpu"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.training import trainer
+from harness.training import device
 
 GPU = torch.device("cuda", 0)
 
@@ -17,6 +17,6 @@ def test_peak_memory_of_a_gpu_counts_what_its_allocator_took(monkeypatch: pytest
     monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: done.append("counted anew"))
     monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda device: 2**30)
     monkeypatch.setattr("torch.cuda.max_memory_reserved", lambda device: 3 * 2**30)
-    trainer._reset_peak_memory(GPU)
+    device.reset_peak_memory(GPU)
     assert done == ["given back", "counted anew"]
-    assert trainer._peak_memory_gib(GPU) == 3.0
+    assert device.peak_memory_gib(GPU) == 3.0

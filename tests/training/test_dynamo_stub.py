@@ -13,9 +13,9 @@ from torch import nn
 
 from harness.results.record import Epoch
 from harness.training import dynamo_stub
+from harness.training.callbacks import Callbacks
 from harness.training.device import compute_exactly
 from harness.training.distributed import ProcessGroup
-from harness.training.trainer import Callbacks
 from tests.support.ranks import run_ranks
 from tests.support.trials import MIXER, resident, small_trial, train
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from harness.training import optim, trainer
+from harness.training.callbacks import Callbacks
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, Eager, Graph, engine_for
 from harness.training.graph_capture import CudaRecorder, Work
-from harness.training.trainer import Callbacks, prepare
+from harness.training.trainer import prepare
 from tests.support.ranks import ALONE
 from tests.support.traced import TracingRecorder
 from tests.support.trials import (

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup, alone
 from harness.training.layers import BatchShard, GlobalBatchNorm
 from harness.training.precision import PRECISIONS
-from harness.training.trainer import Callbacks, prepare
+from harness.training.trainer import prepare
 from tests.support.ranks import run_ranks
 from tests.support.trials import resident, small_trial, train
 

@@ -12,9 +12,10 @@ import torch
 
 from harness.config.suite import Trial
 from harness.training import streams
+from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup
 from harness.training.streams import Course, take_turns
-from harness.training.trainer import Callbacks, Outcome, step_by_step
+from harness.training.trainer import Outcome, step_by_step
 from tests.support.trials import CONVNET, MIXER, MLP, places, resident, small_trial, train
 
 CPU = torch.device("cpu")
