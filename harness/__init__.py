@@ -1,3 +1,3 @@
-"""A benchmarking harness: suites of experiments in, records and honest tables out."""
+"""A benchmarking harness: trains suites of experiments, writes records, makes tables from them."""
 
 __version__ = "0.1.0"

@@ -1,19 +1,19 @@
-"""The errors that a user can cause, or that their machine can.
+"""Exceptions for errors that the user or the machine causes, each with its exit code.
 
 HarnessError
-├── UsageError        a wrong argument or a combination of them
-├── SuiteError        mistakes in a suite, all of them at once
-├── ModelError        a model that cannot be found, built or trained alike on every rank
-├── DataError         a dataset that is missing, damaged or cannot be fetched
+├── UsageError        a wrong argument, or a wrong combination of arguments
+├── SuiteError        the mistakes in a suite, all at once
+├── ModelError        a model that cannot be found, built, or trained the same way on every rank
+├── DataError         a dataset that is missing or damaged, or cannot be downloaded
 ├── StoreError        results that cannot be read or written
 └── RunError          a run that could not be finished
-    ├── LostRankError     a rank that gives no sign of life any more
-    ├── LostClaimError    a trial that another run has taken over
-    ├── CrashError        a rank that ended by itself
+    ├── LostRankError     a rank that no longer responds
+    ├── LostLeaseError    a trial that another run has taken over
+    ├── CrashError        a rank whose process ended by itself
     └── InterruptedRunError   a signal that ended the run
 
-Each one's text stands on its own: where, what was found, what was expected, what to do. `exit_code` is
-what `harness` leaves with when the error reaches the command line.
+Each message is complete by itself: where, what was found, what was expected, what to do. `exit_code` is
+the exit code of `harness` when the error reaches the command line.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from collections.abc import Iterable
 
 
 class HarnessError(Exception):
-    """Stop with a message for people and no traceback."""
+    """Base class of errors that are shown as a message, without a traceback."""
 
     exit_code = 2
 
 
 class UsageError(HarnessError):
-    """A wrong argument."""
+    """A wrong argument, or a wrong combination of arguments."""
 
 
 class SuiteError(HarnessError):
-    """One or more mistakes in a suite, a line each."""
+    """One or more mistakes in a suite, one per line."""
 
     def __init__(self, mistakes: Iterable[str]) -> None:
         self.mistakes = tuple(mistakes)
@@ -42,11 +42,11 @@ class SuiteError(HarnessError):
 
 
 class ModelError(HarnessError):
-    """A model that cannot be found, built or trained alike on every rank."""
+    """A model that cannot be found, built, or trained the same way on every rank."""
 
 
 class DataError(HarnessError):
-    """A dataset that is missing, damaged or cannot be fetched."""
+    """A dataset that is missing or damaged, or cannot be downloaded."""
 
 
 class StoreError(HarnessError):
@@ -62,19 +62,19 @@ class RunError(HarnessError):
 
 
 class LostRankError(RunError):
-    """A rank that gives no sign of life any more."""
+    """A rank that no longer responds."""
 
 
 class LostLeaseError(RunError):
-    """A trial that another run has taken over."""
+    """A trial that another run has taken over or already recorded."""
 
 
 class CrashError(RunError):
-    """A rank that ended by itself, its message standing above."""
+    """A rank whose process ended by itself; its own message was printed before."""
 
 
 class InterruptedRunError(RunError):
-    """A signal that ended the run; leaves with 128 + its number."""
+    """A signal that ended the run; the exit code is 128 + the signal's number."""
 
     def __init__(self, number: int) -> None:
         self.exit_code = 128 + number
@@ -85,7 +85,7 @@ class InterruptedRunError(RunError):
 
 
 def nearest(found: object, known: Iterable[str]) -> str:
-    """Say which of `known` is closest to `found`, then all of them."""
+    """Return a hint for a message: the name in `known` closest to `found`, then all known names."""
     names = {name.casefold(): name for name in sorted(known)}
     close = difflib.get_close_matches(str(found).casefold(), names, n=1, cutoff=0.5)
     hint = f"did you mean {names[close[0]]!r}? " if close else ""

@@ -1,10 +1,10 @@
-"""Lengths of time in words."""
+"""Human-readable formatting of durations."""
 
 from __future__ import annotations
 
 
 def duration(seconds: float) -> str:
-    """Write seconds as people do: 12 s, 3 min 20 s, 1 h 02 min."""
+    """Format seconds for people: 12 s, 3 min 20 s, 1 h 02 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

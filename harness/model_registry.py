@@ -1,4 +1,4 @@
-"""A model by its name: find it, read the settings it declares, build it."""
+"""Model registry: finds a model by name, reads the settings that it declares, builds it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.plugins import imported, is_callable_path
 if TYPE_CHECKING:
     from torch import nn
 
-# In a checkout a link to the folder `models/` beside the package.
+# In a checkout this is a link to the folder `models/` beside the package.
 _SHIPPED = Path(__file__).resolve().parent / "models"
 
 Fragment = Mapping[str, Any]
@@ -37,7 +37,7 @@ def declared_settings(name: str) -> dict[str, Fragment]:
 
 
 def source_file(name: str) -> Path | None:
-    """Return the file that defines the model, or None for one without a file; may import a user's module."""
+    """Return the file that defines the model, or None if it has no file; may import a user's module."""
     if not is_callable_path(name):
         return _SHIPPED / f"{name}.py"
     found = inspect.getsourcefile(sys.modules[_user_callable(name).__module__])
@@ -45,9 +45,9 @@ def source_file(name: str) -> Path | None:
 
 
 def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-    """Build the model that `settings` names, with torch's current random state and default device.
+    """Build the model named in `settings`, with torch's current random state and default device.
 
-    Raise ModelError if there is no such model, if it does not take the settings, or if it refuses them.
+    Raise ModelError if there is no such model, if it has no such settings, or if it rejects their values.
     """
     name = str(settings["name"])
     own = {key: value for key, value in settings.items() if key != "name"}

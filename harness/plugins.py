@@ -1,4 +1,4 @@
-"""A user's own callable by its name, `package.module:callable`."""
+"""Import of a user's own callable, named `package.module:callable`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from harness.errors import HarnessError, nearest
 
 
 def is_callable_path(name: str) -> bool:
-    """Tell whether `name` is a user's `package.module:callable`."""
+    """Tell whether `name` has the form `package.module:callable` of a user's own code."""
     module, colon, attribute = name.partition(":")
     return bool(colon) and all(part.isidentifier() for part in [*module.split("."), attribute])
 
 
 def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., Any]:
-    """Import the callable, from the current folder too; raise `error` about `what` where there is none."""
+    """Import a callable, also from the current folder; raise `error`, about `what`, if there is none."""
     module_name, _, attribute = name.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # the console script, unlike python -m, does not look here
+        sys.path.insert(0, str(Path.cwd()))  # python -m does this by itself, the console script does not
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as why:  # a module may want to end us, as a script does
+    except (Exception, SystemExit) as why:  # a module may call sys.exit() on import, as a script does
         raise error(
             f"{what} {name!r}: the module {module_name!r} cannot be imported: {type(why).__name__}: "
             f"{why}; expected it installed or in the current folder {Path.cwd()}"

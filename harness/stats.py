@@ -1,4 +1,4 @@
-"""Mean, spread and intervals over seeds, and differences between means; the same on every machine."""
+"""Statistics over seeds: means, spreads, intervals, differences of means; the same on every machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Summary:
-    """What n values come to; `std` is the sample standard deviation (n - 1), None for one value.
+    """Summary of n values; `std` is the sample standard deviation (n - 1), None for one value.
 
-    Intervals are taken from `spread`, which has `df` degrees of freedom: the standard deviation of all
-    values, or under an adaptive number of seeds that of the first ones alone.
+    Intervals use `spread`, which has `df` degrees of freedom: the standard deviation of all values or,
+    under an adaptive number of seeds, of the first ones alone.
     """
 
     n: int
@@ -28,7 +28,7 @@ class Summary:
     df: int
 
     def half_width(self, level: float = 0.95) -> float | None:
-        """Return half the width of the mean's interval, t(df) spread / √n (Student 1908); None for one."""
+        """Return half the mean's interval, t(df) spread / √n (Student 1908); None for one value."""
         if self.spread is None:
             return None
         return t_quantile((1 + level) / 2, self.df) * self.spread / math.sqrt(self.n)
@@ -41,7 +41,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference between means, its standard error, and how far rounding may have moved it (`slack`)."""
+    """A difference of means, its standard error, and how far rounding may have moved it (`slack`)."""
 
     estimate: float
     standard_error: float
@@ -49,19 +49,19 @@ class Difference:
     slack: float = 0.0
 
     def half_width(self, level: float = 0.95) -> float:
-        """Return half the width of its interval, widened by the slack on either side."""
+        """Return half the width of the confidence interval, widened by the slack on either side."""
         return t_quantile((1 + level) / 2, self.df) * self.standard_error + self.slack
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return its interval at a level of confidence."""
+        """Return the confidence interval at this level."""
         half = self.half_width(level)
         return self.estimate - half, self.estimate + half
 
 
 def summary(values: Sequence[float], first: int | None = None) -> Summary:
-    """Summarise one value or more; exact sums, so that the order does not matter.
+    """Summarise one or more values; sums are exact, so the order does not matter.
 
-    Where the `first` values decided how many there are, they alone give the spread (Stein 1945).
+    If the `first` values decided how many there are, the spread is taken from them alone (Stein 1945).
     """
     std = _std(values)
     spread, df = std, len(values) - 1
@@ -71,7 +71,7 @@ def summary(values: Sequence[float], first: int | None = None) -> Summary:
 
 
 def against_mean(ours: Summary, figure: float, runs: int = 1, slack: float = 0.0) -> Difference | None:
-    """Return our mean less the mean of so many other runs, whose spread is unknown and taken to be ours.
+    """Return our mean minus the mean of `runs` other runs, whose unknown spread is taken to be ours.
 
     Its standard error is s √(1/n + 1/runs), with n - 1 degrees of freedom: the prediction interval for the
     mean of future values (Hahn & Meeker, Statistical Intervals, 1991, chapter 4). None for one value of ours.
@@ -85,8 +85,8 @@ def against_mean(ours: Summary, figure: float, runs: int = 1, slack: float = 0.0
 def pooled(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | None:
     """Return the difference of means with the standard error of Student's pooled t (equal variances).
 
-    s² = (df₁ s₁² + df₂ s₂²) / (df₁ + df₂) with df₁ + df₂ degrees of freedom (Fisher 1925). Values that do not
-    differ at all tell nothing of a spread: the other side's is taken for both. None for one value on a side.
+    s² = (df₁ s₁² + df₂ s₂²) / (df₁ + df₂) with df₁ + df₂ degrees of freedom (Fisher 1925). A side of
+    equal values says nothing about the spread: the other side's is used for both. None for one value on a side.
     """
     if ours.spread is None or theirs.spread is None:
         return None
@@ -100,8 +100,8 @@ def pooled(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | N
 def welch(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | None:
     """Return the difference of means with Welch's standard error (variances may differ).
 
-    √(s₁²/n₁ + s₂²/n₂), with the degrees of freedom of Satterthwaite (1946) and Welch (1947). Where a side's
-    values do not differ at all it is the pooled one. None for one value on a side.
+    √(s₁²/n₁ + s₂²/n₂), with the degrees of freedom of Satterthwaite (1946) and Welch (1947). If a side's
+    values are all equal, the pooled error is used. None if a side has one value.
     """
     if not ours.spread or not theirs.spread:
         return pooled(ours, theirs, slack)
@@ -112,14 +112,14 @@ def welch(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | No
 
 
 def paired(differences: Sequence[float]) -> Difference | None:
-    """Return the mean of differences that belong together in pairs, with Student's t; None for one pair."""
+    """Return the mean of paired differences, with Student's t; None for one pair."""
     return of_pairs(summary(differences))
 
 
 def of_pairs(pairs: Summary) -> Difference | None:
-    """Return what differences in pairs come to, as `paired` does.
+    """Return the same as `paired`, from a summary of the differences.
 
-    Differences that are equal but for the rounding of floats have no spread.
+    Differences that are equal except for float rounding have no spread.
     """
     if pairs.spread is None:
         return None
@@ -128,7 +128,7 @@ def of_pairs(pairs: Summary) -> Difference | None:
 
 
 def stein_size(first: Sequence[float], half_width: float) -> int:
-    """Return how many values a 95 % interval of this half-width needs, from the first ones alone.
+    """Return how many values a 95 % interval of this half-width needs, judged by the first ones alone.
 
     max(n₀, ⌈(t(0.975, n₀ - 1) s₀ / half_width)²⌉): the coverage of m ± t s₀ / √N is then exact (Stein, Annals
     of Mathematical Statistics 16, 1945, 243-258).
@@ -139,15 +139,15 @@ def stein_size(first: Sequence[float], half_width: float) -> int:
 
 
 def binomial_half_width(fraction: float, n: int, level: float = 0.95) -> float:
-    """Return half the width of the interval of a fraction found in n draws (Wilson 1927)."""
+    """Return half the width of the interval of a fraction of n draws (Wilson 1927)."""
     z = t_quantile((1 + level) / 2, math.inf)
     return z * math.sqrt(fraction * (1 - fraction) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
 
 
 @cache
 def t_quantile(probability: float, df: float) -> float:
-    """Return the quantile of Student's t distribution; of the normal one for infinite `df`."""
-    from scipy import special  # a tenth of the time that scipy.stats takes to load
+    """Return the quantile of Student's t distribution, or of the normal distribution if `df` is infinite."""
+    from scipy import special  # loads in a tenth of the time of scipy.stats
 
     return float(special.ndtri(probability) if math.isinf(df) else special.stdtrit(df, probability))
 

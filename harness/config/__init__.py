@@ -1,1 +1,1 @@
-"""A suite's YAML file, read and checked into frozen settings, trials and a suite."""
+"""Reads a suite's YAML file into a checked, frozen Suite with its Settings and Trials; no torch."""

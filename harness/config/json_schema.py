@@ -1,4 +1,4 @@
-"""The JSON Schema of a suite's YAML file, with which editors complete and check it."""
+"""JSON Schema of the suite file, with which editors complete and check it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REF = "#/$defs/{model}"
 
 
 def suite_schema() -> dict[str, Any]:
-    """Return the schema; what is merged from `common` and `extends` need not be complete by itself."""
+    """Return the schema; sections merged by `common` and `extends` need not be complete by themselves."""
     schema = SuiteFile.model_json_schema(ref_template=_REF)
     training = Training.model_json_schema(ref_template=_REF)
     definitions = {**training.pop("$defs"), "Training": training}
@@ -48,7 +48,7 @@ def suite_schema() -> dict[str, Any]:
 
 
 def suite_schema_text() -> str:
-    """Return the schema as the text that is shipped."""
+    """Return the schema as text, as shipped in `suite.schema.json`."""
     return json.dumps(suite_schema(), indent=2, sort_keys=True) + "\n"
 
 
@@ -71,7 +71,7 @@ def _matrix() -> dict[str, Any]:
 
 
 def _open_union(section: dict[str, Any]) -> None:
-    """Let a section stand without the name that tells its kind: it may only change a setting of it."""
+    """Accept a section without its `name`: it may only change a setting of an inherited section."""
     for part in [section, *section.get("anyOf", [])]:
         part.pop("discriminator", None)
         if "oneOf" in part:

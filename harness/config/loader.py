@@ -1,4 +1,4 @@
-"""A suite's YAML file: read, extend, expand, check; all of its mistakes at once."""
+"""Suite file loader: reads YAML, resolves `extends`, expands matrices; reports all mistakes at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from harness.config.yaml_reader import Document, KeyPath, is_file
 from harness.errors import SuiteError, nearest
 from harness.plugins import is_callable_path
 
-# Files that stand beside the experiments' folders.
+# Files beside the experiments' folders, whose names no experiment may have.
 _TAKEN = (
     "suite.json",
     *(f"table.{kind}" for kind in ("md", "tex", "csv")),
@@ -62,7 +62,7 @@ class SuiteFile(Strict):
 
 
 def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
-    """Read the suite at `path` with `assignments` on top; raise SuiteError with all its mistakes."""
+    """Read the suite at `path` and apply `assignments`; raise SuiteError with all its mistakes."""
     document = _extended(path, ())
     checker = Checker(document, assignments)
     data = dict(document.data)
@@ -123,13 +123,13 @@ def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any
 def _experiments(
     data: Mapping[str, Any], checker: Checker, assignments: Sequence[Assignment]
 ) -> Iterator[tuple[str, ExperimentSettings]]:
-    """Yield each well-formed experiment; what is wrong with the others goes to `checker`."""
+    """Yield each well-formed experiment; add the mistakes of the others to `checker`."""
     common = data.get("common") or {}
     given = data.get("experiments")
     names: set[str] = set()
     for origin, overrides in given.items() if isinstance(given, dict) else ():
         if not (isinstance(common, dict) and isinstance(overrides, dict | None)):
-            continue  # SuiteFile has said so
+            continue  # reported already, by the check of SuiteFile
         own = dict(overrides or {})
         matrix = own.pop("matrix", {})
         layers: list[KeyPath] = [("common",), ("experiments", origin)]
@@ -205,7 +205,7 @@ def _check_distinct(experiments: Mapping[str, ExperimentSettings], checker: Chec
 
 
 def _hashable(value: Any) -> Hashable:
-    """Return what is equal for equal values, and can be looked up."""
+    """Return a hashable equivalent, equal for equal values."""
     if isinstance(value, dict):
         return frozenset((key, _hashable(each)) for key, each in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list) else value

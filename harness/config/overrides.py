@@ -1,4 +1,4 @@
-"""Settings laid over other settings: deep merge, single leaves, a matrix of them, and `--set`."""
+"""Overrides of settings: deep merge, single values, matrix expansion, and `--set`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from harness.config import yaml_reader
 from harness.errors import SuiteError, UsageError, nearest
 
-# Such a section starts anew under another name: the settings of one optimizer are not those of another.
+# Under another name such a section is replaced, not merged: optimizers differ in their settings.
 _NAMED_SECTIONS = ("model", "optimizer", "scheduler")
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One `--set key=value`."""
+    """One `--set key=value`, parsed."""
 
     path: tuple[str, ...]
     value: Any
@@ -25,7 +25,7 @@ class Assignment:
 
     @classmethod
     def parse(cls, text: str) -> Assignment:
-        """Read `training.epochs=2`; raise UsageError where it is something else."""
+        """Parse text such as `training.epochs=2`; raise UsageError if it has another form."""
         key, equals, value = text.partition("=")
         path = tuple(key.split("."))
         if not equals or len(path) < 2 or not all(path):
@@ -42,7 +42,7 @@ class Assignment:
 
 
 def merged(base: Any, top: Any, key: str | None = None) -> Any:
-    """Lay `top` over `base`: mappings merge, everything else replaces."""
+    """Return `base` overridden by `top`: mappings are merged, everything else is replaced."""
     if not (isinstance(base, dict) and isinstance(top, dict)):
         return top
     if key in _NAMED_SECTIONS and "name" in top and top["name"] != base.get("name"):
@@ -54,7 +54,7 @@ def merged(base: Any, top: Any, key: str | None = None) -> Any:
 
 
 def with_leaf(data: Any, path: Sequence[str], value: Any) -> Any:
-    """Return `data` with one value set at a key path."""
+    """Return a copy of `data` with one value set at a key path."""
     if not path:
         return value
     mapping = data if isinstance(data, dict) else {}
@@ -62,7 +62,7 @@ def with_leaf(data: Any, path: Sequence[str], value: Any) -> Any:
 
 
 def expand(origin: str, matrix: Mapping[str, list[Any]]) -> Iterator[tuple[str, dict[tuple[str, ...], Any]]]:
-    """Yield a name and the leaves to set for every combination of a matrix's values."""
+    """Yield a name and the values to set, by key path, for every combination of a matrix's values."""
     labels = [key.rsplit(".", 1)[1] for key in matrix]
     if len(set(labels)) < len(labels):
         labels = list(matrix)
@@ -74,5 +74,5 @@ def expand(origin: str, matrix: Mapping[str, list[Any]]) -> Iterator[tuple[str, 
 
 def _slug(value: Any) -> str:
     if isinstance(value, int | float):
-        return str(value)  # a minus sign counts
+        return str(value)  # with its minus sign
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", str(value)).strip("-")

@@ -1,4 +1,4 @@
-"""The CSV file of published curves: a line for each epoch of each run; and what suites publish beside it."""
+"""Published curves: reads their CSV file, a line for each epoch of each run; checks experiment names."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _HEADER = ["experiment", "epoch", *_FIGURES]
 
 
 def read(path: Path, experiments: Sequence[str]) -> dict[str, list[PublishedCurve]]:
-    """Return the curves of these experiments; a line's is named `<experiment>` or `<experiment>-run-<n>`.
+    """Return the curves of these experiments; a line names its run `<experiment>` or `<experiment>-run-<n>`.
 
-    Raise OSError or ValueError, which say what is wrong with the file.
+    Raise OSError or ValueError with what is wrong with the file.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file)
@@ -70,7 +70,7 @@ def _curve(run: str, epochs: dict[int, list[float]]) -> PublishedCurve:
 def published_curves(
     data: Mapping[str, Any], experiments: Mapping[str, Any], checker: Checker
 ) -> dict[str, list[PublishedCurve]]:
-    """Check what was published against the experiments that there are; return its curves."""
+    """Check that the published experiments exist in the suite; return the published curves."""
     published = data.get("published")
     if not isinstance(published, dict):
         return {}

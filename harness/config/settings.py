@@ -1,4 +1,4 @@
-"""What a trial trains with: dataset, model and training settings, checked without torch."""
+"""Settings of a trial: dataset, model and training, checked without torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Strict(BaseModel):
-    """Refuse unknown keys, other types, NaN and infinity; cannot be changed."""
+    """Base of the frozen models that refuse unknown keys, other types, NaN and infinity."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -63,7 +63,7 @@ class Adam(_AdamLike):
 
 
 class AdamW(_AdamLike):
-    """torch.optim.AdamW."""
+    """torch.optim.AdamW: weight decay is decoupled."""
 
     name: Literal["AdamW"]
     weight_decay: NotNegative = 0.01
@@ -111,7 +111,7 @@ class Adagrad(Strict):
 
 
 class StepLR(Strict):
-    """torch.optim.lr_scheduler.StepLR."""
+    """torch.optim.lr_scheduler.StepLR; `step_size` is in epochs."""
 
     name: Literal["StepLR"]
     step_size: Count
@@ -119,7 +119,7 @@ class StepLR(Strict):
 
 
 class MultiStepLR(Strict):
-    """torch.optim.lr_scheduler.MultiStepLR."""
+    """torch.optim.lr_scheduler.MultiStepLR; `milestones` are epochs."""
 
     name: Literal["MultiStepLR"]
     milestones: Annotated[list[Count], Field(min_length=1)]
@@ -134,7 +134,7 @@ class ExponentialLR(Strict):
 
 
 class CosineAnnealingLR(Strict):
-    """torch.optim.lr_scheduler.CosineAnnealingLR."""
+    """torch.optim.lr_scheduler.CosineAnnealingLR; `T_max` is in epochs."""
 
     name: Literal["CosineAnnealingLR"]
     T_max: Count
@@ -142,7 +142,7 @@ class CosineAnnealingLR(Strict):
 
 
 class LinearLR(Strict):
-    """torch.optim.lr_scheduler.LinearLR."""
+    """torch.optim.lr_scheduler.LinearLR; `total_iters` is in epochs."""
 
     name: Literal["LinearLR"]
     start_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3
@@ -151,7 +151,7 @@ class LinearLR(Strict):
 
 
 class PolynomialLR(Strict):
-    """torch.optim.lr_scheduler.PolynomialLR."""
+    """torch.optim.lr_scheduler.PolynomialLR; `total_iters` is in epochs."""
 
     name: Literal["PolynomialLR"]
     total_iters: Count = 5
@@ -172,7 +172,7 @@ Scheduler = Annotated[
 
 
 class Training(Strict):
-    """Say how a trial is trained; `batch_size` is the global batch, the scheduler steps once an epoch."""
+    """Training settings; `batch_size` is the global batch, the scheduler steps once an epoch."""
 
     epochs: Count
     batch_size: Count
@@ -184,7 +184,7 @@ class Training(Strict):
 
 
 class Settings(Strict):
-    """Everything that decides what a trial computes, but its seed."""
+    """Everything except the seed that decides what a trial computes."""
 
     dataset: DatasetSettings
     model: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A suite as it was resolved: its experiments' settings, its trials and their digests."""
+"""A resolved suite: its experiments' settings, its trials and their digests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from harness.config.settings import DatasetName, DatasetSettings, NotNegative, Settings, Strict, Training
 
-# Left out of the digest at these values: they came later, and records made before them stay valid.
+# Settings added later: left out of the digest at these values, so that earlier records stay valid.
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}
 
 SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -96,7 +96,7 @@ class Published(Strict):
 
 
 class PublishedCurve(Strict):
-    """Hold somebody else's figures of one run, epoch by epoch; fractions."""
+    """Published metrics of one run, epoch by epoch; accuracies are fractions."""
 
     run: str
     epoch: list[int]
@@ -113,7 +113,7 @@ class Table(Strict):
 
 
 class ExperimentSettings(Strict):
-    """Hold what one experiment's trials share, beside the suite's dataset."""
+    """Settings that one experiment's trials share, besides the suite's dataset."""
 
     model: dict[str, Any]
     training: Training
@@ -121,7 +121,7 @@ class ExperimentSettings(Strict):
 
 @dataclass(frozen=True)
 class Trial:
-    """One experiment with one seed."""
+    """One experiment with one seed: the unit that is trained, recorded and retried."""
 
     folder: str
     experiment: str
@@ -130,24 +130,24 @@ class Trial:
 
     @cached_property
     def digest(self) -> str:
-        """Hash the settings and the seed; nothing else is part of it."""
+        """Hash the settings and the seed, and nothing else."""
         return digest_of({**self.settings.model_dump(), "seed": self.seed})
 
     @property
     def key(self) -> str:
-        """Name the trial within a run."""
+        """Return the trial's name within a run."""
         return f"{self.folder}/{self.experiment}/seed-{self.seed}"
 
     @property
     def name(self) -> str:
-        """Name the trial within its suite, for people."""
+        """Return the trial's name within its suite, for people."""
         return f"{self.experiment} seed {self.seed}"
 
 
 class Suite(Strict):
-    """Hold one table's experiments, with everything filled in; `changed` is what `--set` changed.
+    """A resolved suite, the experiments of one table; `changed` is what `--set` changed.
 
-    Under a `seed_rule` the `seeds` are all that it may come to ask for. `curves` are published ones.
+    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones.
     """
 
     suite: SuiteName
@@ -163,7 +163,7 @@ class Suite(Strict):
 
     @property
     def folder(self) -> str:
-        """Name the folder of its results; a suite with changed settings has one of its own."""
+        """Return the name of its results folder; a suite with changed settings has its own."""
         return f"{self.suite}@{_sha256(self.changed)[:8]}" if self.changed else self.suite
 
     def trials(self) -> Iterator[Trial]:
@@ -175,7 +175,7 @@ class Suite(Strict):
 
 
 def chosen(suites: Iterable[Suite], only: Collection[str] = (), seeds: Collection[int] = ()) -> list[Trial]:
-    """List the suites' trials, of these experiments and seeds only where any are named."""
+    """List the suites' trials, only those of the given experiments and seeds if there are any."""
     return [
         trial
         for suite in suites
@@ -185,7 +185,7 @@ def chosen(suites: Iterable[Suite], only: Collection[str] = (), seeds: Collectio
 
 
 def digest_of(settings: dict[str, Any]) -> str:
-    """Hash resolved settings as SHA-256 over their JSON with sorted keys."""
+    """Return the SHA-256 of resolved settings as JSON with sorted keys."""
     fields = {key: settings[key] for key in ("dataset", "model", "seed", "training")}
     for (section, key), default in _ADDED_LATER.items():
         if fields[section].get(key) == default:

@@ -1,4 +1,4 @@
-"""Mistakes of a suite as lines for people: file, line, key, found, expected, nearest known key."""
+"""Error messages for a suite: file, line, key, found, expected, nearest known key."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _PHRASES = {
 
 @dataclass
 class Checker:
-    """Collects the mistakes of one suite, each once, with its place."""
+    """Collects the mistakes of one suite, each once, with its file and line or `--set`."""
 
     document: Document
     assignments: Sequence[Assignment]
     mistakes: list[str] = field(default_factory=list)
 
     def check(self, cls: type[M], data: Any, layers: Sequence[KeyPath], at: KeyPath = ()) -> M | None:
-        """Read `data` as a `cls`; it stands at `at` in each of `layers`, the later winning."""
+        """Validate `data` as a `cls`; it is at `at` in each of `layers`, of which a later one wins."""
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -44,7 +44,7 @@ class Checker:
         return None
 
     def add(self, path: KeyPath, text: str, layers: Sequence[KeyPath]) -> None:
-        """Note a mistake at a key path."""
+        """Add a mistake at a key path."""
         line = f"{self._where(path, layers)}: {text}"
         if line not in self.mistakes:
             self.mistakes.append(line)
@@ -62,7 +62,7 @@ class Checker:
 
 
 def explain(error: ValidationError, cls: type[BaseModel], data: Any) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the key path in `data` and the text of each mistake found when `data` was read as a `cls`."""
+    """Yield the key path in `data` and the text of each mistake in `error`, from validating it as a `cls`."""
     for details in error.errors():
         path = _in_data(details["loc"], data, is_missing=details["type"] == "missing")
         yield path, _text(details, path, cls)

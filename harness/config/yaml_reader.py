@@ -1,6 +1,6 @@
-"""A YAML file as plain values that remember their lines.
+"""YAML reader: plain values, and the line of each.
 
-Refuses what PyYAML reads otherwise than its writer meant: duplicate keys, `1e-3`, `no`, `010`, `1:30`, dates.
+Refuses what PyYAML reads differently than meant: duplicate keys, `1e-3`, `no`, `010`, `1:30`, dates.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TOO_DEEP = "found values nested hundreds deep, expected a few levels"
 
 @dataclass(frozen=True)
 class Document:
-    """The value of a YAML text and, for every key path in it, the place (`file:line`) where it stands."""
+    """The value of a YAML text, and the place (`file:line`) of every key path in it."""
 
     data: dict[str, Any]
     places: Mapping[KeyPath, str]
@@ -62,7 +62,7 @@ class _Reader:
             self.open_nodes.discard(id(node))
 
     def _count(self, node: yaml.Node) -> None:
-        """Raise SuiteError where aliases of aliases make so much of a small file that it would never end."""
+        """Raise SuiteError if aliases of aliases expand a small file so far that reading would never end."""
         self.repeated += id(node) in self.known_nodes
         self.known_nodes.add(id(node))
         if self.repeated > _MOST_REPEATED:
@@ -140,13 +140,13 @@ def _trap(node: yaml.ScalarNode) -> str | None:
 
 
 def dotted(path: KeyPath) -> str:
-    """Write a key path as people do: `training.optimizer.lr`, `seeds[2]`."""
+    """Format a key path for people: `training.optimizer.lr`, `seeds[2]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.removeprefix(".") or "(top)"
 
 
 def parse(text: str, name: str) -> tuple[Any, Mapping[KeyPath, str]]:
-    """Read a YAML text called `name` in messages; raise SuiteError with all its mistakes."""
+    """Parse a YAML text, called `name` in messages; raise SuiteError with all its mistakes."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -184,7 +184,7 @@ def read(path: Path) -> Document:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is such a file; a name too long or with a NUL is that of none."""
+    """Tell whether there is such a file; False for a name that is too long or has a NUL."""
     try:
         return path.is_file()
     except (OSError, ValueError):
