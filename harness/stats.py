@@ -86,7 +86,7 @@ def pooled(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | N
     """Return the difference of means with the standard error of Student's pooled t (equal variances).
 
     s² = (df₁ s₁² + df₂ s₂²) / (df₁ + df₂) with df₁ + df₂ degrees of freedom (Fisher 1925). A side of
-    equal values says nothing about the spread: the other side's is used for both. None for one value on a side.
+    equal values says nothing about spread: the other side's is used for both. None for one value on a side.
     """
     if ours.spread is None or theirs.spread is None:
         return None

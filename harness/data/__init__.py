@@ -1,4 +1,4 @@
-"""Datasets by name as memory-mapped bytes. Only a download imports torch and torchvision."""
+"""Datasets by name, as memory-mapped uint8 arrays. Only a download imports torch and torchvision."""
 
 from harness.data.dataset import Dataset, Split, load
 from harness.data.registry import DATASETS, cache_folder

@@ -1,4 +1,4 @@
-"""Resized images on disk, made once and shared by all processes of a machine through the page cache."""
+"""Cache of resized images on disk, made once; all processes of a machine share its memory pages."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from harness.data.idx import Bytes
 from harness.data.registry import Source
 from harness.errors import DataError
 
-FORMAT = 1  # raise it when the same files and size would give other arrays
+FORMAT = 1  # increase it when the same files and size would give different arrays
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
 def key(source: Source, resize: int | None) -> str:
-    """Name the cache folder by what its content is made of."""
+    """Return the name of the cache folder, with a hash of what its content is made from."""
     made_of = json.dumps([FORMAT, source.md5s, resize]).encode()
     return f"{source.name}-{resize or 'original'}-{hashlib.sha256(made_of).hexdigest()[:16]}"
 
@@ -36,7 +36,7 @@ def digest_of(arrays: Sequence[Bytes]) -> str:
 
 
 def resized(images: Bytes, size: int | None) -> Bytes:
-    """Return `images` (N, rows, columns) as (N, 1, size, size), as torchvision's Resize makes them."""
+    """Return `images` (N, rows, columns) as (N, 1, size, size), resized as by torchvision's Resize."""
     if size is None:
         return images[:, None]
     from PIL import Image
@@ -55,14 +55,14 @@ def opened(folder: Path) -> tuple[list[Bytes], str] | None:
         # Copy-on-write: pages are shared until written to, and torch takes the array without a warning.
         arrays: list[Bytes] = [np.lib.format.open_memmap(folder / f"{name}.npy", mode="c") for name in ARRAYS]
         return (arrays, digest) if digest_of(arrays) == digest else None
-    except Exception:  # whatever a damaged header makes numpy raise, the cure is the same: build it again
+    except Exception:  # a damaged header can make numpy raise anything; then it is built again
         return None
 
 
 def build(folder: Path, make: Callable[[], Sequence[Bytes]]) -> tuple[list[Bytes], str]:
-    """Write what `make` returns to `folder`, whole or not at all, and open it; replace a damaged `folder`.
+    """Write the arrays that `make` returns to `folder`, atomically, and open it; replace a damaged `folder`.
 
-    Raises OSError if the disk does not let it.
+    Raise OSError if they cannot be written, DataError if they read back differently.
     """
     arrays = make()
     folder.parent.mkdir(parents=True, exist_ok=True)

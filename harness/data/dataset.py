@@ -1,4 +1,4 @@
-"""A dataset by its name: from official files to memory-mapped bytes, resized once, with a digest."""
+"""Loading a dataset by name: official files become memory-mapped arrays, resized once, with a digest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.errors import DataError, nearest
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Hold images, uint8 (N, 1, S, S), and labels, uint8 (N,); both memory-mapped, to read only."""
+    """Images, uint8 (N, 1, S, S), and labels, uint8 (N,); both memory-mapped, for reading only."""
 
     images: Bytes
     labels: Bytes
@@ -25,7 +25,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Hold both splits; `digest` is the sha256 over their shapes and bytes."""
+    """A dataset's two splits; `digest` is the SHA-256 over their shapes and bytes."""
 
     name: str
     train: Split
@@ -41,7 +41,7 @@ class Dataset:
 
 
 def silent(_: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 def load(
@@ -53,10 +53,10 @@ def load(
 ) -> Dataset:
     """Load a dataset, its images resized to `resize` x `resize` pixels (None: as they are).
 
-    Its files are looked for in `data_dir`, HARNESS_DATA and the user's cache folder, then downloaded. Any
+    Its files are searched in `data_dir`, HARNESS_DATA and the user's cache folder, then downloaded. Any
     number of processes may call this at once: one downloads and resizes, the others wait.
 
-    Raises DataError for an unknown name, a missing, damaged or wrong file, or a cache that cannot be written.
+    Raise DataError for an unknown name, a missing, damaged or wrong file, or a cache that cannot be written.
     """
     if name not in DATASETS:
         raise DataError(f"dataset: {name!r} is unknown; {nearest(name, DATASETS)}")
@@ -90,7 +90,7 @@ def _make(
     env: Mapping[str, str],
     say: Callable[[str], None],
 ) -> list[Bytes]:
-    """Return images and labels of both splits, resized, from official files here or downloaded now."""
+    """Return images and labels of both splits, resized, from local or newly downloaded official files."""
     folder = locate(source, folders)
     if folder is None:
         folder = places(source, [download_root(env)])[0]

@@ -1,4 +1,4 @@
-"""Downloading official files: from torchvision's addresses, with its progress bar, whole or not at all."""
+"""Atomic download of official dataset files, from torchvision's URLs and with its progress bar."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CACHE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def fetch(source: Source, folders: list[Path], folder: Path, say: Callable[[str], None]) -> None:
-    """Download into `folder` the files of `source` that it lacks; raise DataError if that cannot be done.
+    """Download the files of `source` that are missing in `folder`; raise DataError if that fails.
 
     `folders` are the roots that were searched, for the message.
     """
@@ -40,7 +40,7 @@ def fetch(source: Source, folders: list[Path], folder: Path, say: Callable[[str]
 
 
 def addresses(torchvision_class: str, file: str) -> list[str]:
-    """List where torchvision would download `file` from."""
+    """List the URLs from which torchvision would download `file`."""
     import torchvision.datasets  # type: ignore[import-untyped]
 
     return [f"{mirror}{file}" for mirror in getattr(torchvision.datasets, torchvision_class).mirrors]
@@ -51,7 +51,7 @@ def download(url: str, path: Path) -> None:
     from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
 
     before = socket.getdefaulttimeout()
-    # torchvision sets none: behind a firewall it would hang for minutes.
+    # torchvision sets no timeout: behind a firewall it would hang for minutes.
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:
         download_url(url, path.parent, path.name)
@@ -60,7 +60,7 @@ def download(url: str, path: Path) -> None:
 
 
 def _attempt(source: Source, url: str, path: Path) -> str | None:
-    """Download and check one file; say what went wrong."""
+    """Download and check one file; return what went wrong, or None."""
     try:
         download(url, path)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
@@ -72,7 +72,7 @@ def _attempt(source: Source, url: str, path: Path) -> str | None:
 
 
 def _not_found(source: Source, folders: list[Path], failures: list[str]) -> str:
-    """Say where the files were looked for, why they could not be downloaded, and which ones to provide."""
+    """Write where the files were searched, why they could not be downloaded, and which ones to provide."""
     partly = [(place, lacking(place)) for place in places(source, folders)]
     inside = ", ".join(path.name for path in places(source, [Path()])[1:-1])
     lines = [

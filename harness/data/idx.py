@@ -1,4 +1,4 @@
-"""The idx format of MNIST and its kin: a gzip file of big-endian sizes, then bytes."""
+"""Reader and writer of the idx format of MNIST: gzip of big-endian sizes, then bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def read(path: Path, dimensions: int) -> Bytes:
-    """Return the array of bytes in `path`; raise DataError if it is no idx file of that many dimensions."""
+    """Return the array of bytes in `path`; raise DataError if it is no idx file of so many dimensions."""
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
@@ -36,7 +36,7 @@ def read(path: Path, dimensions: int) -> Bytes:
 
 
 def write(path: Path, array: Bytes) -> None:
-    """Write `array` as read() takes it, with no time or name in the gzip header."""
+    """Write `array` in the format of read(), with no time or name in the gzip header."""
     header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
     path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=9, mtime=0))
 

@@ -1,4 +1,4 @@
-"""One process at a time, on one machine, does what all would do."""
+"""Lock between the processes of one machine (flock)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ POLLS_PER_MESSAGE = 300
 
 @contextmanager
 def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock file `path`; while another process does, poll and say so.
+    """Hold the lock file `path`; while another process holds it, poll and report that to `say`.
 
-    The kernel frees it when its holder dies, however that happens.
+    The kernel releases the lock when the process that holds it dies, for whatever reason.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

@@ -1,4 +1,4 @@
-"""Official dataset files: which there are, where they may stand, and whether they are the right ones."""
+"""Registry of datasets: their official files, the folders that may hold these, and their MD5 checks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILES = (
 
 @dataclass(frozen=True)
 class Source:
-    """Describe a dataset of four idx files; `torchvision` is its class there, None if it ships with us."""
+    """A dataset of four idx files; `torchvision` is its class there, None if it ships with the harness."""
 
     name: str
     torchvision: str | None
@@ -28,7 +28,7 @@ class Source:
     test_images: int = 10_000
 
 
-# torchvision's own list, repeated here because checking a file must not cost an import of torch.
+# Copied from torchvision, because checking a file must not cost an import of torch.
 DATASETS: dict[str, Source] = {
     source.name: source
     for source in (
@@ -78,7 +78,7 @@ DATASETS: dict[str, Source] = {
 
 
 def cache_folder(env: Mapping[str, str]) -> Path:
-    """Return the user's cache folder; a relative XDG_CACHE_HOME is void, as its standard says."""
+    """Return the user's cache folder; a relative XDG_CACHE_HOME is ignored, as its standard says."""
     xdg = Path(env.get("XDG_CACHE_HOME", ""))
     if xdg.is_absolute():
         return xdg / "harness"
@@ -86,7 +86,7 @@ def cache_folder(env: Mapping[str, str]) -> Path:
 
 
 def roots(data_dir: Path | None, env: Mapping[str, str]) -> list[Path]:
-    """List the folders to look in, first the most explicit; raise DataError if one that was named is none."""
+    """List the folders to search, the most explicit first; raise DataError if a given one is not a folder."""
     named = [("--data-dir", data_dir), ("HARNESS_DATA", env.get("HARNESS_DATA"))]
     found = []
     for origin, path in named:
@@ -103,12 +103,12 @@ def roots(data_dir: Path | None, env: Mapping[str, str]) -> list[Path]:
 
 
 def download_root(env: Mapping[str, str]) -> Path:
-    """Return the folder that downloads go to, laid out as torchvision does it."""
+    """Return the folder for downloads, in torchvision's layout."""
     return cache_folder(env) / "data"
 
 
 def places(source: Source, folders: list[Path]) -> list[Path]:
-    """List where `source` may stand: in torchvision's layout, a folder of its name, the root itself."""
+    """List the folders that may hold `source`: in torchvision's layout, of its name, the root itself."""
     if source.torchvision is None:
         return [Path(__file__).parent / source.name]
     inside = (f"{source.torchvision}/raw", source.name, source.name.replace("_", "-"), ".")
@@ -123,7 +123,7 @@ def lacking(folder: Path) -> list[str]:
 def locate(source: Source, folders: list[Path]) -> Path | None:
     """Return the first folder with all files of `source`, checked; None if there is none.
 
-    Raises DataError if that folder holds a damaged or a wrong file: going on to another one would hide it.
+    Raise DataError if that folder holds a damaged or wrong file: to search on would hide it.
     """
     for folder in places(source, folders):
         if not lacking(folder):
@@ -141,7 +141,7 @@ def check(source: Source, folder: Path) -> None:
 
 
 def mistake(source: Source, path: Path) -> str | None:
-    """Say why `path` is not the official file of its name, or None."""
+    """Return why `path` is not the official file of its name, or None if it is."""
     expected = source.md5s[FILES.index(path.name)]
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Files that a reader sees whole or not at all: replaced, or placed where none was."""
+"""Atomic file writes: a reader sees a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.errors import StoreError
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write the file, over an older one, whose mode it keeps; raise StoreError where it cannot be."""
+    """Write or replace the file, keeping an older one's mode; raise StoreError if it cannot be written."""
     with _whole(path, content) as temporary:
         with contextlib.suppress(FileNotFoundError):
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
@@ -23,7 +23,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def update(path: Path, content: bytes) -> bool:
-    """Write the file unless it holds this already; tell whether it was written, or raise StoreError."""
+    """Write the file unless it has this content; return whether it was written, or raise StoreError."""
     with contextlib.suppress(OSError):
         if path.read_bytes() == content:
             return False
@@ -32,20 +32,20 @@ def update(path: Path, content: bytes) -> bool:
 
 
 def place(path: Path, content: bytes) -> bool:
-    """Write the file unless it is there already; tell whether it was written.
+    """Create the file unless it exists already; return whether this call created it.
 
-    Of several writers exactly one succeeds, on a shared file system without locks too: it appears by link.
-    Raise StoreError where it cannot be written.
+    Of several writers exactly one succeeds, even on a shared file system without locks, because the file is
+    hard-linked into place. Raise StoreError if it cannot be written.
     """
     with _whole(path, content) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
-            return temporary.stat().st_nlink > 1  # a network file system may have asked twice
+            return temporary.stat().st_nlink > 1  # a network file system may have sent the request twice
         except FileNotFoundError:
             if not path.exists():
                 raise
-            return False  # who placed it has swept up
+            return False  # the one who created it has removed our temporary file
         except OSError as error:
             if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
                 raise StoreError(
@@ -57,20 +57,20 @@ def place(path: Path, content: bytes) -> bool:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers have left of the file and of those that share its stem."""
+    """Remove temporary files left by killed writers of the file and of those that share its stem."""
     for each in path.parent.glob(f".{path.stem}.*.tmp"):
         remove(each)
 
 
 def remove(path: Path) -> None:
-    """Remove the file, if it is there and can be removed: what is of no more use may stay."""
+    """Remove the file if it exists and can be removed; otherwise it may stay, as it is of no more use."""
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 @contextlib.contextmanager
 def _whole(path: Path, content: bytes) -> Iterator[Path]:
-    """Yield a temporary file beside `path`, whole and on the disk, and see that the change of name is too."""
+    """Yield a complete, synced temporary file beside `path`; then sync the folder, for the renaming."""
     temporary = path.with_name(
         f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
     )

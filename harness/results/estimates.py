@@ -1,4 +1,4 @@
-"""What is left to do and how long it should take."""
+"""The pending trials of a suite, and estimates of their time from earlier records."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from harness.results.record import Record
 from harness.results.seed_rule import called_for
 from harness.results.store import State, Store, to_train
 
-# What a trial's time an epoch does not depend on.
+# Training settings that do not change a trial's seconds per epoch.
 _TIMELESS = ("epochs", "scheduler")
 
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial, what there is of it, and the seconds it should take where earlier records tell."""
+    """A trial, its state on disk, and its estimated seconds, None if unknown."""
 
     trial: Trial
     state: State
@@ -32,7 +32,7 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class SuiteStatus:
-    """How many of a suite's trials are in which state, and what is unreadable or stale."""
+    """Counts of a suite's trials by state and of stale records, and the errors of unreadable ones."""
 
     folder: str
     counts: dict[State, int]
@@ -48,7 +48,7 @@ class SuiteStatus:
 def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -> list[PlannedTrial]:
     """List the suite's trials, each with its state and an estimate of its time.
 
-    The estimates are from earlier records or else, by kind, from `paces`: seconds an epoch.
+    Estimates come from earlier records or else from `paces`, the seconds per epoch by kind of trial.
     """
     seconds, known = EpochSeconds(), called_for(store, [suite], suite.trials())
     states: list[State] = []
@@ -68,7 +68,7 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
 def longest_first(
     store: Store, trials: Iterable[Trial], paces: Mapping[str, float] | None = None
 ) -> list[Trial]:
-    """Order trials by the time they should take; the longest first, with the unknown ones not last."""
+    """Sort trials by estimated time, the longest first; those of unknown time do not come last."""
     known, speeds = list(trials), dict(paces or {})
     if not set(_kinds(known)) <= set(speeds):
         seconds = EpochSeconds()
@@ -79,10 +79,10 @@ def longest_first(
 
 
 def starting_order(estimates: Sequence[float | None], epochs: Sequence[int]) -> list[int]:
-    """Return the places of trials in the order in which they start: the longest first, equal ones as given.
+    """Return the indices of trials in the order in which they start: the longest first, equal ones as given.
 
-    A trial of unknown time counts as if an epoch took what it takes the slowest known one: should it be long,
-    it does not end last and alone. Where none is known the epochs count.
+    A trial of unknown time is given the seconds per epoch of the slowest known one: should it be long, it
+    does not end last and alone. If none is known, the number of epochs decides.
     """
     known = [
         (estimate, count) for estimate, count in zip(estimates, epochs, strict=True) if estimate is not None
@@ -96,7 +96,7 @@ def starting_order(estimates: Sequence[float | None], epochs: Sequence[int]) -> 
 
 
 def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
-    """Write a line for each trial, and what is left in all."""
+    """Format the plan: a line for each trial, then the total that is left."""
     rows = [("trial", "state", "digest", "estimate")]
     for each in planned:
         estimate = "unknown" if each.seconds is None else duration(each.seconds)
@@ -117,11 +117,11 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
 
 
 def status(store: Store, suite: Suite) -> SuiteStatus:
-    """Count what is on disk of the suite."""
+    """Count the suite's trials by their state on disk."""
     counts: dict[State, int] = dict.fromkeys(("done", "failed", "diverged", "left", "unreadable"), 0)
     unreadable = []
     trials = called_for(store, [suite], suite.trials())
-    for found in map(store.find, trials):  # one at a time: of many not all fit in memory
+    for found in map(store.find, trials):  # one at a time: many records may not fit in memory
         counts[found.state] += 1
         if found.error:
             unreadable.append(found.error)
@@ -129,7 +129,7 @@ def status(store: Store, suite: Suite) -> SuiteStatus:
 
 
 def status_text(states: Sequence[SuiteStatus]) -> str:
-    """Write a line for each suite, then what is unreadable."""
+    """Format the status: a line for each suite, then the errors of unreadable records."""
     if not states:
         return "no results yet"
     rows: list[tuple[str, ...]] = [("suite", *states[0].counts, "stale")]
@@ -138,30 +138,30 @@ def status_text(states: Sequence[SuiteStatus]) -> str:
 
 
 class EpochSeconds:
-    """Collects the seconds of epochs from records, by kind of trial; keeps no record."""
+    """Collects the seconds per epoch from records, by kind of trial; keeps no record."""
 
     def __init__(self) -> None:
         self._by_kind: dict[str, array[float]] = {}
 
     def add(self, record: Record) -> None:
-        """Take in a record's epochs; the first, slower one only where there is no other."""
+        """Add a record's epochs; the first, which is slower, only if there is no other."""
         each = [epoch.train_seconds + epoch.eval_seconds for epoch in record.epochs]
         self._by_kind.setdefault(_kind(record.settings), array("d")).extend(each[1:] or each)
 
     def add_all(self, store: Store, but: Set[Path] = frozenset()) -> None:
-        """Take in the records of all suites, but of those trials; what is unreadable is named by `status`."""
+        """Add the records of all suites except `but`; skip unreadable ones, which `status` reports."""
         for path in store.root.glob("*/*/seed-*.json"):
             if path.with_name(path.name.partition(".")[0]) not in but:
                 with contextlib.suppress(OSError, ValueError):
                     self.add(Record.from_json(path.read_text(encoding="utf-8")))
 
     def medians(self) -> dict[str, float]:
-        """Return the median seconds an epoch of each kind."""
+        """Return the median seconds per epoch of each kind."""
         return {kind: statistics.median(values) for kind, values in self._by_kind.items() if values}
 
 
 def estimates(trials: Sequence[Trial], speeds: Mapping[str, float]) -> list[float | None]:
-    """Return the seconds that each trial should take, from seconds an epoch by kind; None where unknown."""
+    """Return each trial's estimated seconds, from seconds per epoch by kind; None if unknown."""
     each = [speeds.get(kind) for kind in _kinds(trials)]
     return [
         None if pace is None else pace * trial.settings.training.epochs
@@ -179,7 +179,7 @@ def _kinds(trials: Sequence[Trial]) -> list[str]:
 
 
 def kind_of(trial: Trial) -> str:
-    """Return what a trial's time an epoch depends on; trials of one kind take the same."""
+    """Return the settings, as JSON, that decide a trial's seconds per epoch; equal ones take the same."""
     return _kind(trial.settings.model_dump())
 
 

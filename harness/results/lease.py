@@ -1,9 +1,9 @@
-"""Claims on trials, so that several runs can share one folder of results: files, no locks and no clocks.
+"""Leases on trials, by which several runs share one results folder: files, no locks, no common clock.
 
-A claim is a file that exactly one run succeeds in making. A thread counts in it as long as its maker lives,
-and says beside the count how far the trial is, which no other run depends on.
-Who sees the count stand still for long enough, by a clock of its own, makes the claim of the next generation
-and has the trial then; the old holder, should it live after all, finds that out before it saves anything.
+A lease is a file that exactly one run succeeds in creating. A heartbeat thread increments a counter in it as
+long as its owner lives, and writes the trial's progress beside the counter; no other run depends on that.
+A run that sees the counter stand still for long enough, by its own clock, creates the lease of the next
+generation and then has the trial; the old owner, should it still live, notices that before it saves anything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BEATS_BEFORE_STALE = 10
 
 
 class Lease(Strict):
-    """Say which trial (by its key) was claimed; `before` is the dead holder that it was taken over from."""
+    """A lease on a trial, given by its key; `before` is the dead owner from which it was taken over."""
 
     trial: str
     generation: int
@@ -38,7 +38,7 @@ class Lease(Strict):
 
 @dataclass
 class Leases:
-    """Takes claims, keeps them alive, and knows which are held by others."""
+    """Acquires and releases leases, keeps them alive, and knows which others hold."""
 
     store: Store
     me: LeaseOwner
@@ -54,29 +54,29 @@ class Leases:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread that keeps the claims alive."""
+        """Stop the thread that keeps the leases alive."""
         self._stopped.set()
         self._thread.join()
 
     def owner(self, trial: Trial) -> LeaseOwner | None:
-        """Return who holds the trial and may be alive; None where it is free."""
+        """Return the owner of the trial's lease if it may be alive; None if the trial is free."""
         generation = self._generation(trial)
         owner = self._maker(trial, generation)
         return owner if owner and self._may_live(trial, generation, owner) else None
 
     def dead(self, trial: Trial) -> str:
-        """Return the token of a free trial's last claim, whose holder is dead; empty where there is none."""
+        """Return the token of a free trial's last lease, whose owner is dead; empty if there is none."""
         owner = self._maker(trial, self._generation(trial))
         return owner.token if owner else ""
 
     def take(self, trial: Trial, dead: str = "") -> Lease | None:
-        """Claim the trial, if it is free; raise StoreError where nothing can be written.
+        """Acquire a lease on the trial if it is free; raise StoreError if nothing can be written.
 
-        The holder whose token is `dead` has been found to be so by another process.
+        `dead` is the token of an owner that another process has found to be dead.
         """
         generation = self._generation(trial)
         before = self._maker(trial, generation)
-        if before is None and generation > 0:  # given up this moment
+        if before is None and generation > 0:  # released at this moment
             return None
         is_dead = bool(dead) and before is not None and before.token == dead
         if before and not is_dead and self._may_live(trial, generation, before):
@@ -88,20 +88,20 @@ class Leases:
         with self._changing:
             self._held = {**self._held, path: head}
         if before:
-            for lower in range(1, generation + 1):  # when it is given up, downwards, none may seem free
+            for lower in range(1, generation + 1):  # none may seem free while all are released, downwards
                 write_whole(self.store.lease_path(trial, lower), _content(head, 0))
             self.store.sweep(trial)
         return Lease(trial=trial.key, generation=generation + 1, token=owner.token, before=before)
 
     def tell(self, trial: Trial, lease: Lease, lease_progress: Callable[[], LeaseProgress]) -> None:
-        """Have the claim say how far its trial is, as of every beat, where this process took it."""
+        """Write the trial's progress into the lease with every heartbeat, if this process acquired it."""
         path = self.store.lease_path(trial, lease.generation)
         with self._changing:
             if path in self._held:
                 self._headways = {**self._headways, path: lease_progress}
 
     def ours(self, trial: Trial) -> Lease | None:
-        """Return the claim that this run has on the trial, whichever of its processes took it."""
+        """Return this run's lease on the trial, whichever of its processes acquired it; else None."""
         generation = self._generation(trial)
         owner = self._maker(trial, generation)
         if owner is None or (owner.run, owner.start) != (self.me.run, self.me.start):
@@ -109,7 +109,7 @@ class Leases:
         return Lease(trial=trial.key, generation=generation, token=owner.token)
 
     def check(self, trial: Trial, lease: Lease) -> None:
-        """Raise LostClaimError where another run has the trial now, StoreError where the claim is gone."""
+        """Raise LostLeaseError if another run has the trial now, StoreError if the lease's folder is gone."""
         later = self._maker(trial, self._generation(trial, lease.generation))
         path = self.store.lease_path(trial, lease.generation)
         if later is None and not path.parent.is_dir():
@@ -121,7 +121,7 @@ class Leases:
             )
 
     def release(self, trial: Trial, lease: Lease) -> None:
-        """Give the trial up, unless another has taken it over."""
+        """Release the trial, unless another run has taken it over."""
         own = self.store.lease_path(trial, lease.generation)
         with self._changing:
             self._held = {path: head for path, head in self._held.items() if path != own}
@@ -132,7 +132,7 @@ class Leases:
                 remove(self.store.lease_path(trial, generation))
 
     def _generation(self, trial: Trial, known: int = 0) -> int:
-        """Return the latest generation of the trial's claims, 0 where there is none."""
+        """Return the latest generation of the trial's leases, 0 if there is none."""
         try:
             while self.store.lease_path(trial, known + 1).exists():
                 known += 1
@@ -141,7 +141,7 @@ class Leases:
         return known
 
     def _maker(self, trial: Trial, generation: int) -> LeaseOwner | None:
-        """Return who made the claim, None where there is none; note when it was last seen to change."""
+        """Return who created the lease, None if there is none; note when its file was last seen to change."""
         path = self.store.lease_path(trial, generation)
         try:
             content = path.read_bytes()
@@ -157,7 +157,7 @@ class Leases:
         _, since = self._observed[self.store.lease_path(trial, generation)]
         stale_seconds = max(
             self.me.stale_seconds, owner.stale_seconds
-        )  # it beats as often as its own asks for
+        )  # the owner's heartbeat interval follows from its own
         return self.now() - since <= stale_seconds and not owner.is_outlived_by(self.me)
 
     def _beat_until_stopped(self) -> None:
@@ -168,20 +168,20 @@ class Leases:
                 with (
                     contextlib.suppress(OSError),
                     path.open("r+b") as file,
-                ):  # gone: it is found before a save
-                    if file.read(len(head)) == head:  # else it is another's by now
+                ):  # a missing lease is noticed before a save
+                    if file.read(len(head)) == head:  # else it is another owner's by now
                         file.seek(0)
                         file.write(_content(head, beats, self._headway_line(path)))
 
     def _headway_line(self, path: Path) -> bytes:
         lease_progress = self._headways.get(path)
-        with contextlib.suppress(Exception):  # whatever it is, the heart goes on beating
+        with contextlib.suppress(Exception):  # no error in it may stop the heartbeat
             return b" " + lease_progress().line() if lease_progress else b""
         return b""
 
 
 def read(content: bytes) -> tuple[LeaseOwner, LeaseProgress | None]:
-    """Return what a claim's file says: who made it, and how far the trial is, if that can be known."""
+    """Parse a lease file; return its owner, and the trial's progress, None if unknown."""
     head, _, beat = content.partition(b"\n")
     try:
         owner = LeaseOwner.model_validate_json(head)

@@ -1,4 +1,4 @@
-"""Who holds a claim, and whether it is known to be dead."""
+"""Identity of a lease's owner (host, process, SLURM job), and whether it is known to be dead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.results.procfs import started
 
 
 class LeaseOwner(Strict):
-    """Say who holds a claim: a process of a start of a run, perhaps within a job; `started` names no time."""
+    """A process that holds leases, in a start of a run, perhaps in a SLURM job; `started` is no clock time."""
 
     host: str
     machine: str
@@ -31,7 +31,7 @@ class LeaseOwner(Strict):
         return f"{job}process {self.process} on {self.host}"
 
     def is_outlived_by(self, other: LeaseOwner) -> bool:
-        """Tell whether the holder is known to be dead, without any waiting."""
+        """Tell whether this owner is known to be dead, without waiting for missing heartbeats."""
         if self.run == other.run:
             return self.start < other.start  # torchrun ends all workers before it starts them again
         if self.job and self.job == other.job and self.job_restart < other.job_restart:
@@ -57,9 +57,9 @@ NOBODY = LeaseOwner(
 def this_process(
     run: str, start: list[int], env: Mapping[str, str], stale_seconds: float = 60.0
 ) -> LeaseOwner:
-    """Describe this process as the holder of claims, in the given start of a run.
+    """Describe this process as an owner of leases, in the given start of a run.
 
-    A claim of its own may be taken over when it gave no sign of life for so many seconds.
+    Its leases may be taken over after `stale_seconds` without a heartbeat.
     """
     cluster, job = env.get("SLURM_CLUSTER_NAME", ""), env.get("SLURM_JOB_ID", "")
     return LeaseOwner(
@@ -77,7 +77,7 @@ def this_process(
 
 
 def _machine() -> str:
-    """Return what tells in which numbering of processes this one is; empty where that cannot be known."""
+    """Return an id of the boot and the PID namespace of this process; empty if it cannot be read."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"

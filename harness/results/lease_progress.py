@@ -1,4 +1,4 @@
-"""Headway: how far a trial is, as its claim says beside every beat, for those who only look on."""
+"""Progress record written with each lease heartbeat, read by `harness status --follow`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import Field
 from harness.config.settings import Strict
 from harness.results.record import Epoch
 
-_WIDTH = 560  # the longest figures fit; a line of one length leaves nothing of an earlier one
+_WIDTH = 560  # fits the longest numbers; as all lines are this long, nothing of an earlier one remains
 
 
 class LeaseProgress(Strict):
-    """Say which fraction of a trial is trained, and what its latest whole epoch found, if there is one."""
+    """The fraction of a trial that is trained, and the metrics of its latest complete epoch, if any."""
 
     fraction: Annotated[float, Field(ge=0, le=1)]
     epochs: Annotated[int, Field(ge=1)]
@@ -23,22 +23,22 @@ class LeaseProgress(Strict):
 
     @property
     def epoch(self) -> int:
-        """Return how many epochs are whole."""
+        """Return the number of complete epochs."""
         return self.last.epoch if self.last else int(self.fraction * self.epochs)
 
     @property
     def epoch_seconds(self) -> float | None:
-        """Return what the latest epoch took."""
+        """Return the seconds of the latest complete epoch, None before the first."""
         return self.last.train_seconds + self.last.eval_seconds if self.last else None
 
     def line(self) -> bytes:
-        """Write it with a checksum, by which a reader knows a line that is half an earlier one."""
+        """Return it as a line with a checksum, by which a reader detects a half-overwritten one."""
         text = self.model_dump_json().encode()
         return (b"%08x %s" % (zlib.crc32(text), text)).ljust(_WIDTH)
 
     @classmethod
     def from_line(cls, line: bytes) -> LeaseProgress | None:
-        """Read a line; None where it says nothing, or is torn."""
+        """Parse a line; None if it holds no progress or is half overwritten."""
         checksum, _, text = line.strip().partition(b" ")
         if checksum != b"%08x" % zlib.crc32(text):
             return None

@@ -1,4 +1,4 @@
-"""The processes of this machine, as /proc tells of them."""
+"""Processes of this machine, read from /proc."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def stat(process: int) -> list[str]:
 
 
 def started(process: int) -> str:
-    """Return what tells a process from a later one of its number; empty where it does not run."""
+    """Return a process's start time, to tell it from a later one with its PID; empty if it does not run."""
     return "".join(stat(process)[19:20])
 
 
 def children(process: int) -> list[int]:
-    """List the processes that a process has started and that run."""
+    """List the running child processes of a process."""
     numbers = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
     return [number for number in numbers if stat(number)[1:2] == [str(process)]]

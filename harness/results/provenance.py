@@ -1,4 +1,4 @@
-"""Where numbers come from: commit, a hash of the code that trains, versions, hardware."""
+"""Provenance of results: commit, hash of the code that trains, versions, hardware."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 _ROOT = Path(harness.__file__).resolve().parent.parent
-# What trains, in the package's folder.
+# The code that trains, in the package's folder.
 SOURCES = (
     "config/*.py",
     "data/*.py",
@@ -34,7 +34,7 @@ SOURCES = (
 
 
 def commit(root: Path = _ROOT) -> str | None:
-    """Return the commit that the harness runs from, `-dirty` where its code was changed; None outside git."""
+    """Return the commit that the harness runs from, `-dirty` if its code was changed; None outside git."""
 
     def git(*arguments: str) -> str | None:
         try:
@@ -53,9 +53,9 @@ def commit(root: Path = _ROOT) -> str | None:
 
 
 def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
-    """Hash the sources that train, by their contents: settings, data, models, training, a record's shape.
+    """Hash the contents of the code that trains: settings, data, models, training, the record's format.
 
-    The user's own model modules are among them. Where a file lies and what it is called makes no difference.
+    The user's own model modules are among them. A file's folder and name make no difference.
     """
     package = root / "harness"
     sources = [path for pattern in SOURCES for path in package.glob(pattern)]
@@ -64,14 +64,14 @@ def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
 
 
 def user_modules(trials: Iterable[Trial]) -> list[Path]:
-    """List the files of the trials' models that are a user's own."""
+    """List the files of those of the trials' models that are the user's own."""
     names = sorted({str(trial.settings.model["name"]) for trial in trials})
     paths = (model_registry.source_file(name) for name in names if is_callable_path(name))
     return [path for path in paths if path]
 
 
 def versions(user_modules: Iterable[Path] = ()) -> Versions:
-    """Say what trains here, CUDA where this process uses it; imports torch."""
+    """Return the versions of what trains here, CUDA's only if this process uses it; imports torch."""
     import torch
 
     return Versions(
@@ -85,7 +85,7 @@ def versions(user_modules: Iterable[Path] = ()) -> Versions:
 
 
 def device_name(device: torch.device) -> str:
-    """Name the hardware behind a torch device."""
+    """Return the name of the hardware behind a torch device."""
     if device.type == "cuda":
         import torch
 
@@ -99,12 +99,12 @@ def cores() -> int:
 
 
 def host() -> str:
-    """Name this machine."""
+    """Return the host name of this machine."""
     return socket.gethostname()
 
 
 def now() -> str:
-    """Return the time in UTC, to the second."""
+    """Return the time in UTC, in ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,4 +1,4 @@
-"""Record: what one trial leaves, as strict JSON."""
+"""Record of one trial, as strict JSON: settings, epochs, hardware, versions, attempts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from harness.config.settings import Strict
 
-# JSON has no NaN and no infinity: a figure that is not finite is null in the file and NaN in memory.
+# JSON has no NaN and no infinity: a metric that is not finite is null in the file and NaN in memory.
 Figure = Annotated[
     float,
     Field(allow_inf_nan=True),
@@ -23,7 +23,7 @@ EngineName = Literal["eager", "graph"]
 
 
 class Epoch(Strict):
-    """Hold the figures of one epoch; accuracies are fractions, times are in seconds."""
+    """Metrics of one epoch; accuracies are fractions, times are in seconds."""
 
     epoch: int
     lr: float
@@ -36,9 +36,9 @@ class Epoch(Strict):
 
 
 class Attempt(Strict):
-    """Hold one earlier try that ended without being done; `error` is a traceback or a sentence.
+    """An earlier attempt that ended without being done; `error` is a traceback or a sentence.
 
-    `killed` means that a process which trained it was ended, and that it went on from its last checkpoint.
+    `killed` means that a process which trained it was killed, and that it resumed from its last checkpoint.
     """
 
     started_at: str
@@ -48,7 +48,7 @@ class Attempt(Strict):
 
 
 class Hardware(Strict):
-    """Say on what a trial ran; a part of no digest."""
+    """Hardware and execution of a trial; not part of any digest."""
 
     placement: Placement
     engine: str
@@ -60,7 +60,7 @@ class Hardware(Strict):
 
 
 class Versions(Strict):
-    """Say with what a trial ran; `code` is a hash of the sources that train."""
+    """Software versions of a trial; `code` is a hash of the code that trains."""
 
     harness: str
     python: str
@@ -71,7 +71,7 @@ class Versions(Strict):
 
 
 class Record(Strict):
-    """Hold everything about one trial: what was asked, what came out, and on what it ran."""
+    """Everything about one trial: its settings, its results, and what it ran on."""
 
     schema_version: Literal[1] = 1
     suite: str
@@ -94,7 +94,7 @@ class Record(Strict):
     attempts: list[Attempt]
 
     def mistake(self, epochs: int) -> str:
-        """Say what no trial of so many epochs can have left; empty where there is nothing."""
+        """Return what is impossible in a record of a trial of `epochs` epochs; empty if nothing is."""
         numbers = [each.epoch for each in self.epochs]
         if len(numbers) > epochs or (self.status == "done" and len(numbers) < epochs):
             return f"found {len(numbers)} epochs of a trial that is {self.status}, expected {epochs}"
@@ -110,13 +110,13 @@ class Record(Strict):
         return ""
 
     def to_json(self) -> str:
-        """Write the record as JSON; floats come back exactly."""
+        """Return the record as JSON, from which floats are read back exactly."""
         return json.dumps(self.model_dump(), indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """Read a record; raise ValueError (pydantic's ValidationError) where it is not one."""
+        """Parse a record; raise ValueError (pydantic's ValidationError) if it is not one."""
         try:
-            return cls.model_validate_json(text)  # 2.5 times as fast as json, which words mistakes better
-        except ValueError:  # and takes half a surrogate pair, such as a traceback may hold
+            return cls.model_validate_json(text)  # 2.5 times as fast as json, whose messages are better
+        except ValueError:  # json also accepts half a surrogate pair, as in some tracebacks
             return cls.model_validate(json.loads(text))

@@ -1,4 +1,4 @@
-"""How many seeds the results so far call for, where a suite leaves that to them (Stein's two stages)."""
+"""Adaptive number of seeds: how many the results so far require under a seed rule (Stein's two stages)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.stats import stein_size
 
 @dataclass(frozen=True)
 class Decision:
-    """How many of a suite's seeds, in order, an experiment is trained with.
+    """The number of a suite's seeds, in order, with which an experiment is trained.
 
-    `deciding` is how many values decided it, None while it is open or where the suite gives the seeds;
-    `needed` is what the rule asks for, without its cap.
+    `deciding` is how many values decided it, None while it is open or if the suite lists its seeds; `needed`
+    is what the rule asks for before its cap.
     """
 
     seeds: int
@@ -24,9 +24,9 @@ class Decision:
 
 
 def decide(store: Store, suite: Suite, trials: Sequence[Trial]) -> Decision:
-    """Decide for one experiment, whose trials are in the order of seeds.
+    """Decide for one experiment, given its trials in the order of seeds.
 
-    It stays open until each of the first seeds is done or has diverged, and two of them are done.
+    The decision stays open until each of the first seeds is done or has diverged, and two of them are done.
     """
     rule = suite.seed_rule
     if rule is None:
@@ -40,7 +40,7 @@ def decide(store: Store, suite: Suite, trials: Sequence[Trial]) -> Decision:
 
 
 def called_for(store: Store, suites: Iterable[Suite], trials: Iterable[Trial]) -> list[Trial]:
-    """List those of the trials that the results so far call for; all, where suites give their seeds."""
+    """List the trials that the results so far require; all trials of a suite that lists its seeds."""
     known = {suite.folder: suite for suite in suites if suite.seed_rule}
     seeds: dict[tuple[str, str], set[int]] = {}
     for folder, suite in known.items():

@@ -1,7 +1,7 @@
-"""Records as files under `results/`: where they are, saved whole, loaded, and what is there.
+"""Store of record files under `results/`: their paths, atomic saving, loading and listing.
 
-A done record stands under the trial's name; those of earlier attempts stand beside it until there is one. All
-of them appear once and are never replaced.
+A done record has the trial's name; those of earlier attempts are kept beside it until there is one. Each of
+them is created once and never replaced.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ State = Literal["done", "failed", "diverged", "left", "unreadable"]
 
 
 def to_train(*, retry_diverged: bool = False) -> set[State]:
-    """Return the states of trials that a run trains; an unreadable record may be that of a done one."""
+    """Return the states of trials that a run trains; not unreadable ones, whose trials may be done."""
     return {"left", "failed", "diverged"} if retry_diverged else {"left", "failed"}
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is on disk of one trial: its record, or why there is none to be had."""
+    """A trial's state on disk, with its record or the reason why there is none."""
 
     trial: Trial
     state: State
@@ -40,29 +40,29 @@ class Found:
 
 @dataclass(frozen=True)
 class Store:
-    """The records of one folder of results."""
+    """The records in one results folder."""
 
     root: Path
 
     def record_path(self, trial: Trial) -> Path:
-        """Return where the trial's record stands when it is done."""
+        """Return the path of the trial's record once it is done."""
         return self.root / trial.folder / trial.experiment / f"seed-{trial.seed}-{trial.digest[:8]}.json"
 
     def attempt_path(self, trial: Trial, number: int) -> Path:
-        """Return where the record of so many attempts stands, of which none was done."""
+        """Return the path of the record with `number` attempts, of which none was done."""
         return self.record_path(trial).with_suffix(f".attempt-{number}.json")
 
     def checkpoint_paths(self, trial: Trial) -> tuple[Path, Path]:
-        """Return the two places where the trial's checkpoints stand, in turn, while it trains."""
+        """Return the two paths at which the trial's checkpoints are written in turn while it trains."""
         first, second = (self.record_path(trial).with_suffix(f".checkpoint-{slot}") for slot in (1, 2))
         return first, second
 
     def lease_path(self, trial: Trial, generation: int) -> Path:
-        """Return where the trial's claim stands."""
+        """Return the path of the trial's lease of a generation."""
         return self.record_path(trial).with_suffix(f".claim-{generation}")
 
     def weights_path(self, trial: Trial) -> Path:
-        """Return where `--save-model` leaves the trial's final weights."""
+        """Return the path at which `--save-model` writes the trial's final weights."""
         return self.record_path(trial).with_suffix(".weights.pt")
 
     def find(self, trial: Trial) -> Found:
@@ -99,9 +99,9 @@ class Store:
         return sorted((self.root / folder).glob("*/seed-*.json"))
 
     def save(self, trial: Trial, record: Record) -> None:
-        """Let the record appear, whole, and with it what was kept until then go, when it is done.
+        """Save the record atomically; then remove attempts if it is done, checkpoints unless it failed.
 
-        Raise LostClaimError where there is one already: no record is ever replaced.
+        Raise LostLeaseError if there is one already: no record is ever replaced.
         """
         done = record.status == "done"
         path = self.record_path(trial) if done else self.attempt_path(trial, len(record.attempts))
@@ -119,11 +119,11 @@ class Store:
         return itertools.takewhile(Path.exists, paths)
 
     def sweep(self, trial: Trial) -> None:
-        """Remove what killed processes have begun to write for the trial; for who has claimed it only."""
+        """Remove temporary files that killed processes left for the trial; only for the lease's owner."""
         sweep(self.record_path(trial))
 
     def tidy(self, folder: str) -> None:
-        """Remove what killed runs have left beside records that are done."""
+        """Remove files that killed runs left beside done records."""
         for path in (self.root / folder).glob("*/*seed-*.*"):
             stem = path.name.removeprefix(".").partition(".")[0]
             is_kept = path.name in (f"{stem}.json", f"{stem}.weights.pt")
@@ -131,14 +131,14 @@ class Store:
                 remove(path)
 
     def save_suite(self, suite: Suite) -> None:
-        """Write `suite.json`, from which a report knows what is missing, published and titled."""
+        """Write `suite.json`, which tells a report the title, the published figures and what is missing."""
         text = json.dumps(suite.model_dump(), indent=1, allow_nan=False) + "\n"
         write_whole(self.root / suite.folder / "suite.json", text.encode())
 
     def load_suite(self, folder: str) -> Suite:
-        """Read the `suite.json` of one folder; raise StoreError where it is missing or unreadable."""
+        """Read a folder's `suite.json`; raise UsageError if there is none, StoreError if it is unreadable."""
         path = self.root / folder / "suite.json"
-        if folder not in self.folders():  # nor anything outside the results
+        if folder not in self.folders():  # this refuses paths outside the results, too
             known = ", ".join(self.folders()) or "none yet"
             raise UsageError(f"{path}: no such results; there are: {known}")
         try:
@@ -159,5 +159,5 @@ def _why(error: Exception) -> str:
         key = ".".join(map(str, first["loc"])) or "(top)"
         return f"{key}: {first['msg']}"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # without the path, which is told already, and not always as it was named
+        return error.strerror  # without its path, which the message has, and which may differ from the user's
     return str(error)
