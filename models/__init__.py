@@ -1,1 +1,1 @@
-"""One file a model: `build(image_shape, num_classes, **settings)`, and SETTINGS in JSON Schema."""
+"""Shipped models, one per file: `build(image_shape, num_classes, **settings)`; SETTINGS as JSON Schema."""

@@ -15,7 +15,7 @@ SETTINGS = {
 def build(
     image_shape: tuple[int, int, int], num_classes: int, *, channels: list[int], dropout: float
 ) -> nn.Module:
-    """Build 3 x 3 convolutions that halve the image each, then a linear layer on the mean over pixels."""
+    """Build 3 x 3 convolutions, each halving the image, then a linear layer on the mean over pixels."""
     halvings = min(image_shape[1:]).bit_length() - 1
     if len(channels) > halvings:
         found = f"{len(channels)} channels for images of {image_shape[1]} x {image_shape[2]}"

@@ -16,7 +16,7 @@ SETTINGS = {
 def build(
     image_shape: tuple[int, int, int], num_classes: int, *, hidden: list[int], dropout: float
 ) -> nn.Module:
-    """Build linear layers of the `hidden` sizes, each with norm, ReLU and dropout, and a last one."""
+    """Build linear layers of the `hidden` sizes with batch norm, ReLU and dropout, then an output layer."""
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in pairwise([math.prod(image_shape), *hidden]):
         layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(dropout)]

@@ -17,7 +17,7 @@ SETTINGS = {
 
 
 class Stem(nn.Module):
-    """Cut (N, C, S, S) into T patches and embed each: (T, N, width)."""
+    """Split (N, C, S, S) into T patches and embed each: (T, N, width)."""
 
     def __init__(self, channels: int, side: int, patch_size: int, width: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Stem(nn.Module):
 
 
 class Block(nn.Module):
-    """Mix tokens, then features, with one skip connection around both: (T, N, width) to the same."""
+    """Mix tokens, then features, with one skip connection around both: (T, N, width) in and out."""
 
     def __init__(self, tokens: int, width: int, hidden: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Block(nn.Module):
         self.features_out = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix (T, N, width); flat products and norms, which is fastest."""
+        """Mix (T, N, width) with flat products and norms, which are fastest."""
         tokens, n, width = x.shape
         hidden = linear_over_tokens(self.tokens_in, x.view(tokens, n * width))
         hidden = self.tokens_norm(hidden.view(self.hidden * n, width)).relu_()

@@ -1,4 +1,4 @@
-"""Cache of resized images on disk, made once; all processes of a machine share its memory pages."""
+"""Cache of resized images on disk, made once and shared by all processes of a machine (page cache)."""
 
 from __future__ import annotations
 

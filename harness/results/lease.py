@@ -157,7 +157,7 @@ class Leases:
         _, since = self._observed[self.store.lease_path(trial, generation)]
         stale_seconds = max(
             self.me.stale_seconds, owner.stale_seconds
-        )  # the owner's heartbeat interval follows from its own
+        )  # an owner's own value sets its heartbeat interval
         return self.now() - since <= stale_seconds and not owner.is_outlived_by(self.me)
 
     def _beat_until_stopped(self) -> None:

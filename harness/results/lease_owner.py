@@ -13,7 +13,7 @@ from harness.results.procfs import started
 
 
 class LeaseOwner(Strict):
-    """A process that holds leases, in a start of a run, perhaps in a SLURM job; `started` is no clock time."""
+    """A process that holds leases, in a start of a run, perhaps in a SLURM job; `started` is not a date."""
 
     host: str
     machine: str

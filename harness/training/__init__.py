@@ -1,1 +1,1 @@
-"""One trial: world, randomness, layers, batches, step, loop, checkpoint."""
+"""Training of one trial in one process group: model, data loading, step, engine, checkpoints."""

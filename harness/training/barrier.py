@@ -1,4 +1,4 @@
-"""The barrier that all ranks of a run come to before a clock is read."""
+"""Barrier of all ranks of a run over the key-value store, used before a clock is read."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _POLL_SECONDS = 0.002
 
 @dataclass
 class Barrier:
-    """Lets no rank go on before all have come, again and again; all ranks must pass it equally often.
+    """A reusable barrier of all ranks, which must all pass it equally often.
 
-    Who waits asks the store now and then: it costs no core, and nobody sits in a collective for long.
+    A waiting rank polls the store: this occupies no core, and no rank sits in a collective for long.
     """
 
     run_ranks: RunRanks
@@ -24,7 +24,7 @@ class Barrier:
     passed: int = 0
 
     def wait(self) -> None:
-        """Wait until all ranks are here."""
+        """Wait until all ranks have arrived."""
         key = f"{self.name}/{self.passed}/here"
         self.passed += 1
         self.run_ranks.add(key)
@@ -32,7 +32,7 @@ class Barrier:
             time.sleep(_POLL_SECONDS)
 
     def gather(self, value: Any) -> list[Any]:
-        """Return every rank's value, which JSON can hold, in the order of ranks."""
+        """Return every rank's value (anything that JSON can hold), in the order of ranks."""
         name = f"{self.name}/{self.passed}"
         self.run_ranks.set(f"{name}/{self.run_ranks.rank}", json.dumps(value))
         self.wait()

@@ -1,4 +1,4 @@
-"""A trial's state after any step, as a file to go on from with any number of ranks; the last two are kept."""
+"""Checkpoints: a trial's state after any step, to resume with any number of ranks; the last two are kept."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Sums = list[list[float]]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a trial is: the epochs behind it, and what there is of the next one.
+    """Progress of a trial: its complete epochs, and the part of the next one that is trained.
 
-    `steps` are those taken in it, `sums` each rank's totals over them, `seconds` the time that they took.
+    `steps` are those taken in that part, `sums` each rank's totals over them, `seconds` the time they took.
     """
 
     history: list[Epoch] = field(default_factory=list)
@@ -35,11 +35,11 @@ class Progress:
 
     @property
     def place(self) -> list[int]:
-        """Return what orders the states of a trial."""
+        """Return complete epochs and further steps, which order the states of a trial."""
         return [len(self.history), self.steps]
 
     def sums_of(self, world: ProcessGroup) -> list[float] | None:
-        """Return what this rank has summed up; all of it is the owner's where the ranks are others now."""
+        """Return this rank's sums; if the number of ranks has changed, the total on rank 0, else None."""
         if len(self.sums) == world.world_size:
             return self.sums[world.rank]
         return (
@@ -51,7 +51,7 @@ class Progress:
 
 @dataclass
 class Checkpoints:
-    """The two files of one trial, written in turn: the older one goes when the newer is safely there."""
+    """The two checkpoint files of one trial, written in turn: the older stays until the newer is complete."""
 
     paths: tuple[Path, Path]
     digest: str
@@ -61,7 +61,7 @@ class Checkpoints:
     _next: int = 0
 
     def save(self, progress: Progress) -> None:
-        """Write the state whole; raise StoreError where it cannot be written."""
+        """Write the state atomically; raise StoreError if it cannot be written."""
         state = {
             "digest": self.digest,
             "history": [vars(epoch) for epoch in progress.history],
@@ -76,9 +76,9 @@ class Checkpoints:
         self._next = 1 - self._next
 
     def resume(self, world: ProcessGroup, tell: Callable[[str], None]) -> Progress:
-        """Load the newest state, as the owner sees it, and return how far it is; or else the start.
+        """Load the newest state that rank 0 finds and return its progress, or the start if there is none.
 
-        `tell` is told of a file that cannot be used.
+        `tell` is called for each file that cannot be used.
         """
         newest, content = self._newest(tell) if world.is_rank_zero else (0, b"")
         content = world.share_bytes(content)
@@ -92,7 +92,7 @@ class Checkpoints:
         return _progress(state)
 
     def _newest(self, tell: Callable[[str], None]) -> tuple[int, bytes]:
-        """Return the slot and the content of the file that is furthest; nothing where none can be used."""
+        """Return slot and content of the file with the most progress; no content if none can be used."""
         found: list[tuple[list[int], int, bytes]] = []
         for slot, path in enumerate(self.paths):
             try:
@@ -107,7 +107,7 @@ class Checkpoints:
         return max(found)[1:] if found else (0, b"")
 
     def _checked(self, content: bytes) -> Progress:
-        """Return how far a state is; raise whatever it takes where it is not whole or not this trial's."""
+        """Return a state's progress; raise any exception if it is incomplete or not this trial's."""
         state = _loaded(content)
         if state["digest"] != self.digest:
             raise ValueError("it is of another trial or of other code")
@@ -117,7 +117,7 @@ class Checkpoints:
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    """Write the weights alone, to be loaded with `weights_only=True` into the plain model."""
+    """Write only the weights, to be loaded with `weights_only=True` into the plain model."""
     write_whole(path, _bytes({key: value.cpu() for key, value in model.state_dict().items()}))
 
 
@@ -126,7 +126,7 @@ def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def _loaded(content: bytes) -> dict[str, Any]:
-    """Return a state; no pickled code is ever run."""
+    """Load a state; no pickled code is ever run."""
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
 

@@ -1,4 +1,4 @@
-"""Where a trial may pause: all its ranks decide together, at the same step, about once a second."""
+"""Checkpoint policy: about once a second all ranks decide, at the same step, whether to save or stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = 1.0
 
 
 class CheckpointAction(IntEnum):
-    """What a trial's owner wants at a boundary: go on, save, stop with a state saved, or stop without."""
+    """What rank 0 of a trial asks for at a boundary: go on, save, save and stop, or stop without saving."""
 
     GO_ON = 0
     SAVE = 1
@@ -24,10 +24,10 @@ class CheckpointAction(IntEnum):
 
 @dataclass
 class CheckpointPolicy:
-    """Saves a trial's state when it is time, and says when to leave it.
+    """Saves a trial's state when that is due, and says when to stop training it.
 
-    `wish` and `save` are the owner's; `wish` is told whether a state is going to be saved. `seconds` are what
-    saving took.
+    Only rank 0's `wish` and `save` count; `wish` is told whether a state is going to be saved anyway.
+    `seconds` is the total time that saving took.
     """
 
     world: ProcessGroup
@@ -42,7 +42,7 @@ class CheckpointPolicy:
     _saved_at: float = field(default_factory=time.monotonic)
 
     def leaves(self, progress: Callable[[], Progress]) -> bool:
-        """Count a step or batch; at a boundary do what the owner wants. Tell whether to leave."""
+        """Count a step or batch; at a boundary do what rank 0 asks for. Return whether to stop the trial."""
         self._left -= 1
         if self._left:
             return False
@@ -57,7 +57,7 @@ class CheckpointPolicy:
         return self._follow(agreed, progress)
 
     def leaves_after(self, progress: Progress) -> bool:
-        """Save the state after an epoch, if it is not to be dropped. Tell whether to leave."""
+        """Save the state after an epoch, unless it is to be dropped. Return whether to stop the trial."""
         (wish,) = self.world.agree([max(CheckpointAction.SAVE, self.wish(True))])
         return self._follow(wish, lambda: progress)
 

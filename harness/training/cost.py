@@ -1,4 +1,4 @@
-"""What a trial's steps cost, found on the CPU from a few images, and whether more ranks make them shorter."""
+"""Cost of a training step, found on the CPU from a few images, and the speedup that more ranks give."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Cost:
-    """Operations of products and convolutions, forward and backward, an image; gradients; batch norms."""
+    """FLOPs of products and convolutions per image, forward and backward; gradient elements; batch norms."""
 
     flops_per_image: float
     gradients: int
@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class _Speed:
-    """What a rank and its exchanges reach; too fast a rank and too slow an exchange make DDP look worse."""
+    """Speed of a rank and its exchanges; too fast a rank and too slow an exchange make DDP look worse."""
 
     flops_per_second: float
     least_step_seconds: float
@@ -40,20 +40,20 @@ class _Speed:
     bytes_per_second: float
 
 
-# A core, and gloo on one machine: on a Xeon cores reached 4e10 to 7e10 in fp32, twice that in bf16, and two
-# ranks lost 1.0 to 1.4 ms an exchange. A GPU, of which nothing was measured yet: a step of less than a
-# millisecond is bound by its launches, which do not get fewer; exchanges are as between machines.
+# One core, and gloo on one machine: on a Xeon, cores reached 4e10 to 7e10 in fp32, twice that in bf16, and
+# two ranks lost 1.0 to 1.4 ms per exchange. A GPU is not measured yet: a step of less than a millisecond is
+# bound by its launches, which do not get fewer; exchanges are taken to be as between machines.
 _CORE = _Speed(2e11, 0.0, 1.5e-3, 1e9)
 _GPU = _Speed(1e14, 1e-3, 5e-5, 1e10)
 
 
 def cost_of(trial: Trial, data: ResidentDataset) -> Cost:
-    """Return what one step of the trial costs, the same on every device."""
+    """Return the cost of one step of the trial, the same on every device."""
     return _cost_of(json.dumps(trial.settings.model), data.image_shape, data.num_classes)
 
 
 def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.device) -> float:
-    """Estimate how many times as fast so many ranks train one trial together as one of them does alone."""
+    """Estimate how many times as fast `ranks` ranks train one trial together as one of them does alone."""
     cost, training = cost_of(trial, data), trial.settings.training
     speed, cores = (_GPU, 1) if device.type == "cuda" else (_CORE, torch.get_num_threads())
     flops = cost.flops_per_image * min(training.batch_size, len(data.train))
@@ -81,17 +81,17 @@ def _cost_of(model: str, image_shape: tuple[int, int, int], num_classes: int) ->
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts as torch's FlopCounterMode does, which loads torch's compiler."""
+    """Counts FLOPs as torch's FlopCounterMode does; that one would import torch's compiler."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        from torch.utils.flop_counter import flop_registry  # a tenth of a second, which few runs need
+        from torch.utils.flop_counter import flop_registry  # its import takes 0.1 s, and few runs need it
 
         self.total, self.formulas = 0, flop_registry
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # telling the compiler to leave this alone loads it
+        return False  # True would import the compiler, to exclude this from it
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: Any = (), named: Any = None

@@ -1,4 +1,4 @@
-"""A dataset that lives on a device, and the shares of global batches that are cut out of it."""
+"""Datasets that reside on a device, and each rank's shares of their global batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVAL_BATCH_SIZE = 500
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's part of a global batch of `size` samples: its samples (n,), from row `first_row` on."""
+    """One rank's part of a global batch of `size` samples: sample indices (n,), from row `first_row` on."""
 
     chosen: Tensor
     first_row: int
@@ -34,7 +34,7 @@ class Resident:
 
     @classmethod
     def of(cls, split: Split, device: torch.device, dtype: torch.dtype) -> Resident:
-        """Move a split to the device; on the CPU the images stay in the memory that all ranks share."""
+        """Copy a split to the device; on the CPU the images stay in the memory that all ranks share."""
         labels = torch.from_numpy(split.labels).to(device=device, dtype=torch.int64)
         return cls(torch.from_numpy(split.images).to(device), labels, dtype)
 
@@ -42,7 +42,7 @@ class Resident:
         return len(self.labels)
 
     def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the chosen samples' images, from 0 to 1, and labels."""
+        """Return the chosen samples' images, scaled to [0, 1], and labels."""
         images = self.images.index_select(0, chosen).to(self.dtype).div_(255)
         return images, self.labels.index_select(0, chosen)
 
@@ -63,7 +63,7 @@ class Resident:
 
 @dataclass(frozen=True)
 class ResidentDataset:
-    """Both splits on a device."""
+    """Both splits of a dataset on a device."""
 
     train: Resident
     test: Resident
@@ -72,6 +72,6 @@ class ResidentDataset:
 
     @classmethod
     def of(cls, dataset: Dataset, device: torch.device, dtype: torch.dtype) -> ResidentDataset:
-        """Move a dataset to the device."""
+        """Copy a dataset to the device."""
         train, test = (Resident.of(split, device, dtype) for split in (dataset.train, dataset.test))
         return cls(train, test, dataset.image_shape, dataset.num_classes)

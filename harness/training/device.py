@@ -1,4 +1,4 @@
-"""The device of a rank: how it computes, and whether it still does."""
+"""Device of a rank: deterministic and exact computation, and checks that it still works."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 
 
 def compute_exactly() -> None:
-    """Have a GPU give the same bits each time, and fp32 mean fp32; torch warns where it has no such way."""
-    # The same as use_deterministic_algorithms(True, warn_only=True), which also loads torch's compiler.
+    """Make GPUs deterministic, bit for bit, with fp32 not as TF32; torch warns where it has no such way."""
+    # The same as use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler.
     torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.allow_tf32 = False
@@ -33,12 +33,12 @@ class _Process:
 
 
 def spoil() -> None:
-    """Note that a capture broke: torch's allocator and random state may stay as if it went on."""
+    """Note that a graph capture failed: torch's allocator and random state may stay as if it went on."""
     _Process.is_spoiled = True
 
 
 def is_spoiled() -> bool:
-    """Tell whether no further trial is to begin in this process."""
+    """Tell whether this process must not start another trial."""
     return _Process.is_spoiled
 
 

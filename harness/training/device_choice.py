@@ -1,4 +1,4 @@
-"""Which devices the ranks compute on: all on GPUs or all on the CPU, decided alike by each of them."""
+"""Choice of the ranks' devices: all agree on GPUs, or all on the CPU."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _POLL_SECONDS = 0.02
 
 
 class Store(Protocol):
-    """What ranks tell each other."""
+    """Interface of the key-value store that ranks share."""
 
     def set(self, key: str, text: str) -> None:
-        """Set a key for all to see."""
+        """Set a key, visible to all ranks."""
 
     def get(self, key: str) -> str | None:
-        """Return a key's text, or None where nobody has set it."""
+        """Return a key's text, or None if it is not set."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A rank's GPU, if it has one, and what is wrong: with it, or that there is none."""
+    """A rank's GPU, if it has one; `fault` is what is wrong with it, or why there is none."""
 
     rank: int
     has_gpu: bool
@@ -36,7 +36,7 @@ class Candidate:
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Candidate:
-        """Try the GPU that belongs to this one of torchrun's workers."""
+        """Test the GPU of this torchrun worker."""
         rank, local_rank, ranks = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
         number, reason = gpus.count(env)
         if local_rank < number:
@@ -52,12 +52,12 @@ class Candidate:
 def keep(
     run: Store, store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
 ) -> tuple[torch.device, str]:
-    """Return this rank's device as `agree` does, of the kind that the run began on.
+    """Return this rank's device as `agree` does, of the kind on which the run began.
 
-    Raise LostRankError where that was a GPU and one cannot be used now: it may be when all start again.
+    Raise LostRankError if that was a GPU and one cannot be used now: it may work once all ranks restart.
     """
     begun_on = run.get("device")
-    if begun_on == "cpu":  # whatever GPU works by now
+    if begun_on == "cpu":  # even if a GPU works by now
         requested = "cpu"
     try:
         device, why = agree(store, key, requested, env, timeout_seconds)
@@ -75,9 +75,9 @@ def keep(
 def agree(
     store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
 ) -> tuple[torch.device, str]:
-    """Return this rank's device, and why it is no GPU where that is worth a line.
+    """Return this rank's device, and why it is not a GPU if that is worth a message.
 
-    Raise UsageError where only some ranks could have one, and LostRankError where not all say.
+    Raise UsageError if only some ranks could have a GPU, LostRankError if not all report in time.
     """
     if requested == "cpu":
         gpus.have_torch_warn_unheard()
@@ -103,7 +103,7 @@ def agree(
 def choose(
     candidates: Sequence[Candidate], requested: str | None, env: Mapping[str, str]
 ) -> tuple[bool, str]:
-    """Tell whether all compute on GPUs, and why not, if known; raise UsageError where only some could."""
+    """Tell whether all ranks compute on GPUs, and why not, if known; raise UsageError if only some could."""
     without = [each for each in candidates if not each.works]
     if not without:
         return True, ""
@@ -124,7 +124,7 @@ def choose(
 
 
 def too_many(found: int, ranks: int, why: str = "") -> str:
-    """Say that there are more ranks than GPUs that work."""
+    """Return the message that there are more ranks than working GPUs."""
     reason = f" ({why})" if why else ""
     return (
         f"found {found} GPU{'s' * (found > 1)} for {ranks} ranks here{reason}, expected one each; "
@@ -133,10 +133,10 @@ def too_many(found: int, ranks: int, why: str = "") -> str:
 
 
 def no_gpu(why: str) -> str:
-    """Say that a GPU was asked for and none works."""
+    """Return the message that a GPU was requested and none works."""
     return f"--device cuda: found no GPU that torch can use: {why}; use --device cpu"
 
 
 def on_cpu(why: str) -> str:
-    """Say that no GPU is used, where somebody may have expected it."""
+    """Return the message that no GPU is used; empty if nobody can have expected one."""
     return f"no GPU is used, this runs on the CPU: {why}" if why else ""

@@ -1,4 +1,4 @@
-"""The ranks: who trains a trial together, and what they tell each other. Alone in using torch.distributed."""
+"""Process groups, the ranks of a run, and their key-value store. Only this module uses torch.distributed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from harness.training.device import compute_exactly
 from harness.training.dynamo_stub import data_parallel
 from harness.training.rendezvous import start_number
 
-# Its name in torch 2.14, which warns of the former one.
+# The first is its name from torch 2.14 on, which warns about the second.
 _gather_into = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The ranks that train one trial together; at world size 1 every exchange is a no-op."""
+    """The ranks that train one trial together; at world size 1 all collectives are no-ops."""
 
     rank: int
     world_size: int
@@ -38,11 +38,11 @@ class ProcessGroup:
         return self.rank == 0
 
     def share(self, size: int) -> tuple[int, int]:
-        """Return the bounds of this rank's share of `size` samples; shares differ by one at most."""
+        """Return start and stop of this rank's share of `size` samples; shares differ by at most one."""
         return size * self.rank // self.world_size, size * (self.rank + 1) // self.world_size
 
     def sum_(self, tensor: Tensor) -> Tensor:
-        """Add the tensor up over the ranks, in place."""
+        """Sum the tensor over the ranks, in place."""
         if self.world_size > 1:
             dist.all_reduce(tensor, group=self.group)
         return tensor
@@ -56,11 +56,11 @@ class ProcessGroup:
         return out.view(self.world_size, len(tensor))
 
     def any(self, found: bool) -> bool:
-        """Tell whether any rank has found it so; asked over gloo, whatever became of the GPU's stream."""
+        """Tell whether `found` is true on any rank; uses gloo, in case the GPU's stream is broken."""
         return bool(self.sum_(torch.tensor(int(found))).item())
 
     def agree(self, values: list[int]) -> list[int]:
-        """Return the owner's values on every rank."""
+        """Return rank 0's values on every rank."""
         if self.world_size == 1:
             return values
         tensor = torch.tensor(values, device=self.device)
@@ -69,7 +69,7 @@ class ProcessGroup:
         return found
 
     def share_bytes(self, content: bytes) -> bytes:
-        """Return the owner's bytes on every rank."""
+        """Return rank 0's bytes on every rank."""
         if self.world_size == 1:
             return content
         (size,) = self.agree([len(content)])
@@ -86,12 +86,12 @@ class ProcessGroup:
             torch.cuda.current_stream(self.device).synchronize()
 
     def wait_for_device(self) -> None:
-        """Wait until the device has done all that it was given."""
+        """Wait until all work on the device is done."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
     def wrap(self, model: nn.Module, *, find_unused_parameters: bool) -> nn.Module:
-        """Return the model as one whose gradients are averaged over the ranks."""
+        """Return the model, wrapped in DDP on several ranks, which averages gradients over them."""
         if self.world_size == 1:
             return model
         # Running statistics are those of the global batch, equal on all ranks: nothing to broadcast.
@@ -101,18 +101,18 @@ class ProcessGroup:
         wrapped = data_parallel(
             model,
             process_group=self.group,
-            bucket_cap_mb=25,  # said, it holds for the first bucket too, which else is of 1 MiB
+            bucket_cap_mb=25,  # if given, it holds for the first bucket too, otherwise 1 MiB
             gradient_as_bucket_view=True,
             find_unused_parameters=find_unused_parameters,
             **synced,
         )
-        # Its timing of some steps waits for events, which cannot be within a captured graph.
+        # DDP's timing of some steps waits for events, which is impossible within a captured graph.
         wrapped._set_ddp_runtime_logging_sample_rate(2**31 - 1)  # type: ignore[no-untyped-call]
         return wrapped
 
 
 def alone(device: torch.device) -> ProcessGroup:
-    """Return the world of a rank that trains a trial by itself."""
+    """Return the process group of one rank that trains a trial by itself."""
     return ProcessGroup(0, 1, device)
 
 
@@ -126,7 +126,7 @@ def _store_errors() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class KeyValueStore:
-    """What ranks tell each other through a key-value store; nothing here waits.
+    """A key-value store that all ranks share; no method waits.
 
     Raises LostRankError once the store, and with it torchrun, is gone.
     """
@@ -134,27 +134,27 @@ class KeyValueStore:
     store: dist.Store  # type: ignore[name-defined]
 
     def set(self, key: str, text: str) -> None:
-        """Set a key for all to see."""
+        """Set a key, visible to all ranks."""
         with _store_errors():
             self.store.set(key, text)
 
     def get(self, key: str) -> str | None:
-        """Return a key's text, or None where nobody has set it; never waits."""
+        """Return a key's text, or None if it is not set; never waits."""
         with _store_errors():
             return self.store.get(key).decode() if self.store.check([key]) else None
 
     def add(self, key: str, amount: int = 1) -> int:
-        """Add to a counter and return what it is now."""
+        """Add to a counter and return its new value."""
         with _store_errors():
             return int(self.store.add(key, amount))
 
 
 @dataclass(frozen=True)
 class RunRanks(KeyValueStore):
-    """All the ranks of a run; its own keys live until torchrun starts them again, those of `run` longer.
+    """All ranks of a run, seen from one; its keys last until torchrun restarts them, those of `run` longer.
 
-    `start` counts the starts by torchrun, from 1, and those of the ranks by themselves since. `no_gpu` says
-    why they have none, where that is worth a line.
+    `start` counts the starts by torchrun, from 1, and the restarts by the ranks themselves since. `no_gpu`
+    says why they have no GPU, if that is worth a message.
     """
 
     rank: int
@@ -171,15 +171,15 @@ class RunRanks(KeyValueStore):
         return self.rank == 0
 
     def together(self) -> ProcessGroup:
-        """Return the world of all ranks, for one trial."""
+        """Return the process group of all ranks, for one trial."""
         return ProcessGroup(self.rank, self.world_size, self.device, dist.group.WORLD)
 
     def alone(self) -> ProcessGroup:
-        """Return the world of this rank only."""
+        """Return the process group of this rank only."""
         return alone(self.device)
 
     def first(self, count: int) -> ProcessGroup | None:
-        """Return the world of so many ranks, None on the others; all ranks must ask for it."""
+        """Return the process group of the first `count` ranks, None on others; all ranks must call this."""
         group = dist.new_group(list(range(count)))
         return (
             ProcessGroup(self.rank, count, self.device, group)
@@ -189,7 +189,7 @@ class RunRanks(KeyValueStore):
 
 
 def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> RunRanks:
-    """Find the other ranks that torchrun started, as its environment variables say; agree on the devices."""
+    """Join the ranks that torchrun started, as its environment variables say, and agree on the devices."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     with _store_errors():
         store = dist.TCPStore(  # type: ignore[attr-defined]
@@ -212,7 +212,7 @@ def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) 
 
 
 def connect(run_ranks: RunRanks, timeout_seconds: float) -> None:
-    """Let the ranks compute together; raise LostRankError where not all come."""
+    """Initialise torch's default process group; raise LostRankError if not all ranks join."""
     if run_ranks.device.type == "cuda":
         torch.cuda.set_device(run_ranks.device)
         compute_exactly()
@@ -223,7 +223,7 @@ def connect(run_ranks: RunRanks, timeout_seconds: float) -> None:
             store=generation,
             rank=run_ranks.rank,
             world_size=run_ranks.world_size,
-            timeout=datetime.timedelta(seconds=2 * timeout_seconds),  # the pulse gives up before
+            timeout=datetime.timedelta(seconds=2 * timeout_seconds),  # the heartbeat gives up earlier
         )
     except dist.DistStoreError as error:
         raise LostRankError(
@@ -232,6 +232,6 @@ def connect(run_ranks: RunRanks, timeout_seconds: float) -> None:
 
 
 def leave() -> None:
-    """Part from the other ranks."""
+    """Destroy torch's default process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -1,7 +1,7 @@
-"""torch's compiler, left out of ranks that compile nothing: it takes a second to import.
+"""Monkey-patch that avoids the import of torch._dynamo, which takes a second, in ranks that compile nothing.
 
-Optimizers and DDP load it to tell it what to leave alone. A model that compiles itself has loaded it before,
-and then they are torch's own.
+Optimizers and DDP import it to exclude their methods from compilation. A model that compiles itself has
+imported it before, and then torch's own classes are used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HIDDEN_OF_DDP = "_inside_ddp_forward"
 
 
 def optimizer_class(name: str) -> type[Optimizer]:
-    """Return torch's optimizer of this name, with methods that do the same and load no compiler."""
+    """Return torch's optimizer of this name, with equivalent methods that do not import the compiler."""
     kind: type[Optimizer] = getattr(torch.optim, name)
     if _NAME in sys.modules:
         return kind
@@ -32,14 +32,14 @@ def optimizer_class(name: str) -> type[Optimizer]:
 
 
 def data_parallel(model: nn.Module, **settings: Any) -> nn.parallel.DistributedDataParallel:
-    """Wrap the model by DDP, which does the same and loads no compiler."""
+    """Wrap the model in a DDP that works the same and does not import the compiler."""
     kind: type[nn.parallel.DistributedDataParallel] = nn.parallel.DistributedDataParallel
     if _NAME in sys.modules:
         return kind(model, **settings)
     if hidden := getattr(kind, _HIDDEN_OF_DDP, None):
         plain = contextlib.contextmanager(inspect.unwrap(hidden))
         kind = cast(Any, type(kind.__name__, (kind,), {_HIDDEN_OF_DDP: plain}))
-    # It asks whether it is going to be compiled; after the import of the compiler, its name is set anew.
+    # DDP asks whether it is going to be compiled; an import of the compiler would replace this attribute.
     answers = _Unloaded(path=f"{_NAME}.utils", get_optimize_ddp_mode=lambda: "ddp_optimizer")
     absent = vars(torch)["_dynamo"] = _Unloaded(path=_NAME, utils=answers)
     try:
@@ -50,7 +50,7 @@ def data_parallel(model: nn.Module, **settings: Any) -> nn.parallel.DistributedD
 
 
 class _Unloaded(SimpleNamespace):
-    """Stands for the module `path`; what it was not given it takes from there."""
+    """Stand-in for the module `path`; attributes that it was not given are imported from there."""
 
     path: str
 

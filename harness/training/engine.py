@@ -1,4 +1,4 @@
-"""How steps are executed on a device: operation by operation, or as captured CUDA graphs."""
+"""Engines that execute a trial's steps: eagerly, or as captured CUDA graphs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from harness.training.dataloader import Share
 from harness.training.graph_capture import CudaRecorder, Recorder
 from harness.training.step import Step
 
-WARM_UP_STEPS = 11  # what torch asks for before a graph of DDP is captured
-USES_BEFORE = 3  # a recording takes about as long as executing the same so often
+WARM_UP_STEPS = 11  # what torch requires before a graph of DDP is captured
+USES_BEFORE = 3  # a capture takes about as long as so many executions of the same work
 
 Key = tuple[str, int, int, int]
 
 
 class Engine(Protocol):
-    """Executes a trial's steps; the losses it returns are those of the step before the next one only."""
+    """Executes a trial's steps; a loss that it returns is valid only until the next step."""
 
     name: EngineName
-    has_broken: bool  # a capture
+    has_broken: bool  # whether a capture has failed
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
@@ -35,16 +35,16 @@ class Engine(Protocol):
         """Evaluate one batch; return this rank's summed loss."""
 
     def close(self) -> None:
-        """Give back what it holds on the device."""
+        """Release what it holds on the device."""
 
 
 class CaptureError(Exception):
-    """Says why the ranks of a trial cannot capture it; none of them can go on in its process."""
+    """Says why a trial cannot be captured by its ranks; none of them can go on in its process."""
 
 
 @dataclass
 class Eager:
-    """Executes operation by operation."""
+    """Executes steps eagerly, operation by operation."""
 
     step: Step
     name: EngineName = "eager"
@@ -59,7 +59,7 @@ class Eager:
         return self.step.evaluate(share)
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: it holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class _Recording:
 
 
 class Graph:
-    """Executes whole steps as graphs, one for every way that a batch is cut.
+    """Executes whole steps as CUDA graphs, one for each kind of batch shard (first row, rows, batch size).
 
-    The first steps are executed eagerly: they make what a graph takes as given (optimizer state, DDP's
-    buckets). So are the first uses of each cut: one that comes once an epoch may never be worth a recording.
-    A learning rate that is a number is a constant of the graphs: when it changes, all are forgotten. What
-    cannot be recorded is executed eagerly from then on, by all ranks, and `tell` says why.
+    The first steps are executed eagerly: they create what a graph takes as given (optimizer state, DDP's
+    buckets). So are the first uses of each shard: one that occurs once an epoch may never be worth a capture.
+    A learning rate that is a number is a constant of the graphs: when it changes, all are dropped. If a step
+    cannot be captured, all ranks execute eagerly from then on, and `tell` is told why.
     """
 
     def __init__(self, step: Step, recorder: Recorder, tell: Callable[[str], None]) -> None:
@@ -102,10 +102,10 @@ class Graph:
         return self._execute("evaluate", self.step.evaluate, share)
 
     def close(self) -> None:
-        """Forget all recordings, of evaluation too.
+        """Drop all graphs, those of evaluation too.
 
-        Graphs of one stream share a workspace of cuBLAS, which torch gives back with the first of them: none
-        may be replayed after.
+        Graphs of one stream share a cuBLAS workspace, which torch frees with the first of them: none may be
+        replayed afterwards.
         """
         self._recordings.clear()
         self._uses.clear()
@@ -129,7 +129,7 @@ class Graph:
         return recording.loss
 
     def _rehearse(self, work: Callable[[Share], Tensor], share: Share) -> Tensor:
-        """Execute the work, and from then on eagerly where any rank finds that no graph can do it."""
+        """Execute the work; fall back to eager execution if any rank finds that it cannot be captured."""
         loss, obstacle = self.recorder.rehearse(lambda: work(share))
         obstacle = obstacle or _obstacle(self.step.optimizer)
         if self.step.cut.world.any(bool(obstacle)):
@@ -137,19 +137,19 @@ class Graph:
         return loss
 
     def _record(self, key: Key, work: Callable[[Share], Tensor], share: Share) -> bool:
-        """Record the work on a share that is cut this way; tell whether it is there now.
+        """Capture the work on such a share; return whether that succeeded.
 
-        Where any rank of several fails, raise CaptureError on all: DDP waits for the rest of a broken step.
+        If any rank of several fails, raise CaptureError on all: DDP waits for the rest of a broken step.
         """
         world = self.step.cut.world
         static = Share(share.chosen.clone(), share.first_row, share.size)
-        cause: str | None = None  # and not the error, whose traceback would keep the trial's memory
+        cause: str | None = None  # not the error, whose traceback would keep the trial's memory alive
         try:
             replay, loss = self.recorder.record(lambda: work(static))
             self._recordings[key] = _Recording(static.chosen, replay, loss)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) and world.world_size == 1:
-                raise  # the capture has ended in order, and there may be room beside fewer trials
+                raise  # the capture has ended cleanly, and there may be room with fewer trials
             cause = _cause(error)
         if not world.any(cause is not None):
             return True
@@ -169,9 +169,9 @@ class Graph:
 def engine_for(
     step: Step, requested: EngineName | None, tell: Callable[[str], None], *, has_unused: bool = False
 ) -> Engine:
-    """Return the engine that was asked for; by default graphs on a GPU.
+    """Return the requested engine; by default graphs on a GPU.
 
-    DDP waits for the device to learn which parameters are unused, where some are.
+    If parameters are unused, DDP waits for the device to learn which, and cannot be captured.
     """
     if (requested or default_engine(step.cut.world.device)) == "eager":
         return Eager(step)
@@ -182,12 +182,12 @@ def engine_for(
 
 
 def default_engine(device: torch.device) -> EngineName:
-    """Return the engine that is taken where none is asked for."""
+    """Return the engine that is used if none is requested."""
     return "graph" if device.type == "cuda" else "eager"
 
 
 def _obstacle(optimizer: torch.optim.Optimizer) -> str | None:
-    """Say what an optimizer does that no graph can: it may count its steps on the host."""
+    """Return why an optimizer cannot be captured, or None: it may count its steps on the host."""
     for parameter, state in optimizer.state.items():
         if parameter.is_cuda and "step" in state and not state["step"].is_cuda:
             return f"{type(optimizer).__name__} counts its steps on the host"
@@ -199,7 +199,7 @@ def _cannot_be_captured(obstacle: str | None) -> str:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the first line of what went wrong first; ending a broken capture raises over it."""
+    """Return the first line of the first error; ending a broken capture raises another on top of it."""
     while error.__context__ is not None:
         error = error.__context__
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,7 +1,7 @@
 """The GPUs of this machine: which of those that torch counts can compute, and why the others cannot.
 
-A driver that is too old, a card that the wheel does not know, or one that another process has for itself are
-counted all the same. As a program it tries the device that it is given, so that its caller holds no context.
+torch also counts GPUs whose driver is too old, that its wheel does not support, or that another process has
+for itself. As a program, this module tests the given device, so that its caller holds no CUDA context.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Gpus:
-    """What is wrong with each GPU, empty where it works; `reason` says why torch counts none, if known."""
+    """The fault of each GPU, empty if it works; `reason` says why torch counts none, if known."""
 
     faults: tuple[str, ...]
     reason: str = ""
@@ -37,20 +37,20 @@ class Gpus:
 
     @property
     def why(self) -> str:
-        """Say why the first GPU that does not work does not, or why there is none."""
+        """Return the fault of the first GPU that does not work, or why there is none."""
         broken = [f"GPU {number}: {fault}" for number, fault in enumerate(self.faults) if fault]
         return broken[0] if broken else self.reason
 
     def visible(self, env: Mapping[str, str]) -> str | None:
-        """Return what CUDA_VISIBLE_DEVICES shows only those that work; None where it need not change."""
+        """Return a CUDA_VISIBLE_DEVICES that shows only the working GPUs; None if it need not change."""
         if len(self.working) == len(self.faults) and not self.reason:
-            return None  # else the workers would give the reason once more
+            return None  # with a reason, the workers would report it once more
         names = env[_VISIBLE].split(",") if _VISIBLE in env else list(map(str, range(len(self.faults))))
         return ",".join(names[number] for number in self.working)
 
 
 def count(env: Mapping[str, str]) -> tuple[int, str]:
-    """Return how many GPUs torch counts, and why no more where somebody may have expected them."""
+    """Return how many GPUs torch counts, and why not more if somebody may have expected more."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         number = torch.cuda.device_count()
@@ -65,22 +65,22 @@ def count(env: Mapping[str, str]) -> tuple[int, str]:
 
 
 def find(env: Mapping[str, str]) -> Gpus:
-    """Try, in another process, each GPU that torch counts."""
+    """Test each GPU that torch counts, in other processes."""
     number, reason = count(env)
     return Gpus(tuple(_tried([f"cuda:{each}" for each in range(number)])), reason)
 
 
 def why_none(env: Mapping[str, str]) -> str:
-    """Say why torch counts no GPU, also where nobody may have expected one."""
+    """Return why torch counts no GPU, even if nobody may have expected one."""
     if env.get(_VISIBLE) in ("", *_FOR_NO_GPU):
         return f"{_VISIBLE} is {env[_VISIBLE]!r}"
     return count(env)[1] or _tried(["cuda"])[0]
 
 
 def have_torch_warn_unheard() -> None:
-    """Have torch warn now, unheard, of a driver that it cannot use.
+    """Trigger torch's warning about a driver that it cannot use, and suppress it.
 
-    It does so once a process; on a CPU, too, in the first backward at the latest.
+    torch gives it once a process; on a CPU, too, in the first backward pass at the latest.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -88,17 +88,17 @@ def have_torch_warn_unheard() -> None:
 
 
 def fault_of(device: torch.device) -> str:
-    """Compute something tiny on a device; return torch's reason where that fails, else nothing."""
+    """Run a tiny computation on a device; return torch's error if that fails, else an empty string."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a card that is too old: the error says so, too
+            warnings.simplefilter("ignore")  # about a card that is too old: the error says so, too
             return "" if torch.ones(2, device=device).sum().item() == 2 else "it computes 1 + 1 wrongly"
     except (RuntimeError, AssertionError) as error:
         return _first_line(str(error)) or type(error).__name__
 
 
 def _tried(devices: Sequence[str]) -> list[str]:
-    """Return the fault of each device, tried in a process of its own: one that hangs is no other's fault."""
+    """Return the fault of each device, tested in its own process: one that hangs affects no other."""
     command = [sys.executable, "-m", __name__]
     pipe = subprocess.PIPE
     tries = [subprocess.Popen([*command, name], stdout=pipe, stderr=pipe, text=True) for name in devices]

@@ -1,4 +1,4 @@
-"""Work on a GPU, recorded as a CUDA graph."""
+"""Capture of work on a GPU as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor
 
 Work = Callable[[], Tensor]
 
-# Warnings that were shown, each once: Python forgets its own list whenever filters change.
+# Warnings already shown, to show each once: Python clears its own list whenever filters change.
 _SHOWN: set[tuple[str, str, int]] = set()
 
 
 class Recorder(Protocol):
-    """Makes graphs on a device."""
+    """Interface that captures graphs on a device."""
 
     def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
-        """Execute the work; return what it returns, and what in it no graph can do."""
+        """Execute the work; return its result, and what in it cannot be captured, or None."""
 
     def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
-        """Record the work and do not execute it; return what executes it, and what it will have returned."""
+        """Capture the work without executing it; return a function that replays it, and its output tensor."""
 
 
 class CudaRecorder:
-    """Records what is launched on the current stream, which is not the default one."""
+    """Captures what is launched on the current stream, which is not the default one."""
 
     def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
-        """Execute the work; return what it returns, and where in it the host waits for the device."""
+        """Execute the work; return its result, and where in it the host waits for the device, or None."""
         before = torch.cuda.get_sync_debug_mode()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

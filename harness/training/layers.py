@@ -1,4 +1,4 @@
-"""Layers whose result does not depend on how a batch is cut over ranks, and swapping them in."""
+"""Layers whose result does not depend on how a batch is sharded over ranks, and their insertion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.training.rng import derive, keep_mask, positions
 
 @dataclass
 class BatchShard:
-    """Say which rows of which step's global batch a rank holds; the layers read it, the step sets it.
+    """A rank's rows of the global batch of the current step; the training step sets it, the layers read it.
 
     `step` is an int64 scalar on the device; `passes` counts the batches that went through.
     """
@@ -35,7 +35,7 @@ class BatchShard:
         self.step = torch.zeros((), dtype=torch.int64, device=self.world.device)
 
     def set(self, first_row: int, rows: int, size: int) -> None:
-        """Move on to another batch: so many rows, from the first one on, of a global batch of `size`."""
+        """Move on to another batch: `rows` rows, from `first_row` on, of a global batch of `size`."""
         self.first_row, self.rows, self.size = first_row, rows, size
         self.passes += 1
 
@@ -43,7 +43,7 @@ class BatchShard:
 class GlobalBatchNorm(_BatchNorm):
     """Batch norm with the statistics of the global batch, on any device; channels are dimension 1.
 
-    As nn.BatchNorm1d/2d/3d on the whole batch, whatever rows each rank has, none included.
+    Equals nn.BatchNorm1d/2d/3d on the whole batch, whatever rows each rank has, even none.
     """
 
     def __init__(self, norm: _BatchNorm, cut: BatchShard) -> None:
@@ -55,10 +55,10 @@ class GlobalBatchNorm(_BatchNorm):
         self.train(norm.training)
 
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 (torch's name)
-        """Accept what the layer that stood here accepts: anything with channels in dimension 1."""
+        """Accept what the replaced layer accepts: anything with channels in dimension 1."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
-        """Normalise (N, C, ...) and, in train mode, follow the running statistics."""
+        """Normalise (N, C, ...) and, in train mode, update the running statistics."""
         uses_batch = self.training or self.running_mean is None
         if self.cut.world.world_size == 1 or not uses_batch:
             return super().forward(input)
@@ -81,7 +81,7 @@ class GlobalBatchNorm(_BatchNorm):
 
 
 class _Normalise(torch.autograd.Function):
-    """Normalise by statistics over all ranks, joined as in Chan et al. (1979); bfloat16 is summed wide."""
+    """Normalise by statistics over all ranks, combined as in Chan et al. (1979); bfloat16 sums in float32."""
 
     @staticmethod
     def forward(
@@ -95,7 +95,7 @@ class _Normalise(torch.autograd.Function):
         parts = cut.world.gather(torch.cat([*local, rows]))
         means, variances, counts = torch.split(parts, [channels, channels, 1], dim=1)
         count = counts.sum()
-        if cut.size < 2 and count <= 1:  # asked only where it may be: asking waits for the device
+        if cut.size < 2 and count <= 1:  # checked only if possible: this waits for the device
             raise ValueError(f"batch norm over {int(count)} value per channel, expected 2 or more")
         weights = counts / count
         mean = (means * weights).sum(0)
@@ -111,14 +111,14 @@ class _Normalise(torch.autograd.Function):
         x, weight, mean, variance, count = ctx.saved_tensors
         wide, scale = x.to(mean.dtype), torch.rsqrt(variance + ctx.eps)
         factor = scale if weight is None else scale * weight
-        # As if the statistics were constants, which gives both sums too; then what they depend on.
+        # First as if the statistics were constants, which gives both sums too; then through the statistics.
         x_grad, weight_grad, bias_grad = (
             torch.ops.aten.native_batch_norm_backward(
                 grad.to(mean.dtype),
                 wide,
                 torch.ones_like(mean) if weight is None else weight,
                 *(mean, variance),
-                *(mean, scale),  # read instead of the former where the kernel takes them for saved ones
+                *(mean, scale),  # some kernels read these instead, as saved statistics
                 False,
                 ctx.eps,
                 [True] * 3,
@@ -162,7 +162,7 @@ class GlobalDropout(nn.Module):
         return x * keep.view(x.shape) / (1 - self.p) if self.p < 1 else x * 0
 
     def _positions(self, call: int, features: int) -> Tensor:
-        """Hash the positions of the rank's rows, once for every way that batches are cut."""
+        """Return the hashed positions of the rank's rows, computed once for each different shard."""
         cut = self.cut
         place = (call, cut.first_row, cut.rows, features)
         if place not in self._hashed:
@@ -172,7 +172,7 @@ class GlobalDropout(nn.Module):
 
 
 def swap_layers(model: nn.Module, cut: BatchShard) -> dict[str, int]:
-    """Swap batch norms and dropouts, in place, for those above; return how many of which type."""
+    """Replace batch norms and dropouts, in place, by those above; return how many of which type."""
     names = {id(module): name for name, module in model.named_modules()}
     swapped: dict[int, nn.Module] = {}
     types: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The learning rate of a trial: exact on the host, and copied to where the optimizer reads it."""
+"""Learning rate of a trial: exact on the host, and copied to where the optimizer reads it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from harness.training.dynamo_stub import optimizer_class
 
 
 class LearningRate:
-    """Sets an optimizer's rate as the settings' scheduler says, which steps once an epoch.
+    """Sets an optimizer's learning rate by the scheduler of the settings, which steps once an epoch.
 
-    torch's scheduler drives a stand-in without weights: some schedulers multiply the last rate, and where an
-    optimizer holds its own as a float32 tensor, the rounding would add up.
+    torch's scheduler drives a stand-in optimizer without weights: some schedulers multiply the last rate, and
+    if an optimizer holds its rate as a float32 tensor, the rounding would add up.
     """
 
     def __init__(self, training: Training, optimizer: torch.optim.Optimizer) -> None:
@@ -32,7 +32,7 @@ class LearningRate:
 
     @property
     def value(self) -> float:
-        """Return the rate of the steps that follow."""
+        """Return the learning rate of the next steps."""
         return float(self._exact.param_groups[0]["lr"])
 
     def advance(self) -> None:
@@ -45,11 +45,11 @@ class LearningRate:
         self._copy()
 
     def state_dict(self) -> dict[str, Any] | None:
-        """Return the scheduler's state, None without one."""
+        """Return the scheduler's state, None without a scheduler."""
         return None if self._scheduler is None else self._scheduler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        """Go on from a state that any device or engine has left."""
+        """Restore a state, which may come from any device or engine."""
         if self._scheduler is None or state is None:
             return
         self._scheduler.load_state_dict(state)

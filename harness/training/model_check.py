@@ -1,4 +1,4 @@
-"""Finding what would make a model's training depend on how a batch is cut, before it trains."""
+"""Check, before training, that a model's results do not depend on how a batch is sharded over ranks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _CPU = torch.device("cpu")
 def initialised(
     settings: Mapping[str, Any], seed: int, image_shape: tuple[int, int, int], num_classes: int
 ) -> nn.Module:
-    """Build the model on the CPU with the seed's initial weights; the caller's random state stays."""
+    """Build the model on the CPU with the seed's initial weights; the caller's random state is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "init"))
         return model_registry.build(settings, image_shape, num_classes)
 
 
 def has_unused_parameters(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> bool:
-    """Probe the model on the CPU, once for its settings; return whether some parameters get no gradient.
+    """Check the model on the CPU, once for its settings; return whether some parameters get no gradient.
 
-    Raise ModelError, with the layer's name, where it draws randomness of its own or mixes the rows of a
-    batch otherwise than by batch norm, unless it is allowed; and where it cannot take a batch at all.
+    Raise ModelError, with the layer's name, if it draws random numbers of its own or mixes the rows of a
+    batch other than by batch norm, unless that is allowed; also if it fails on any batch.
     """
     model = json.dumps(settings.model)
     return _has_unused_parameters(model, image_shape, num_classes, settings.training.allow_rank_dependent)
@@ -69,7 +69,7 @@ def _has_unused_parameters(
 
 
 def _random_layers(model: nn.Module, images: Tensor) -> list[str]:
-    """Name the innermost modules in whose forward torch's random state moved."""
+    """Name the innermost modules whose forward changes torch's random state."""
     moved: list[str] = []
     before: dict[str, Tensor] = {}
 
@@ -97,7 +97,7 @@ def _described(model: nn.Module, name: str) -> str:
 
 
 def _mixes_rows(model: nn.Module, images: Tensor) -> bool:
-    """Tell whether the first row's logits change with the others, the swapped layers apart."""
+    """Tell whether the first row's logits depend on the other rows, other than by the swapped layers."""
     for module in _swapped(model):
         module.eval()
     model.double()

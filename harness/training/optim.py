@@ -1,4 +1,4 @@
-"""A trial's optimizer, from its settings, in the form that its device executes fastest."""
+"""Optimizer of a trial, built from its settings in the form that its device executes fastest."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import nn
 from harness.config.settings import Training
 from harness.training.dynamo_stub import optimizer_class
 
-# Those that torch has as one kernel over all parameters, on CPU and GPU.
+# Optimizers that torch has as one kernel over all parameters, on CPU and GPU.
 _FUSED = ("SGD", "Adam", "AdamW")
 _CAPTURABLE = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")
 _OWN = ("lr", "fused", "foreach", "capturable", "differentiable")
 
 
 def optimizer_for(training: Training, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Make the optimizer; on a GPU one whose steps can be captured in a graph, where there is such a form.
+    """Build the optimizer; on a GPU in a form whose steps can be captured in a graph, if there is one.
 
-    A rate that changes is there a tensor: a graph would hold a number for good.
+    There, a learning rate that changes is a tensor: a graph would keep a number as a constant.
     """
     trained = list(parameters)
     settings: dict[str, Any] = training.optimizer.model_dump()
@@ -36,15 +36,15 @@ def optimizer_for(training: Training, parameters: Iterable[nn.Parameter]) -> tor
 
 
 def _reads_rate_from_tensor(parameter: nn.Parameter) -> bool:
-    """Tell whether the rate is a tensor; torch's fused kernels take a float32 one, inexact beside float64."""
+    """Tell whether the rate is a tensor; torch's fused kernels take a float32 one, inexact for float64."""
     return parameter.is_cuda and parameter.dtype == torch.float32
 
 
 def load_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load a state that another device or engine may have left; the rate and how it is executed stay."""
+    """Load a state, perhaps from another device or engine; keep the rate and the execution options."""
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
         saved.update({key: group[key] for key in _OWN if key in group})
     optimizer.load_state_dict(state)
     for held in optimizer.state.values():
-        if "mu_product" in held:  # NAdam's own, which torch loads in the type of the weights
+        if "mu_product" in held:  # of NAdam; torch loads it in the dtype of the weights
             held["mu_product"] = held["mu_product"].float()

@@ -1,4 +1,4 @@
-"""What a precision means: of which type weights and activations are, and how products are computed."""
+"""Precisions: the dtypes of weights and activations, and how matrix products are computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @dataclass(frozen=True)
 class Precision:
-    """Weights, norm statistics, loss and metrics are of `dtype`; activations and products may be of another.
+    """`dtype` of weights, norm statistics, loss and metrics; `activations`, of products too, may differ.
 
     `tf32` lets a GPU round the factors of float32 products to TF32; a CPU computes them in float32.
     """
@@ -20,13 +20,13 @@ class Precision:
     tf32: bool = False
 
     def set_products(self, device: torch.device) -> None:
-        """Have the products that follow on the device computed this way."""
+        """Set how the device computes the matrix products that follow."""
         if device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = self.tf32
             torch.backends.cudnn.allow_tf32 = self.tf32
 
     def forward(self, device: torch.device) -> AbstractContextManager[None]:
-        """Return the context of a forward pass."""
+        """Return the autocast context of a forward pass."""
         return torch.autocast(device.type, self.activations, enabled=self.activations is not None)
 
 

@@ -1,4 +1,4 @@
-"""The rendezvous of a run's ranks: how they know that torchrun has started them together."""
+"""Rendezvous of a run's ranks: how they know that torchrun has started them together."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ _POLL_SECONDS = 0.05
 
 
 class KeyValueStore(Store, Protocol):
-    """What the ranks of all starts tell each other, and count together."""
+    """Interface of the key-value store, with counters, that the ranks of all starts share."""
 
     def add(self, key: str, amount: int = 1) -> int:
-        """Add to a counter and return what it is now."""
+        """Add to a counter and return its new value."""
 
 
 def start_number(run: KeyValueStore, rank: int, world_size: int, timeout_seconds: float) -> str:
-    """Return the number of this start, which rank 0 gives when all ranks have answered its call.
+    """Return the number of this start, which rank 0 assigns when all ranks have answered its call.
 
-    torchrun's own count is of each node apart. Starts do not overlap: all workers end before it starts any.
+    torchrun's own count is per node. Starts do not overlap: all workers end before it starts any.
+    Raise LostRankError if not all ranks answer in time.
     """
     last = run.get("call") or ""
     earlier = last if run.get(f"start/{last}") is not None else ""

@@ -1,4 +1,4 @@
-"""Random streams that depend on a trial's seed and on what they are for, never on rank or time."""
+"""Random streams that depend on a trial's seed and their purpose, never on rank or time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MULTIPLIERS = (0x7FEB352D, 0x846CA68B - 2**32)  # as int32
 
 
 def derive(seed: int, purpose: str, *counters: int | str) -> int:
-    """Derive a 63-bit seed from the trial's by SHA-256; another purpose or counter is another stream."""
+    """Derive a 63-bit seed from the trial's by SHA-256; each purpose and counter gives another stream."""
     text = ":".join(map(str, (seed, purpose, *counters)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -24,9 +24,9 @@ def permutation(seed: int, epoch: int, size: int) -> Tensor:
 
 
 def positions(key: int, first_row: int, rows: int, features: int, device: torch.device) -> Tensor:
-    """Hash `key` with the positions of rows in a global batch; int32 (rows, features).
+    """Hash `key` with the positions of rows in a global batch; return int32 (rows, features).
 
-    A position's hash is the same however the batch is cut and on every kind of device. It is lowbias32
+    A position's hash is the same however the batch is sharded and on every kind of device. It is lowbias32
     (C. Wellons, "Prospecting for hash functions", 2018), over the low and then the high word.
     """
     row = torch.arange(first_row, first_row + rows, device=device, dtype=torch.int64)
@@ -38,7 +38,7 @@ def positions(key: int, first_row: int, rows: int, features: int, device: torch.
 def keep_mask(hashed: Tensor, step: Tensor, p: float) -> Tensor:
     """Return which elements survive dropout in a step; bool, shaped as the `hashed` positions.
 
-    `step` is an int64 scalar on their device, so that a captured graph can count it up.
+    `step` is an int64 scalar on the same device, so that a captured graph can increment it.
     """
     key = _mix(_mix(_int32(step & _WORD)) ^ _int32(step >> 32))
     fate = _mix(hashed ^ key)  # from -2^31 to 2^31 - 1
@@ -46,7 +46,7 @@ def keep_mask(hashed: Tensor, step: Tensor, p: float) -> Tensor:
 
 
 def _int32(x: Tensor) -> Tensor:
-    """Take a word, from 0 to 2^32 - 1, as int32 with the same bits."""
+    """Reinterpret a word, from 0 to 2^32 - 1, as int32 with the same bits."""
     return (x - ((x >> 31) << 32)).to(torch.int32)
 
 

@@ -1,4 +1,4 @@
-"""What one step of training and one batch of evaluation compute; nothing in it waits for the host."""
+"""Training step and evaluation batch of a trial; nothing in them synchronises with the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.training.precision import Precision
 
 @dataclass
 class Totals:
-    """Sums over samples: loss, right answers, samples; on the device until they are asked for."""
+    """Sums over samples: loss, correct predictions, count; kept on the device until they are read."""
 
     sums: Tensor
 
@@ -33,7 +33,7 @@ class Totals:
         return rows
 
     def start(self, sums: list[float] | None = None) -> None:
-        """Start from nothing, or from what was summed up before."""
+        """Reset the sums to zero, or to earlier sums."""
         self.sums.zero_() if sums is None else self.sums.copy_(torch.tensor(sums, dtype=torch.float64))
 
 
@@ -45,7 +45,7 @@ def averages(sums: list[list[float]]) -> tuple[float, float]:
 
 @dataclass
 class Step:
-    """A model with what trains it, as functions of a share of a batch."""
+    """A model with its optimizer and data; trains and evaluates one rank's share of a batch."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -64,7 +64,7 @@ class Step:
         images, labels = self.data.train.gather(share.chosen)
         self.optimizer.zero_grad(set_to_none=True)
         logits, loss = self._forward(images, labels, share)
-        # Gradients are averaged over ranks: a rank's sum weighs as many samples as it holds.
+        # DDP averages gradients over ranks: scaled so, a rank's sum counts by the samples that it holds.
         (loss * (world.world_size / share.size)).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.cut.step.add_(1)
@@ -72,10 +72,10 @@ class Step:
         return loss.detach()
 
     def rehearse(self, share: Share) -> None:
-        """Go through two steps that change nothing.
+        """Run two forward and backward passes that change nothing.
 
-        DDP lays gradients out anew after the first ones of a process, and the layout decides the order of
-        sums: a trial that goes on in another process must not take a step in the first layout once more.
+        DDP lays gradients out anew after the first passes of a process, and the layout decides the order of
+        sums: a trial that resumes in another process must not take a step in the first layout again.
         """
         kept = [buffer.clone() for buffer in self.model.buffers()]
         self.model.train()
@@ -90,7 +90,7 @@ class Step:
 
     @torch.no_grad()
     def evaluate(self, share: Share) -> Tensor:
-        """Add up loss and right answers on the test set; return this rank's summed loss."""
+        """Evaluate one batch of the test set and add to the totals; return this rank's summed loss."""
         images, labels = self.data.test.gather(share.chosen)
         logits, loss = self._forward(images, labels, share)
         self.totals.add(loss, logits, labels)

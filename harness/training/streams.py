@@ -1,4 +1,4 @@
-"""Several trials at once on one device: they take turns, step by step, each on a stream of its own."""
+"""Several trials at once on one device: they take turns, step by step, each on its own CUDA stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Course = Generator[None, None, object]
 
 
 def take_turns(courses: Iterator[Course], width: Callable[[], int], device: torch.device) -> None:
-    """Run the courses to their ends, so many at a time; the next is asked for when there is room.
+    """Run the trials' generators to their ends, `width()` at a time; take the next one when there is room.
 
     The width may shrink meanwhile. On a GPU a turn only launches work, so that the trials' streams fill the
     device together.
@@ -38,7 +38,7 @@ def take_turns(courses: Iterator[Course], width: Callable[[], int], device: torc
 
 
 def own_stream(device: torch.device, place: int) -> contextlib.AbstractContextManager[object]:
-    """Return a context, to be entered again and again, that has a GPU's work go to the place's own stream."""
+    """Return a reusable context in which a GPU's work goes to the stream of `place`."""
     if device.type != "cuda":
         return contextlib.nullcontext()
     stream = _stream(device, place)
@@ -48,8 +48,8 @@ def own_stream(device: torch.device, place: int) -> contextlib.AbstractContextMa
 
 @functools.cache
 def _stream(device: torch.device, place: int) -> torch.cuda.Stream:
-    """Return the stream of a place, the same one for as long as the process lives.
+    """Return the stream of a place, the same one for the life of the process.
 
-    torch has 32 streams and then gives out the first again; workspaces of cuBLAS belong to a stream.
+    torch has 32 streams and then hands out the first again; a cuBLAS workspace belongs to a stream.
     """
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

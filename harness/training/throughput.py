@@ -1,4 +1,4 @@
-"""Trials that are trained only to be timed: side by side on this rank's device, a few of them or all."""
+"""Throughput measurement: trials trained only to be timed, one or several at once on a rank's device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.training.trainer import PreparedTrial, prepare
 
 @dataclass(frozen=True)
 class TimedTrial:
-    """One trial with the batches that it is trained on, full ones only, and its stream."""
+    """One trial with its training batches (full ones only), one test batch, and its stream."""
 
     trainee: PreparedTrial
     shares: Iterator[Share]
@@ -31,7 +31,7 @@ class TimedTrial:
     stream: contextlib.AbstractContextManager[object]
 
     def train(self) -> None:
-        """Take one step."""
+        """Take one training step."""
         with self.stream:
             self.trainee.engine.train(next(self.shares))
 
@@ -42,9 +42,9 @@ class TimedTrial:
 
 
 class TimedTrials:
-    """Up to `most` trials that differ in their seeds only; the first ones can be timed without the others.
+    """Up to `most` trials that differ only in their seeds; the first ones can be timed without the others.
 
-    All ranks `meet` before a clock is read. Streams are those of the places from `first_place` on.
+    All ranks call `meet` before a clock is read. Streams are those of the places from `first_place` on.
     """
 
     def __init__(
@@ -62,22 +62,22 @@ class TimedTrials:
         self.meet, self.first_place = meet, first_place
         self.lanes: list[TimedTrial] = []
         self.notes: list[str] = []
-        self.obstacle = ""  # to more lanes
+        self.obstacle = ""  # why no more trials fit
 
     @property
     def engine(self) -> EngineName:
-        """Return the engine that its trials have; one that cannot do its work has become another."""
+        """Return the name of the trials' engine, another than requested if that one had to fall back."""
         return self.lanes[0].trainee.engine.name
 
     def add(self) -> bool:
-        """Add one more trial, warmed up; tell whether there was memory for it.
+        """Add one more trial and warm it up; return False if memory or a capture does not allow it.
 
-        Where ranks train it together the lack of memory is raised, as the others wait for this one.
+        If ranks train it together, raise torch.OutOfMemoryError, as the others wait for this one.
         """
         try:
             lane = self._made(len(self.lanes))
             for each in [*self.lanes, lane] if self.lanes else []:
-                each.train()  # they need their memory together
+                each.train()  # they need their memory at the same time
         except torch.OutOfMemoryError:
             if self.world.world_size > 1:
                 raise
@@ -90,20 +90,20 @@ class TimedTrials:
         return True
 
     def train(self, steps: int, width: int = 1) -> float:
-        """Take so many steps in each of the first trials; return the seconds they took together."""
+        """Take `steps` steps in each of the first `width` trials; return the seconds for all."""
         for lane in self.lanes[:width]:
             lane.trainee.step.model.train()
         return self._timed(steps, width, TimedTrial.train)
 
     def evaluate(self, batches: int, width: int = 1) -> float:
-        """Evaluate so many batches in each of the first trials; return the seconds they took together."""
+        """Evaluate `batches` batches in each of the first `width` trials; return the seconds for all."""
         for lane in self.lanes[:width]:
             lane.trainee.step.model.eval()
         return self._timed(batches, width, TimedTrial.evaluate)
 
     def _timed(self, times: int, width: int, turn: Callable[[TimedTrial], None]) -> float:
         self.meet()
-        # Those who met may be milliseconds apart; none leaves a sum before all have entered it.
+        # After `meet`, ranks may be milliseconds apart; none leaves an all-reduce before all have entered it.
         self.world.sum_(torch.zeros(1, device=self.world.device))
         self.world.wait_for_device()
         started = time.perf_counter()
@@ -114,7 +114,7 @@ class TimedTrials:
         return time.perf_counter() - started
 
     def _made(self, seed: int) -> TimedTrial:
-        """Make a trial and take what steps it needs until all is in place, graphs too."""
+        """Build a trial and take the steps it needs until everything is in place, graphs too."""
         lane = self._prepared(seed)
         self._warm_up(lane)
         return lane
@@ -140,10 +140,10 @@ class TimedTrials:
 
 
 def grow(rigs: Sequence[TimedTrials], moved: Callable[[], None] = lambda: None) -> None:
-    """Fill the rigs of one device together, one place after the other, as far as its memory goes.
+    """Fill the timed trials (`rigs`) of one device together, place by place, as far as its memory allows.
 
-    Where one has no memory for a place all others make anew what they have there: their graphs share the
-    place's stream, and its cuBLAS workspace may go with the first graph that dies.
+    If one has no memory for a place, all others rebuild what they have there: their graphs share the place's
+    stream, and its cuBLAS workspace may be freed with the first graph that dies.
     """
     growing = list(rigs)
     for place in range(max((rig.most for rig in rigs), default=0)):
@@ -156,9 +156,9 @@ def grow(rigs: Sequence[TimedTrials], moved: Callable[[], None] = lambda: None) 
 
 
 def release(device: torch.device) -> None:
-    """Let go of what is of no use any more, and of its memory on a GPU.
+    """Free objects that are no longer used, and their memory on a GPU.
 
-    A graph that dies later, when Python finds a cycle, may take the workspace of others on its stream along.
+    A graph that is freed later, when Python collects a cycle, may free the workspace of others on its stream.
     """
     if device.type == "cuda":
         gc.collect()
