@@ -28,6 +28,8 @@ _LONGEST = (
     "test_ranks",
     "test_terminals",
     "test_gpu_rehearsal_runs",
+    "test_engine",
+    "test_html_browser",
 )
 
 

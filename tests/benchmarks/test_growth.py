@@ -68,6 +68,7 @@ def test_the_table_shows_every_run_and_what_was_before() -> None:
     assert lines[4].count("| n^1.00 |") == 2
 
 
+@pytest.mark.e2e
 def test_every_command_is_measured_as_a_process() -> None:
     (now,) = measured([ROOT], [10], 1)
     assert [each.command for each in now] == list(COMMANDS)

@@ -120,6 +120,7 @@ def load_together(place: Place, barrier: Barrier, results: SimpleQueue[tuple[str
     results.put((place.load(say=said.append).digest, said))
 
 
+@pytest.mark.e2e
 def test_eight_processes_download_and_resize_once(place: Place) -> None:
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(8), context.SimpleQueue()

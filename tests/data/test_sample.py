@@ -73,6 +73,7 @@ def test_memory_mapped_and_taken_by_torch_without_a_warning(tmp_path: Path) -> N
                 assert torch.from_numpy(array).shape == array.shape
 
 
+@pytest.mark.e2e
 def test_rebuilt_sample_is_the_shipped_one(tmp_path: Path) -> None:
     official = OFFICIAL / "kmnist"
     if not official.is_dir():

@@ -99,6 +99,7 @@ def test_stale_records_are_left_out(harness: Harness) -> None:
     assert "missing in B: seeds 1, 2, 3" in harness("compare", *names)[1]
 
 
+@pytest.mark.e2e
 def test_the_same_bytes_without_torch_whatever_the_hash_seed(tracked: Path) -> None:
     code = (
         "import sys\nfrom harness.cli.main import main\n"

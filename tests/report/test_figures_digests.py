@@ -118,6 +118,7 @@ text.usetex: True
 """
 
 
+@pytest.mark.e2e
 def test_the_bytes_are_the_same_whatever_the_surroundings(tmp_path: Path) -> None:
     suite = suite_of(tmp_path, ONE + PUBLISHED)
     store = Store(tmp_path / "results")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from harness.config.suite import Suite
 from harness.results.store import Store
 from tests.support import ROOT
@@ -48,6 +50,7 @@ def test_it_refers_to_nothing_elsewhere(tmp_path: Path) -> None:
     assert "unsafe" not in policy
 
 
+@pytest.mark.e2e
 def test_the_same_bytes_whatever_the_locale_time_zone_and_hash_seed(tmp_path: Path) -> None:
     store, _ = stored(tmp_path, SUITE + PUBLISHED, troubled)
     code = (

@@ -98,6 +98,7 @@ def test_the_last_epoch_counts_not_the_best(tmp_path: Path) -> None:
     assert f"{100 * best:.2f} %" not in text
 
 
+@pytest.mark.e2e
 def test_the_same_bytes_whatever_the_order_of_records_the_locale_the_zone_and_the_hash_seed(
     tmp_path: Path,
 ) -> None:

@@ -71,6 +71,7 @@ def one_rank_cannot(world: ProcessGroup, trial: Trial, folder: str, how: str) ->
     return outcome.engine, notes, device.is_spoiled()
 
 
+@pytest.mark.e2e
 def test_an_obstacle_of_one_rank_has_all_fall_back(tmp_path: Path) -> None:
     said = "engine: eager, because this trial cannot be captured: "
     for found, reason in zip(

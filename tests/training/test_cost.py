@@ -50,6 +50,7 @@ def test_operations_are_those_that_torch_counts(model: dict[str, Any]) -> None:
     assert cost_of(trial, data).flops_per_image == counter.get_total_flops() / 16
 
 
+@pytest.mark.e2e
 def test_the_compiler_is_not_loaded() -> None:
     code = (
         "import sys\nfrom tests.training.test_cost import estimate\n"

@@ -43,12 +43,14 @@ def trained(
     return "torch._dynamo" in sys.modules, losses
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_trials_are_trained_without_it(world_size: int, tmp_path: Path) -> None:
     for is_loaded, _ in run_ranks(world_size, trained, MIXER, OPTIMIZERS, str(tmp_path)):
         assert not is_loaded
 
 
+@pytest.mark.e2e
 def test_a_model_that_compiles_itself_is_trained_with_it(tmp_path: Path) -> None:
     plain = run_ranks(
         1, trained, {"name": "tests.support.own_models:plain"}, ("Adam",), str(tmp_path / "plain")

@@ -21,6 +21,7 @@ NONE = "(Found no NVIDIA driver|No CUDA GPUs are available)"
 OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040)."
 
 
+@pytest.mark.e2e
 def test_tests_of_the_cpu_see_no_gpu() -> None:
     code = "import os, torch; print(os.environ['CUDA_VISIBLE_DEVICES'], torch.cuda.device_count())"
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -63,6 +64,7 @@ def test_gpus_that_torch_does_not_see_are_named(monkeypatch: pytest.MonkeyPatch)
     assert gpus.count({"CUDA_VISIBLE_DEVICES": "0,1,-1,3"}) == (2, "")
 
 
+@pytest.mark.e2e
 def test_each_counted_gpu_is_tried_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     found = gpus.find({})
