@@ -1,1 +1,1 @@
-"""The commands' functions: with cli.py alone in knowing argv, environment variables and exit codes."""
+"""Command line of the harness: one function per command, their options, and exit codes."""

@@ -1,4 +1,4 @@
-"""The command that sets two folders of results beside each other: compare."""
+"""`harness compare`: differences between two folders of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that shows a tracker what was recorded."""
+"""`harness export`: finished trials from their records to a tracker."""
 
 from __future__ import annotations
 

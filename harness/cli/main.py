@@ -1,4 +1,4 @@
-"""The program `harness`: its commands by name, and what it leaves with."""
+"""Entry point of `harness`: its commands by name, and its exit codes."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def _leave(error: HarnessError) -> NoReturn:
     is_first_here = os.environ.get("LOCAL_RANK", "0") == "0"
     if is_first_here or error.exit_code != 2:
         say(f"error: {error}", sys.stderr)
-    else:  # all ranks of a machine find the same mistake: torchrun must not end the one that tells it
+    else:  # all ranks of a machine find the same mistake: torchrun must not end the one that reports it
         threading.Event().wait(60)
     if error.exit_code == 2 and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
-        if os.environ.get("RANK") == "0":  # torchrun would start all again, and they would find the same
+        if os.environ.get("RANK") == "0":  # torchrun would restart all, and they would find the same
             JobFiles(os.environ.get("HARNESS_JOB_FILES")).tell_outcome(2, is_finished=True)
         raise SystemExit(0)
     raise SystemExit(error.exit_code)
@@ -71,7 +71,7 @@ def main() -> None:
     """Run the command that argv names; `harness SUITE.yaml` is `harness run SUITE.yaml`."""
     for out in (sys.stdout, sys.stderr):
         if isinstance(out, TextIOWrapper):
-            out.reconfigure(errors="replace")  # tables and errors hold what a terminal may be unable to show
+            out.reconfigure(errors="replace")  # tables and errors may hold what a terminal cannot show
     arguments = sys.argv[1:]
     if arguments and arguments[0].endswith((".yaml", ".yml")):
         sys.argv.insert(1, "run")

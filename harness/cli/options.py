@@ -1,4 +1,4 @@
-"""The arguments of the commands, and what they stand for."""
+"""Arguments and options that commands share, and their parsing."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Device(StrEnum):
-    """Where to train."""
+    """Kind of device to train on."""
 
     cpu = "cpu"
     cuda = "cuda"
 
 
 class PlacementChoice(StrEnum):
-    """How trials meet ranks."""
+    """Placement of trials on ranks."""
 
     auto = "auto"
     ddp = "ddp"
@@ -36,7 +36,7 @@ class PlacementChoice(StrEnum):
 
 
 class EngineChoice(StrEnum):
-    """How steps are executed."""
+    """Engine that executes the steps."""
 
     auto = "auto"
     eager = "eager"
@@ -44,12 +44,12 @@ class EngineChoice(StrEnum):
 
     @property
     def name_or_none(self) -> EngineName | None:
-        """Return the engine that was asked for, or None for the device's own."""
+        """Return the requested engine, or None for the device's default."""
         return None if self is EngineChoice.auto else "eager" if self is EngineChoice.eager else "graph"
 
 
 def seconds_of(option: str, text: str) -> float:
-    """Read a length of time, such as 90, 90s, 5m or 1h; raise UsageError where it is none."""
+    """Parse a length of time, such as 90, 90s, 5m or 1h; raise UsageError if it is none."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in _SECONDS else (text, "s")
     try:
         seconds = float(number) * _SECONDS[unit]
@@ -175,19 +175,19 @@ Log = Annotated[
 
 
 def load(path: Path, changes: list[str] | None) -> Suite:
-    """Load a suite with the settings after --set on top."""
+    """Load a suite, with the settings given by --set on top."""
     return load_suite(path, [Assignment.parse(text) for text in changes or []])
 
 
 def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
-    """Return the suites as their results have them; a YAML file stands for the folder of its results."""
+    """Return the suites as saved with their results; a YAML file stands for the folder of its results."""
     _need_results(store)
     folders = named_folders(names, changes)
     return [store.load_suite(folder) for folder in folders or store.folders()]
 
 
 def followed(store: Store, names: list[str] | None, changes: list[str] | None) -> Callable[[], list[str]]:
-    """Return what names the folders of results to follow, those of YAML files also before they are there."""
+    """Return a function that lists the folders to follow, those of YAML files even before they exist."""
     folders = named_folders(names, changes)
     if not folders:
         _need_results(store)
@@ -200,7 +200,7 @@ def followed(store: Store, names: list[str] | None, changes: list[str] | None) -
 
 
 def named_folders(names: list[str] | None, changes: list[str] | None) -> list[str]:
-    """Return the folders of results that names of folders and YAML files stand for."""
+    """Return the folders of results that these folder names and YAML files stand for."""
     if changes and not names:
         raise UsageError("--set: expected the YAML file of a suite beside it")
     folders: list[str] = []
@@ -226,7 +226,7 @@ def _need_results(store: Store) -> None:
 
 
 def known_experiments(found: list[str], suites: list[Suite]) -> list[str]:
-    """Return the names after --only; raise UsageError for one that no suite has."""
+    """Return the experiments given by --only; raise UsageError for one that no suite has."""
     known = [name for suite in suites for name in suite.experiments]
     for name in found:
         if name not in known:
@@ -235,7 +235,7 @@ def known_experiments(found: list[str], suites: list[Suite]) -> list[str]:
 
 
 def chosen_seeds(text: str | None, suites: list[Suite]) -> list[int]:
-    """Return the seeds after --seeds; raise UsageError for one that no suite has."""
+    """Return the seeds given by --seeds; raise UsageError for one that no suite has."""
     if text is None:
         return []
     known = sorted({seed for suite in suites for seed in suite.seeds})

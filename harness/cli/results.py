@@ -1,4 +1,4 @@
-"""The commands that only look, or write from records: plan, status, report, schema, data."""
+"""Commands that train nothing: plan, status, report, schema, data."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ def status(
 
 
 def _follow(store: Store, names: Callable[[], list[str]]) -> int:
-    """Follow until nothing is left, a signal comes or nobody can read any more; return the exit code."""
+    """Follow until nothing is left, a signal arrives or the output is closed; return the exit code."""
     from harness.tracking.monitor import follow, view_for
     from harness.tracking.monitor.monitor import Monitor
 
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is mended first
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is restored first
     try:
         return int(follow(Monitor(store, names, time.monotonic), view_for(sys.stdout), time.sleep))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    except OSError:  # a closed pipe or terminal; what is read never raises it
+    except OSError:  # a closed pipe or terminal; reading the results never raises it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

@@ -1,4 +1,4 @@
-"""The arguments of `harness submit` beside those of `run`, and the writing of a job's own from them."""
+"""Options of `harness submit` beside those of `run`, and the arguments of the jobs it submits."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be subm
 
 
 def written(parameters: Iterable[Any], given: Mapping[str, Any]) -> list[str]:
-    """Write what was given to one command as the arguments of another that has these parameters.
+    """Return the values given to one command as the arguments of another that has these parameters.
 
-    What is at its default is left out, paths are made absolute, and what stands without an option comes last:
-    so none of them can be taken for an option.
+    Values at their default are left out, paths are made absolute, and positional arguments come last, so that
+    none of them can be taken for an option.
     """
     options, operands = [], []
     for each in parameters:
@@ -74,7 +74,7 @@ def written(parameters: Iterable[Any], given: Mapping[str, Any]) -> list[str]:
 
 
 def parameters_of(command: Callable[..., None]) -> list[Any]:
-    """Return the parameters that typer gives a command, from which its arguments can be written."""
+    """Return the parameters that typer gives a command, for `written`."""
     program = typer.Typer()
     program.command()(command)
     parameters: list[Any] = typer.main.get_command(program).params

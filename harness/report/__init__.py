@@ -1,4 +1,4 @@
-"""Records into tables, figures and a page, the same on every machine."""
+"""Reports from records: tables, figures and an HTML page, the same on every machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE = "index.html"
 
 @dataclass(frozen=True)
 class Written:
-    """A table that was written: where, its Markdown without pictures, and what could not be read."""
+    """A written table: its path, its Markdown without figures, and errors of unreadable records."""
 
     path: Path
     text: str
@@ -41,14 +41,14 @@ def write(store: Store, folder: str) -> Written:
 def outputs(
     store: Store, folders: Sequence[str], into: Sequence[Path] = (), *, page: bool = False
 ) -> Iterator[Artifact | str]:
-    """Yield what a report of these folders consists of, and sentences on records that cannot be read.
+    """Yield the artifacts of a report on these folders, and error messages of unreadable records.
 
-    The tables and figures of each; these files with their blocks filled; a page of all results there are.
-    Each is to be written before the next is asked for: the page shows the figures that are on disk.
+    These are each folder's tables and figures, the files `into` with their blocks filled, and a page of all
+    results. Write each before asking for the next: the page shows the figures that are on disk.
     """
     read: Callable[[str], tuple[SuiteResults, Table]] = partial(_read, store)
     if into or page:
-        read = cache(read)  # else one suite's records at a time are enough
+        read = cache(read)  # else one suite's records at a time are enough in memory
     for folder in folders:
         contents, table = read(folder)
         yield from _of_suite(store, contents, table)

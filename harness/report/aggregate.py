@@ -1,4 +1,4 @@
-"""What a report shows of one suite: its experiments with all their trials, reduced to what is shown."""
+"""Aggregates of one suite's records: experiments and their trials, reduced to what a report shows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FIGURES = tuple(name for name in Epoch.model_fields if name != "epoch")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A trial and what there is of it.
+    """A trial and its record, if there is one.
 
-    `record` holds neither settings (they are the trial's) nor epochs: `epochs` has a value an epoch for each
-    of FIGURES. `error` says why a record is unreadable, and `file` is where it stands within the results.
+    `record` holds neither settings (they are the trial's) nor epochs: `epochs` has one value per epoch for
+    each of FIGURES. `error` says why a record is unreadable, and `file` is its path within the results.
     """
 
     trial: Trial
@@ -34,7 +34,7 @@ class Entry:
 
     @classmethod
     def of(cls, found: Found, file: str) -> Entry:
-        """Take out of a trial's record what a report shows."""
+        """Return the entry of a trial, with what a report shows of its record."""
         record = found.record
         if record is None:
             return cls(found.trial, found.state, file, found.error)
@@ -49,22 +49,22 @@ class Entry:
 
     @property
     def word(self) -> str:
-        """Return the state as people read it."""
+        """Return the state's name in reports."""
         return "missing" if self.state == "left" else self.state
 
     @property
     def samples_per_second(self) -> float | None:
-        """Return the speed of its training, where it was measured."""
+        """Return the speed of its training, if it was measured."""
         return self.record.samples_per_second if self.record else None
 
     def last(self, figure: str) -> float:
-        """Return a figure of the last epoch."""
+        """Return a metric of the last epoch."""
         return self.epochs[figure][-1]
 
 
 @dataclass(frozen=True)
 class Row:
-    """An experiment's name and everything that is on disk of its trials, in the order of seeds."""
+    """An experiment with all its trials and their records, in the order of seeds."""
 
     name: str
     entries: Sequence[Entry]
@@ -78,7 +78,7 @@ class Row:
         return [each for each in self.entries if each.state == "done"]
 
     def summary(self, figure: str) -> Summary | None:
-        """Summarise a figure of the last epoch over the trials that are done."""
+        """Summarise a metric of the last epoch over the trials that are done."""
         values = [each.last(figure) for each in self.done]
         return summary(values, self.deciding) if values else None
 
@@ -89,21 +89,21 @@ class Row:
 
     @property
     def is_decided(self) -> bool:
-        """Tell whether it is known how many seeds there are to be."""
+        """Return whether the number of seeds is decided."""
         return self.decision is None or self.deciding is not None
 
     @property
     def deciding(self) -> int | None:
-        """Return how many values decided how many seeds there are; None where the suite gives them."""
+        """Return how many values decided the number of seeds; None if the suite gives the seeds."""
         return self.decision.deciding if self.decision else None
 
     @property
     def errors(self) -> list[str]:
-        """Say which records could not be read, and why."""
+        """Return the error messages of unreadable records."""
         return [each.error for each in self.entries if each.error]
 
     def absentees(self) -> dict[str, list[int]]:
-        """Return the seeds whose trials are not in the figures, by why."""
+        """Return the seeds whose trials are not in the statistics, by reason."""
         reasons: dict[str, list[int]] = {}
         for each in self.entries:
             if each.state != "done":
@@ -111,7 +111,7 @@ class Row:
         return dict(sorted(reasons.items()))
 
     def absent(self) -> str:
-        """Name the seeds whose trials are not in the figures, and why."""
+        """Return the seeds whose trials are not in the statistics, with reasons, as text."""
         return "; ".join(f"{reason}: {seeds_text(seeds)}" for reason, seeds in self.absentees().items())
 
     def shared(self, aspect: Callable[[Record], str]) -> dict[str, list[int]]:
@@ -125,7 +125,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SuiteResults:
-    """A suite and its rows."""
+    """A suite with one row per experiment."""
 
     suite: Suite
     rows: Sequence[Row]
@@ -138,17 +138,17 @@ class SuiteResults:
 
     @property
     def unreadable(self) -> list[str]:
-        """Say which records could not be read, and why."""
+        """Return the error messages of unreadable records."""
         return [error for row in self.rows for error in row.errors]
 
     @property
     def is_published_dataset(self) -> bool:
-        """Tell whether the figures to compare with are of the same dataset."""
+        """Return whether the published figures are for the same dataset."""
         return self.suite.published is not None and self.suite.published.dataset == self.suite.dataset.name
 
 
 def row_of(store: Store, suite: Suite, trials: Sequence[Trial]) -> Row:
-    """Read the records of one experiment, whose trials are in the order of seeds: those that it calls for."""
+    """Read the records of one experiment for the trials it calls for; `trials` are in the order of seeds."""
     name = trials[0].experiment
     published = suite.published.experiments if suite.published else {}
     decision = decide(store, suite, trials) if suite.seed_rule else None
@@ -157,12 +157,12 @@ def row_of(store: Store, suite: Suite, trials: Sequence[Trial]) -> Row:
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
-    """Name seeds, in order: `seed 3`, `seeds 1, 2`, or `seeds 1 to 47`."""
+    """Return seeds as text, in order: `seed 3`, `seeds 1, 2`, or `seeds 1 to 47`."""
     return f"seed{'s' * (len(seeds) > 1)} {numbers_text(seeds)}"
 
 
 def numbers_text(numbers: Sequence[int]) -> str:
-    """Write whole numbers, each row of more than three consecutive ones by its ends."""
+    """Return whole numbers as text; more than three consecutive ones are shown as a range."""
     rows: list[list[int]] = []
     for number in numbers:
         if rows and number == rows[-1][-1] + 1:

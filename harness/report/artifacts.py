@@ -1,4 +1,4 @@
-"""The files that a report consists of: what each should hold, whether it does, and writing it."""
+"""Artifacts of a report: files with their expected content, to compare with the disk or to write."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import Protocol
 from harness.report.figures import Figure, digest_in
 from harness.results.atomic_files import update, write_whole
 
-_MOST_LINES, _MOST_CHARACTERS = 60, 2000  # of a difference; pictures in a page have lines of megabytes
+_MOST_LINES, _MOST_CHARACTERS = 60, 2000  # of a difference; figures in a page have lines of megabytes
 
 
 class Artifact(Protocol):
-    """A file, or several of one content, that a report consists of."""
+    """A file of a report, or several files of one content."""
 
     @property
     def path(self) -> Path:
-        """Return where it stands."""
+        """Return its path."""
 
     def difference(self) -> str:
-        """Say how what is on disk differs from what the records say; empty where it does not."""
+        """Return how the file on disk differs from what the records say; empty if it does not."""
 
     def write(self) -> bool:
-        """Write it, unless it is as it should be; tell whether it was, or raise StoreError."""
+        """Write it, unless it is up to date; return whether it was written, or raise StoreError."""
 
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file of text."""
+    """A text file of a report."""
 
     path: Path
     text: str
 
     def difference(self) -> str:
-        """Return a unified diff, to what the records say."""
+        """Return a unified diff from the file on disk to what the records say."""
         found = bytes_of(self.path)
         if found == self.text.encode():
             return ""
@@ -48,21 +48,21 @@ class TextFile:
         return "\n".join(_shortened(lines)) or f"{self.path}: differs in the ends of its lines"
 
     def write(self) -> bool:
-        """Write the file, unless it is as it should be; tell whether it was written."""
-        target = self.path.resolve() if self.path.is_symlink() else self.path  # a link stays one
+        """Write the file, unless it is up to date; return whether it was written."""
+        target = self.path.resolve() if self.path.is_symlink() else self.path  # a symbolic link stays one
         return update(target, self.text.encode())
 
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A figure, as an SVG and a PNG file; each holds the digest of what it shows."""
+    """A figure as an SVG and a PNG file; each holds the digest of the data that it shows."""
 
     folder: Path
     figure: Figure
 
     @property
     def path(self) -> Path:
-        """Return where its SVG file stands."""
+        """Return the path of its SVG file."""
         return self._file("svg")
 
     def difference(self) -> str:
@@ -70,7 +70,7 @@ class FigureFile:
         return "\n".join(line for kind in ("svg", "png") if (line := self._difference(kind)))
 
     def write(self) -> bool:
-        """Draw the figure, unless both files show it already; tell whether it was drawn."""
+        """Draw the figure, unless both files show it already; return whether it was drawn."""
         if not self.difference():
             return False
         for kind, content in self.figure.draw().items():
@@ -93,7 +93,7 @@ class FigureFile:
 
 
 def _shortened(lines: Iterator[str]) -> list[str]:
-    """Return a diff that can be read: whole where it is one of a table, and the beginning of a page's."""
+    """Return a diff of readable length: a table's is complete, of a page's the beginning is kept."""
     shown = [
         line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"
         for line in islice(lines, _MOST_LINES)
@@ -103,7 +103,7 @@ def _shortened(lines: Iterator[str]) -> list[str]:
 
 
 def bytes_of(path: Path) -> bytes | None:
-    """Return what a file holds; None where there is none that can be read."""
+    """Return a file's content; None if there is none that can be read."""
     try:
         return path.read_bytes()
     except OSError:

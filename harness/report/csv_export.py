@@ -1,4 +1,4 @@
-"""A table's numbers, and those of every epoch of every trial, as CSV for programs."""
+"""CSV export for programs: a table's numbers, and the metrics of every epoch of every trial."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from harness.stats import Difference, Summary
 _FINAL = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 _SUMMARY = ("mean", "std", "low_95", "high_95", "min", "max")
 _WORDS = {"within": "reproduced", "above": "differs_above", "below": "differs_below", "open": "inconclusive"}
-_DIGITS = 12  # the last ones depend on the machine
+_DIGITS = 12  # any further ones depend on the machine
 
 
 def table(contents: SuiteResults) -> str:
-    """Write a line for each experiment: what its trials' last epochs come to; accuracies are fractions."""
+    """Return a line for each experiment with statistics of its last epochs; accuracies are fractions."""
     header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in _FINAL for b in _SUMMARY)]
     header += ["published_test_accuracy", "difference", "difference_low_95", "difference_high_95"]
     return _csv([*header, "verdict", "seeds_to_settle"], (_row(contents, row) for row in contents.rows))
 
 
 def epochs(contents: SuiteResults) -> str:
-    """Write a line for each epoch of each trial, done or diverged, to the last digit of its record."""
+    """Return a line for each epoch of each trial, done or diverged, with all digits of its record."""
     lines = (
         [row.name, each.seed, each.state, number, *map(_exact, figures)]
         for row in contents.rows
@@ -68,7 +68,7 @@ def _exact(value: float) -> str:
 
 
 def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    written: list[str] = []  # a StringIO takes four bytes a character, of half a million lines
+    written: list[str] = []  # a StringIO takes four bytes per character, of half a million lines
     writer = csv.writer(SimpleNamespace(write=written.append), lineterminator="\n")
     writer.writerow(header)
     writer.writerows(lines)

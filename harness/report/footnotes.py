@@ -1,4 +1,4 @@
-"""The sentences under a table: what its figures are of, how they were found, what they were made from."""
+"""Sentences under a table: dataset, seeds, statistical methods, and the records it was made from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.stats import binomial_half_width
 
 
 def source(contents: SuiteResults, digits: int) -> list[str]:
-    """Return the sentences, a line each."""
+    """Return the sentences, one line each."""
     suite = contents.suite
     lines = [_figures(contents), *_test_set(contents), *_adaptive(contents)]
     if suite.dataset.name == "kmnist_sample":
@@ -40,7 +40,7 @@ def _figures(contents: SuiteResults) -> str:
 
 
 def _test_set(contents: SuiteResults) -> list[str]:
-    """Tell the sampling error of the test set, which all seeds share, apart from their spread."""
+    """Return the sampling error of the test set, which all seeds share, apart from their spread."""
     means = [row.test_accuracy.mean for row in contents.rows if row.test_accuracy]
     if not means:
         return []
@@ -53,7 +53,7 @@ def _test_set(contents: SuiteResults) -> list[str]:
 
 
 def _adaptive(contents: SuiteResults) -> list[str]:
-    """Tell the rule by which numbers of seeds were found, and where it is open or was cut short."""
+    """Return the rule for the number of seeds, and the experiments where it is undecided or was capped."""
     rule = contents.suite.seed_rule
     if rule is None:
         return []

@@ -1,4 +1,4 @@
-"""Experiments' settings as text: those that all rows share, and those of their own."""
+"""Hyper-parameters of experiments as text: those that all rows share, and each row's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def hyper_parameters(suite: Suite) -> tuple[str, dict[str, str]]:
 
 
 def _flat(dataset: DatasetSettings, settings: ExperimentSettings) -> dict[str, Any]:
-    """Return what decides a trial, by the names that a report gives it; defaults of parts are left out."""
+    """Return the settings that decide a trial by their names in reports; defaults of parts are left out."""
     training = settings.training
     flat: dict[str, Any] = {"image size": dataset.resize} if dataset.resize else {}
     flat |= {"model" if key == "name" else key: value for key, value in settings.model.items()}

@@ -1,4 +1,4 @@
-"""A table as LaTeX, for the packages booktabs and array."""
+"""LaTeX output of a table, for the packages booktabs and array."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CHARACTERS = {
     "–": "--",
 }
 _BREAK = re.compile(r"(?<=[,=/])(?=\S)")  # in a name without spaces
-_GAP = 0.0175  # between columns, of the line
+_GAP = 0.0175  # between columns, as a fraction of the line
 
 
 def document(table: Table) -> str:
-    """Write a table environment as wide as the line, with the title as its caption and the notes below.
+    """Return a table environment as wide as the line, with the title as its caption and the notes below.
 
-    The column of settings that rows share is too wide for a page, and stands in a note.
+    The column of settings that rows share is too wide for a page, and becomes a note.
     """
     header = _without_settings(table.header)
     columns = (rf">{{\raggedright\arraybackslash}}p{{{width:.3f}\linewidth}}" for width in _widths(table))
@@ -56,13 +56,13 @@ def document(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return the text as LaTeX shows it."""
+    """Return the text escaped for LaTeX."""
     words = " ".join(text.split()).replace(" %", "\N{NO-BREAK SPACE}%")
     return "".join(_CHARACTERS.get(character, character) for character in words)
 
 
 def _widths(table: Table) -> list[float]:
-    """Share the line out by the longest word of each column."""
+    """Return each column's fraction of the line, in proportion to its longest word."""
     texts = [_without_settings(table.header)]
     texts += [[cell.text + cell.after for cell in _without_settings(cells)] for cells in table.lines]
     longest = [

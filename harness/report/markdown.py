@@ -1,4 +1,4 @@
-"""A table as Markdown."""
+"""Markdown output of a table."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from harness.report.table import Cell, Table
 
 
 def document(table: Table, pictures: Sequence[str] = ()) -> str:
-    """Write the title, the table with its notes, and pictures, each as Markdown."""
+    """Return the title, the table with its notes, and the figures, each as Markdown."""
     parts = [f"## {escaped(table.title)}", body(table), *pictures]
     return "\n\n".join(parts) + "\n"
 
 
 def body(table: Table) -> str:
-    """Write the table, its footnotes and what it was made from."""
+    """Return the table, its footnotes and the sentences on its sources."""
     rule = ["---"] * len(table.header)
     lines = [line(table.header), line(rule)]
     lines += [line([_cell(cell, table.folder) for cell in cells]) for cells in table.lines]
@@ -25,7 +25,7 @@ def body(table: Table) -> str:
 
 
 def picture(alt: str, path: str) -> str:
-    """Write a picture's link."""
+    """Return the link of a figure."""
     return f"![{escaped(alt)}]({path})"
 
 
@@ -36,10 +36,10 @@ def _cell(cell: Cell, folder: str) -> str:
 
 
 def line(cells: Sequence[str]) -> str:
-    """Write a line of a table."""
+    """Return a line of a table."""
     return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
 def escaped(text: str) -> str:
-    """Return the text as a cell holds it, on one line."""
+    """Return the text escaped for a cell, on one line."""
     return " ".join(text.replace("|", "\\|").split())

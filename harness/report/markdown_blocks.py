@@ -1,4 +1,4 @@
-"""Tables inside other Markdown files: between `<!-- harness:table NAME -->` and `<!-- /harness -->`."""
+"""Table blocks in other Markdown files, from `<!-- harness:table NAME -->` to `<!-- /harness -->`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Block:
 
 
 def text_of(path: Path) -> str:
-    """Read a Markdown file, its ends of lines as they are; raise UsageError where it cannot be read."""
+    """Read a Markdown file with its line endings unchanged; raise UsageError if it cannot be read."""
     try:
         return path.read_bytes().decode()
     except (OSError, ValueError) as error:
@@ -34,7 +34,7 @@ def text_of(path: Path) -> str:
 def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
     """Return the file's text with every block filled by the table of its name.
 
-    Raise UsageError where a block is not closed or there is none.
+    Raise UsageError if a block is not closed or there is none.
     """
     lines = text.splitlines(keepends=True)
     blocks = list(_blocks(lines, name_of_file))
@@ -54,7 +54,7 @@ def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
 
 
 def _blocks(lines: list[str], name_of_file: str) -> Iterator[_Block]:
-    """Yield the blocks outside fenced code, which may show how one is written."""
+    """Yield the blocks outside fenced code, which may show an example of one."""
     fence, opened = "", None
     for number, line in enumerate(lines):
         mark = _FENCE.match(line)

@@ -1,4 +1,4 @@
-"""Figures as the text of cells."""
+"""Number formats of table cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOSS_DIGITS = 5
 
 
 def mean_cell(value: Summary | None, trials: int, write: Callable[[float], str]) -> str:
-    """Write `mean ± std (n)`, or `(n of all)` where trials are absent."""
+    """Format `mean ± std (n)`, or `(n of all)` if trials are absent."""
     if value is None:
         return "–"
     spread = "" if value.std is None else f" ± {write(value.std)}"
@@ -20,7 +20,7 @@ def mean_cell(value: Summary | None, trials: int, write: Callable[[float], str])
 
 
 def interval_cell(value: Summary | None, digits: int) -> str:
-    """Write the 95 % interval of a mean accuracy, as far as there are such accuracies."""
+    """Format the 95 % interval of a mean accuracy, clipped to the range of accuracies."""
     interval = value.interval() if value else None
     if interval is None:
         return "–"
@@ -29,16 +29,16 @@ def interval_cell(value: Summary | None, digits: int) -> str:
 
 
 def loss(value: float) -> str:
-    """Write a loss with the report's digits."""
+    """Format a loss with the report's digits."""
     return f"{value:.{LOSS_DIGITS}f}"
 
 
 def percent(digits: int) -> Callable[[float], str]:
-    """Return what writes a fraction as a percentage with so many digits, halves rounded up as reports do."""
+    """Return a function that formats a fraction as a percentage with so many digits, halves rounded up."""
     step = Decimal(1).scaleb(-digits)
     return lambda value: f"{(100 * Decimal(repr(value))).quantize(step, ROUND_HALF_UP)} %"
 
 
 def signed(fraction: float, digits: int) -> str:
-    """Write a difference of fractions in points, with its sign."""
-    return f"{round(100 * fraction, digits) + 0.0:+.{digits}f}"  # no difference has no sign of its own
+    """Format a difference of fractions in points, with its sign."""
+    return f"{round(100 * fraction, digits) + 0.0:+.{digits}f}"  # zero is never written as -0

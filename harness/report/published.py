@@ -1,4 +1,4 @@
-"""A row beside what somebody else reported: their figures, the difference, and what may be concluded."""
+"""Comparison of a row with published figures: the cells of figures, difference and verdict."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MOST_SEEDS = 1000  # that a suite can have
 
 
 def verdict_of(contents: SuiteResults, row: Row, *, is_rounded: bool = True) -> Verdict | None:
-    """Judge a row's testing accuracy; None where nothing comparable is published or one seed is done.
+    """Judge a row's testing accuracy; None if nothing comparable is published or one seed is done.
 
-    Not `is_rounded`, it is judged as if the published figure had all its digits.
+    Without `is_rounded` it is judged as if the published figure had all its digits.
     """
     published, figures = contents.suite.published, row.published
     ours = row.test_accuracy
@@ -42,7 +42,7 @@ def verdict_of(contents: SuiteResults, row: Row, *, is_rounded: bool = True) -> 
 def rounding(published: Published) -> float:
     """Return the step to which published testing accuracies were rounded, as a fraction.
 
-    Unless the suite says it, that of the last digit which any of them has: 0.85 beside 0.8264 was 0.8500.
+    Unless the suite gives it, it is the last digit that any of them has: 0.85 beside 0.8264 was 0.8500.
     """
     if published.rounding_points is not None:
         return published.rounding_points / 100
@@ -52,7 +52,7 @@ def rounding(published: Published) -> float:
 
 
 def published_cell(figures: Figures | None, digits: int, run: int | None = None) -> str:
-    """Write published loss, training and testing accuracy; of one run where there is a figure for each."""
+    """Format published loss, training and testing accuracy; those of one run if each run has a figure."""
     if figures is None:
         return "–"
     cells = []
@@ -67,7 +67,7 @@ def published_cell(figures: Figures | None, digits: int, run: int | None = None)
 
 
 def published_figure(values: list[float] | None, run: int | None = None) -> float | None:
-    """Return the mean of the published runs, or the figure of one run where each run has one."""
+    """Return the mean of the published runs, or the figure of one run if each run has one."""
     if not values:
         return None
     if run is None:
@@ -76,7 +76,7 @@ def published_figure(values: list[float] | None, run: int | None = None) -> floa
 
 
 def difference_cell(contents: SuiteResults, row: Row, digits: int) -> str:
-    """Write our mean less the published one in points, with its 95 % interval where there is one."""
+    """Format our mean minus the published one in points, with its 95 % interval if there is one."""
     ours, theirs = row.test_accuracy, published_figure(row.published.test_accuracy if row.published else None)
     if ours is None or theirs is None or not contents.is_published_dataset:
         return "–"
@@ -86,7 +86,7 @@ def difference_cell(contents: SuiteResults, row: Row, digits: int) -> str:
 
 
 def verdict_cell(contents: SuiteResults, row: Row) -> str:
-    """Write the verdict on a row's testing accuracy, or why there is none."""
+    """Format the verdict on a row's testing accuracy, or why there is none."""
     published, ours = contents.suite.published, row.test_accuracy
     if published is None or row.published is None or row.published.test_accuracy is None:
         return "–"
@@ -110,7 +110,7 @@ def verdict_cell(contents: SuiteResults, row: Row) -> str:
 
 
 def _way_out(judged: Verdict, ours: Summary, obstacle: str) -> str:
-    """Say how many seeds would settle it, or what keeps any number from doing so."""
+    """Return how many seeds would settle it, or why no number of seeds can, in words."""
     if judged.difference.standard_error == 0:
         return f"all {ours.n} seeds came to the same"
     if judged.seeds is None:
@@ -121,7 +121,7 @@ def _way_out(judged: Verdict, ours: Summary, obstacle: str) -> str:
 
 
 def verdict_notes(contents: SuiteResults, digits: int) -> list[str]:
-    """Say by which rules verdicts were found, and what a test without equal variances says."""
+    """Return sentences on the rules of the verdicts and on the result without equal variances."""
     published = contents.suite.published
     judged = {row.name: found for row in contents.rows if (found := verdict_of(contents, row))}
     if published is None or not judged:

@@ -1,4 +1,4 @@
-"""The table of a suite, before it is Markdown, LaTeX or a page: cells, notes, what it was made from."""
+"""Table of a suite, before it is Markdown, LaTeX or HTML: cells, notes and sentences on its sources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ASPECTS: dict[str, Callable[[Record], str]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's text, what stands after it, and the number of a note below the table, from 1."""
+    """A cell: its text, the text after it, and the number of a note below the table, counted from 1."""
 
     text: str
     bold: bool = False
@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass
 class Table:
-    """A title, a header, lines of cells, their notes, and sentences on what it was made from."""
+    """A table: title, header, lines of cells, their notes, and sentences on its sources."""
 
     title: str
     folder: str
@@ -46,7 +46,7 @@ class Table:
 
 
 def layout(contents: SuiteResults) -> Table:
-    """Lay a suite's table out: a row an experiment, or a row a run and their mean."""
+    """Return a suite's table: one row per experiment, or one row per run and their mean."""
     suite = contents.suite
     runs = suite.table.style == "runs"
     names = ["Run", "Hyper-parameters"] if runs else ["Experiment", "Common hyper-parameters"]
@@ -83,7 +83,7 @@ def _runs(contents: SuiteResults, table: Table) -> None:
 
 
 def _figures(contents: SuiteResults, row: Row, table: Table, *, bold: bool) -> list[Cell]:
-    """Return the cells of a row's means, and of what was published."""
+    """Return the cells of a row's means and of the published figures."""
     digits = DIGITS[contents.suite.table.style]
     count = len(row.entries)
     test = row.test_accuracy
@@ -102,7 +102,7 @@ def _figures(contents: SuiteResults, row: Row, table: Table, *, bold: bool) -> l
 
 
 def _run(contents: SuiteResults, row: Row, entry: Entry, number: int) -> list[str]:
-    """Return the cells of one run's figures, and of the published run of the same number."""
+    """Return the cells of one run's metrics, and of the published run of the same number."""
     digits = DIGITS[contents.suite.table.style]
     write = percent(digits)
     is_done = entry.state == "done"
@@ -129,7 +129,7 @@ def _test_cell(row: Row, figure: str, table: Table, *, bold: bool) -> Cell:
 
 
 def _mixed(row: Row) -> str:
-    """Name what the records of one cell do not share, and the seeds on each side."""
+    """Return in what the records of one cell differ, with the seeds of each value, as text."""
     found = []
     for name, aspect in _ASPECTS.items():
         sides = row.shared(aspect)

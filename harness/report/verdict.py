@@ -1,4 +1,4 @@
-"""What may be concluded from a difference: none that matters, one above or below, or nothing yet."""
+"""Statistical verdict on a difference: within the margin, above, below, or still open."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ENDLESS = 10**9
 
 @dataclass(frozen=True)
 class Verdict:
-    """What may be concluded of our mean beside a published figure, both fractions.
+    """Verdict on our mean against a published figure, both fractions.
 
-    `seeds` is how many of ours would settle an open one, were mean and spread to stay; None where no number
-    can. `sensitivity` is the difference by Welch's t where several values were published.
+    `seeds` is how many of ours would settle an open one if mean and spread stayed the same; None if no number
+    can. `sensitivity` is the difference by Welch's t if several values were published.
     """
 
     finding: Finding
@@ -30,12 +30,12 @@ class Verdict:
 
 
 def finding(difference: Difference, margin: float) -> Finding:
-    """Judge a difference, where one inside ±`margin` does not matter.
+    """Judge a difference, given that one inside ±`margin` does not matter.
 
     `within` by two one-sided t-tests at 5 % each, which is a 90 % interval inside the margin (Schuirmann,
     Journal of Pharmacokinetics and Biopharmaceutics 15, 1987, 657-680); `above` or `below` by a two-sided
     t-test at 5 %, which is a 95 % interval without zero. Values without spread show nothing: two or three
-    seeds come to the same by chance, as accuracies are whole images.
+    seeds may have the same accuracy by chance, as accuracies are counts of whole images.
     """
     if difference.standard_error == 0:
         return "open"
@@ -51,9 +51,9 @@ def finding(difference: Difference, margin: float) -> Finding:
 def verdict(
     ours: Summary, published: Sequence[float], *, runs: int, margin: float, slack: float = 0.0
 ) -> Verdict | None:
-    """Judge our mean beside one published value (the mean of so many runs) or several.
+    """Judge our mean against one published value (the mean of so many runs) or several.
 
-    `slack` is half the step to which the published values were rounded. None for one value of ours.
+    `slack` is half the step to which the published values were rounded. Return None for one value of ours.
     """
     theirs = summary(published)
 
@@ -66,7 +66,7 @@ def verdict(
     judged = finding(found, margin)
     seeds = None
     if judged == "open" and theirs.n > 1:
-        # The pooled spread is what both sides are taken to have, so it is what more of ours would show.
+        # Both sides are taken to have the pooled spread, so more of our values would show it, too.
         spread = found.standard_error / math.sqrt(1 / ours.n + 1 / theirs.n)
         theirs_then = replace(theirs, spread=spread)
         seeds = seeds_to_settle(
@@ -80,9 +80,9 @@ def verdict(
 def seeds_to_settle(
     ours: Summary, difference: Callable[[Summary], Difference | None], margin: float
 ) -> int | None:
-    """Return the least number of our values that would leave nothing open; None where none would.
+    """Return the smallest number of our values that would settle the finding; None if none would.
 
-    Means and spreads are taken to stay as they are, so that `difference` gets no wider with more values.
+    Means and spreads are assumed to stay as they are, so that `difference` gets no wider with more values.
     """
 
     def is_settled(n: int) -> bool:

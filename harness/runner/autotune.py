@@ -1,4 +1,4 @@
-"""Measuring how long an epoch takes under each execution, in a few steps, by all ranks at once."""
+"""Autotuning: all ranks time a few steps of each execution to find the seconds per epoch."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _Rigs = dict[tuple[Placement, EngineName | None], TimedTrials]
 
 @dataclass
 class Autotuner:
-    """What the ranks measure in one phase, told through their store.
+    """Measurement by all ranks in one phase, shared through their key-value store.
 
-    `say` is told what does not fit; `move` is called after every part.
+    `say` receives a message on what does not fit; `move` is called after every part.
     """
 
     run_ranks: RunRanks
@@ -41,9 +41,9 @@ class Autotuner:
         self.barrier = Barrier(self.run_ranks, f"{self.phase}/barrier")
 
     def measure(self, trial: Trial, data: ResidentDataset) -> None:
-        """Measure this rank's part, each execution in turn, again and again.
+        """Measure this rank's part: each execution in turn, in several rounds.
 
-        Whatever fails is raised, but for trials side by side that do not fit: other ranks may wait.
+        Every error is raised, as other ranks may wait, except that trials side by side do not fit.
         """
         release(self.run_ranks.device)
         rigs = self._rigs(trial, data)
@@ -58,7 +58,7 @@ class Autotuner:
             self.run_ranks.set(self._place(trial, execution, self.run_ranks.rank), json.dumps(rounds))
 
     def measured(self, trial: Trial) -> dict[Execution, float | None]:
-        """Return the seconds an epoch takes: the median round of its slowest rank; None where one failed."""
+        """Return the seconds per epoch: the median round of the slowest rank; None if a rank failed."""
         found: dict[Execution, float | None] = {}
         for execution in self.executions:
             places = [self._place(trial, execution, rank) for rank in range(self.run_ranks.world_size)]
@@ -68,7 +68,7 @@ class Autotuner:
         return found
 
     def _rigs(self, trial: Trial, data: ResidentDataset) -> _Rigs:
-        """Return the trials of all executions, warmed up, as far as they fit."""
+        """Return the trials of all executions, warmed up, as many as fit."""
         widest = max(each.trials_per_device for each in self.executions)
         rigs: _Rigs = {}
         for each in self.executions:
@@ -80,14 +80,14 @@ class Autotuner:
             rigs[key] = TimedTrials(
                 trial, data, world, each.engine, most, meet=self.barrier.wait, first_place=place
             )
-        # Those of all ranks first, while there is memory, and where nobody waits in a collective.
+        # Trials of all ranks first: there is memory now, and no rank waits in a collective.
         self.barrier.wait()
         grow([rig for (placement, _), rig in rigs.items() if placement == "ddp"], self.move)
         grow([rig for (placement, _), rig in rigs.items() if placement == "spread"], self.move)
         return rigs
 
     def _fitting(self, trial: Trial, rigs: _Rigs) -> list[Execution]:
-        """Return the executions for which every rank has memory."""
+        """Return the executions for which every rank has enough memory."""
         own = [
             len(rigs[each.placement, each.engine].lanes) >= each.trials_per_device for each in self.executions
         ]
@@ -105,7 +105,7 @@ class Autotuner:
 
 
 def _epoch_seconds(trial: Trial, data: ResidentDataset, rig: TimedTrials, width: int) -> float:
-    """Return the seconds that an epoch takes each of the trials that are under way at once."""
+    """Return the seconds per epoch of each of the `width` trials that run at once."""
     steps = math.ceil(len(data.train) / trial.settings.training.batch_size)
     batches = math.ceil(len(data.test) / EVAL_BATCH_SIZE)
     return steps * rig.train(_STEPS, width) / _STEPS + batches * rig.evaluate(_BATCHES, width) / _BATCHES

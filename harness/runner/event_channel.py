@@ -1,4 +1,4 @@
-"""What a run has to tell: any rank says it through their store, and the one that speaks shows it."""
+"""Event channel: any rank sends events through the key-value store, and rank 0 shows them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _LOOKS_FOR_MISSING = 5
 
 @dataclass
 class EventChannel:
-    """Carries events to the console, which the speaker has alone."""
+    """Channel of events from all ranks to the console, which only rank 0 has."""
 
     run_ranks: RunRanks
     console: Console | None
     _missed: int = 0
 
     def tell(self, event: Event) -> None:
-        """Have the event shown."""
+        """Send an event."""
         self.run_ranks.set(f"event/{self.run_ranks.add('events')}", json.dumps(event))
 
     def note(self, text: str) -> None:
-        """Have a line shown."""
+        """Send a line of text."""
         self.tell({"kind": "note", "text": text})
 
     def tell_end(self, trial: str, text: str) -> None:
-        """Have shown how a trial ended."""
+        """Send how a trial ended."""
         self.tell({"kind": "end", "trial": trial, "text": f"{trial}: {text}"})
 
     def show(self, fractions: Iterable[tuple[str, float]]) -> None:
-        """Show the events that are new, and how far each running trial is."""
+        """Show the new events, and the progress of each running trial as a fraction from 0 to 1."""
         if self.console is None:
             return
         try:
@@ -45,7 +45,7 @@ class EventChannel:
             self.console = None
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         if self.console:
             self.console.close()
 

@@ -1,4 +1,4 @@
-"""A drill: one short trial broken off in several ways, and whether it always leaves the same record."""
+"""Fault drill: interrupts a short trial in several ways and checks that its record stays the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Break = Callable[["Running"], None]
 
 @dataclass(frozen=True)
 class Running:
-    """A run under way, the folder of its results, and the file that asks it to stop."""
+    """Process of a run, the folder of its results, and the file that requests its stop."""
 
     process: subprocess.Popen[str]
     results: Path
@@ -35,13 +35,13 @@ class Running:
 
     @property
     def ranks(self) -> list[int]:
-        """List the processes of its ranks."""
+        """List the process ids of its ranks."""
         return children(self.process.pid)
 
 
 @dataclass(frozen=True)
 class Interruption:
-    """A way to break a run off, and the ranks that the trial begins and goes on with."""
+    """A way to interrupt a run; the trial starts with `ranks` ranks and resumes with `then`."""
 
     name: str
     ranks: int
@@ -51,7 +51,7 @@ class Interruption:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a broken trial's figures differ from the uninterrupted one's: relatively, the most of all."""
+    """Largest relative difference between the metrics of an interrupted and the uninterrupted trial."""
 
     name: str
     ranks: str
@@ -70,9 +70,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class FaultDrill:
-    """The trial, the harness's arguments that train it alone in `folder`, and with how many ranks.
+    """Drill of one trial, with the harness's arguments that train it alone, on `ranks` ranks, in `folder`.
 
-    `most` ranks can be started here, each on a GPU of its own; None on a CPU.
+    At most `most` ranks can be started here, each on a GPU of its own; None on a CPU.
     """
 
     trial: Trial
@@ -83,7 +83,7 @@ class FaultDrill:
     most: int | None = None
 
     def tell(self, say: Callable[[str], None]) -> bool:
-        """Say every outcome, then what cannot be tried here; tell whether all records are equal."""
+        """Report every outcome, then what cannot be tried here; return whether all records are equal."""
         is_equal = True
         for outcome in self.outcomes():
             say(str(outcome))
@@ -93,7 +93,7 @@ class FaultDrill:
         return is_equal
 
     def outcomes(self) -> Iterator[Outcome]:
-        """Train it uninterrupted, then once in every way; raise CrashError where a run does not end well."""
+        """Train uninterrupted, then once with each interruption; raise CrashError if a run fails."""
         number = itertools.count()
         whole = self._start(self.folder / "whole", self.ranks, 0)
         self._finish(whole)
@@ -140,7 +140,7 @@ class FaultDrill:
             )
 
     def _wait_for_checkpoint(self, running: Running) -> bool:
-        """Wait until the trial can go on from somewhere; tell whether its run is still under way then."""
+        """Wait for the trial's first checkpoint; return whether its run is still under way then."""
         paths = Store(running.results).checkpoint_paths(self.trial)
         while running.process.poll() is None:
             if any(path.exists() for path in paths):
@@ -156,7 +156,7 @@ class FaultDrill:
 
 
 def ways(ranks: int, most: int | None = None) -> list[Interruption]:
-    """List the ways to break a run of so many ranks off, where `most` can be started."""
+    """List the interruptions of a run of so many ranks if at most `most` can be started."""
     other = 1 if ranks > 1 else 2
     found = [
         Interruption("SIGKILL of all ranks", ranks, ranks, _kill_all),
@@ -178,7 +178,7 @@ def ways(ranks: int, most: int | None = None) -> list[Interruption]:
 
 
 def not_tried(ranks: int, most: int | None) -> list[str]:
-    """Say what cannot be tried with so many ranks, where `most` can be started."""
+    """List the interruptions that cannot be tried on `ranks` ranks if at most `most` can be started."""
     known = {way.name for way in ways(ranks, most)}
     here = "1 GPU" if most == 1 else "1 rank"
     return [

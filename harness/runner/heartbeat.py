@@ -1,8 +1,8 @@
-"""A thread beside the training: this rank's sign of life, the others' news, and the way out.
+"""Heartbeat thread: publishes this rank's heartbeat, detects dead or stalled ranks, restarts or exits.
 
-It spreads the wish to stop. When a trial that all ranks train
-together failed on one of them, the others may sit in a collective for ever: every rank then starts itself
-again in place (exec), which closes all connections on any backend, and goes on with the next trial.
+It also passes stop requests on to all ranks. When a trial that all ranks train together has failed on one
+of them, the others may wait in a collective for ever: every rank then restarts itself in place (exec),
+which closes all connections on any backend, and goes on with the next trial.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _STUCK_SECONDS = 5.0
 
 
 class Leave(Exception):  # noqa: N818
-    """Stops the wait of a rank whose process is to end; others may have gone already."""
+    """Raised in a waiting rank whose process is to end; other ranks may have exited already."""
 
 
 class Heartbeat:
-    """Beats until stopped; `on_stall` is called, in its thread, when the training does not move any more."""
+    """Heartbeat of one rank, in a thread that calls `on_stall` when the training makes no progress."""
 
     def __init__(
         self,
@@ -52,27 +52,27 @@ class Heartbeat:
         self._thread.start()
 
     def begin(self, trial: str, parts: int, *, together: bool) -> TrialProgress:
-        """Say that this rank starts a trial of so many steps and batches, alone or with all others."""
+        """Register that this rank starts a trial of so many steps and batches, alone or with all others."""
         position = TrialProgress(parts, together)
         self.positions = {**self.positions, trial: position}
         return position
 
     def end(self, trial: str) -> None:
-        """Say that this rank has left the trial."""
+        """Register that this rank has left the trial."""
         self.positions = {key: each for key, each in self.positions.items() if key != trial}
 
     @property
     def is_stopping(self) -> bool:
-        """Tell whether this rank knows that the run is to stop."""
+        """Return whether this rank knows of a stop request."""
         return bool(self.stopping or self.stop_requests.signal_name)
 
     def meet(self, name: str) -> None:
-        """Wait until all ranks have come to this point."""
+        """Wait until all ranks have reached this point."""
         self.run_ranks.add(f"{name}/met")
         self.wait(lambda: self.run_ranks.add(f"{name}/met", 0) == self.run_ranks.world_size)
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Wait until `ready`; raise LostRankError when a rank that it may depend on has fallen silent.
+        """Wait until `ready`; raise LostRankError if a rank that it may depend on has no heartbeat any more.
 
         Raise Leave after a signal.
         """
@@ -86,7 +86,7 @@ class Heartbeat:
             time.sleep(_INTERVAL_SECONDS / 4)
 
     def stop(self) -> None:
-        """Show what is left to show and end the thread."""
+        """End the thread and show the remaining events."""
         self._stopped.set()
         self._thread.join()
         self._look_for_notice()
@@ -94,7 +94,7 @@ class Heartbeat:
         self.events.close()
 
     def silent(self) -> list[int]:
-        """Return the ranks that give no sign of life for a second."""
+        """Return the ranks whose heartbeat does not change for a second."""
         before = [self.run_ranks.get(f"pulse/{rank}") for rank in range(self.run_ranks.world_size)]
         for _ in range(5):
             time.sleep(_INTERVAL_SECONDS)
@@ -106,7 +106,7 @@ class Heartbeat:
         ]
 
     def restart_together(self) -> None:
-        """Start this process again in place; all ranks do."""
+        """Restart this process in place (exec), as all ranks do."""
         if threading.current_thread() is not self._thread:
             self._stopped.set()
             self._thread.join()
@@ -125,7 +125,7 @@ class Heartbeat:
             try:
                 self._beat()
             except Exception as error:
-                # torchrun is gone, or a failure cannot be recorded, or it is a mistake of ours
+                # torchrun is gone, or a failure cannot be recorded, or it is a bug of ours
                 if not isinstance(error, HarnessError):
                     traceback.print_exc()
                 if not self._stopped.is_set():
@@ -135,7 +135,7 @@ class Heartbeat:
         self._tell_sign_of_life()
         if self._beats % _BEATS_PER_LOOK == 0:
             self._look_for_notice()
-        for trial, position in self.positions.items():  # replaced as a whole by the thread that trains
+        for trial, position in self.positions.items():  # the training thread replaces it as a whole
             self._care_for(trial, position)
         self._show_events()
 
@@ -147,7 +147,7 @@ class Heartbeat:
         )
 
     def _care_for(self, trial: str, position: TrialProgress) -> None:
-        """See to a trial that does not move any more, or that has failed on another rank."""
+        """Handle a trial that makes no progress any more, or that has failed on another rank."""
         still_for = time.monotonic() - position.moved_at
         if still_for > self.timeout_seconds:
             self.on_stall(trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
@@ -157,7 +157,7 @@ class Heartbeat:
                 os._exit(1)
         is_waiting = position.together and not position.is_saving and still_for > _STUCK_SECONDS
         if is_waiting and self.stop_requests.signal_name and self.silent():
-            os._exit(1)  # for a rank that has ended
+            os._exit(1)  # it waits for a rank that has ended
         if position.together and self.run_ranks.get(f"failed/{trial}") is not None:
             self.restart_together()
 
@@ -192,7 +192,7 @@ class Heartbeat:
         self.stopping = self.run_ranks.get("stop")
 
     def spare_others(self, guilty: str = "") -> None:
-        """Note that this process is about to end for a reason that is not in its own trials."""
+        """Record that this process is about to end for no fault of its trials except `guilty`."""
         for trial, position in self.positions.items():
             if trial != guilty and not position.together:
                 self.run_ranks.run.set(f"spared/{self.run_ranks.start[0]}/{trial}", "yes")

@@ -1,4 +1,4 @@
-"""How trials are executed, and which way ends first: by a rule, or by paces that were measured."""
+"""Placement: how to execute the remaining trials, chosen by a rule or by measured epoch times."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ PlacementChoice = Literal["auto", "ddp", "spread"]
 
 
 class Execution(Strict):
-    """Say how trials meet ranks, how their steps are executed, and how many share a device at once.
+    """Placement of trials on ranks, the engine of their steps, and how many share a device at once.
 
-    `engine` is None where the device's own is taken: graphs on a GPU, eager on a CPU.
+    `engine` is None for the device's default: graphs on a GPU, eager on a CPU.
     """
 
     placement: Placement
@@ -29,27 +29,27 @@ class Execution(Strict):
         return f"{self.placement}{f', {self.engine}' if self.engine else ''}{at_once}"
 
     def slots(self, ranks: int) -> int:
-        """Return how many trials are under way at once."""
+        """Return how many trials run at once."""
         return ranks * self.trials_per_device if self.placement == "spread" else 1
 
 
-# Seconds that each trial takes, in the order in which they start, under each execution that was measured.
+# Seconds of each trial, in the order in which they start, under each measured execution.
 TrialSeconds = Mapping[Execution, Sequence[float]]
 
-TRIALS_PER_DEVICE = (1, 2, 3, 4, 8, 16)  # on a GPU, what is worth measuring
+TRIALS_PER_DEVICE = (1, 2, 3, 4, 8, 16)  # on a GPU, the numbers worth measuring
 
 
 def widths(trials: int, ranks: int) -> list[int]:
-    """List how many trials at once to try on each of so many GPUs where so many trials are left in all.
+    """List the numbers of trials at once to try on each of `ranks` GPUs if `trials` are left in all.
 
-    Never more than a GPU's share of them; that share itself, or 16 of it, is one of the widths.
+    None exceeds a GPU's share of the trials; the share itself, or 16 if it is larger, is one of them.
     """
     share = min(-(-trials // ranks), TRIALS_PER_DEVICE[-1])
     return sorted({width for width in TRIALS_PER_DEVICE if width <= share} | {share})
 
 
 class Choice(Strict):
-    """Say how the first `trials` of those that are left are executed, and why."""
+    """Execution of the first `trials` of the remaining trials, and the reason for it."""
 
     execution: Execution
     trials: int
@@ -64,10 +64,10 @@ def by_rule(
     ranks: int,
     speedup: float | None = None,
 ) -> Choice:
-    """Choose without measuring: side by side, unless all ranks train what fills no rank sooner one by one.
+    """Choose without measuring: spread, but ddp for fewer trials than ranks if that ends sooner.
 
-    `speedup` says how many times as fast as one rank all ranks are estimated to train a trial; None where
-    that is not known.
+    `speedup` is how many times as fast as one rank all ranks are estimated to train a trial; None if that
+    is not known.
     """
     trials, of_ranks = _counted(remaining, "trial"), _counted(ranks, "rank")
     count = remaining
@@ -90,12 +90,12 @@ def by_rule(
 
 
 def _pays(speedup: float | None, trials: int) -> bool:
-    """Tell whether all ranks train so few trials one by one sooner than a rank each side by side."""
+    """Return whether so few trials end sooner one by one on all ranks than side by side on a rank each."""
     return speedup is not None and speedup > trials > 0
 
 
 def _remainder(trials: int, ranks: int, speedup: float | None) -> str:
-    """Say why trials that are fewer than the ranks are executed as they are."""
+    """Return the reason for the placement of fewer trials than ranks, in words."""
     fewer = (
         f"{_counted(trials, 'trial')} {'is' if trials == 1 else 'are'} fewer than {_counted(ranks, 'rank')}"
     )
@@ -105,7 +105,7 @@ def _remainder(trials: int, ranks: int, speedup: float | None) -> str:
 
 
 def by_pace(seconds: TrialSeconds, ranks: int) -> Choice:
-    """Choose what ends first, as measured: one execution for all, or another for those that fill no slots."""
+    """Choose what ends first as measured: one execution, or another for the last, partly filled round."""
     plans = sorted(
         (_seconds(seconds, execution, count, ranks), str(execution), -count, execution)
         for execution, times in seconds.items()
@@ -124,7 +124,7 @@ def by_pace(seconds: TrialSeconds, ranks: int) -> Choice:
 
 
 def _seconds(seconds: TrialSeconds, execution: Execution, count: int, ranks: int) -> float:
-    """Return when all ends if the first `count` trials are executed so and the others the best single way."""
+    """Return the makespan if the first `count` trials are executed so and the rest by the best execution."""
     first = makespan(seconds[execution][:count], execution.slots(ranks))
     rest = [makespan(times[count:], other.slots(ranks)) for other, times in seconds.items()]
     return first + min(rest)

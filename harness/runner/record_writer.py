@@ -1,4 +1,4 @@
-"""The records that this rank writes: what came out of a trial, or why nothing did, and on what it ran."""
+"""Writer of this rank's records: a trial's results or its error, and the hardware it ran on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from harness.training.trainer import Outcome
 
 @dataclass(frozen=True)
 class RecordWriter:
-    """Writes records into a store; `save_model` leaves the final weights beside each."""
+    """Writer of records into a store; with `save_model` it saves the final weights beside each."""
 
     store: Store
     run_ranks: RunRanks
@@ -38,7 +38,7 @@ class RecordWriter:
         train_size: int,
         data_digest: str,
     ) -> None:
-        """Save what came out of a trial; raise StoreError where that cannot be."""
+        """Save the record of a trial that is done or diverged; raise StoreError if that fails."""
         speeds = [train_size / epoch.train_seconds for epoch in outcome.epochs]
         attempts = self._attempts(trial)
         if outcome.status == "diverged":
@@ -65,11 +65,11 @@ class RecordWriter:
     def enter_failure(
         self, trial: Trial, error: str, execution: Execution, started_at: str | None = None
     ) -> None:
-        """Save that a trial failed, and with which error."""
+        """Save the record of a failed trial, with its error."""
         self._add(trial, "failed", error, execution, started_at or provenance.now())
 
     def enter_death(self, trial: Trial, error: str, execution: Execution) -> int:
-        """Save that a process which trained the trial was ended; return how often in a row that was now."""
+        """Save that a process that trained the trial was killed; return how often in a row that happened."""
         attempts = self._add(trial, "killed", error, execution, provenance.now())
         return len(list(itertools.takewhile(lambda each: each.status == "killed", reversed(attempts))))
 
@@ -85,7 +85,7 @@ class RecordWriter:
         return list(earlier.attempts) if earlier else []
 
     def _empty(self, trial: Trial, execution: Execution, started_at: str, attempts: list[Attempt]) -> Record:
-        """Return the record of a trial that found nothing yet."""
+        """Return the record of a trial without results yet."""
         ranks = self.run_ranks.world_size if execution.placement == "ddp" else 1
         return Record(
             suite=trial.folder,

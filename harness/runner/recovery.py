@@ -1,4 +1,4 @@
-"""What becomes of a trial that raised an error: recorded as failed, or begun again elsewhere."""
+"""Recovery from a trial's error: record it as failed, train it again later, or restart the ranks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AT_ONCE = "trials at once"
 
 @dataclass
 class Recovery:
-    """Knows which trials are `running` on this rank, and that its device takes `at_most` so many at once."""
+    """Recovery on one rank: its `running` trials, and how many (`at_most`) its device can hold at once."""
 
     run_ranks: RunRanks
     heartbeat: Heartbeat
@@ -38,16 +38,16 @@ class Recovery:
         self.at_most = int(self.run_ranks.run.get(_AT_ONCE) or sys.maxsize)
 
     def engine_of(self, trial: Trial) -> EngineName | None:
-        """Return how a running trial's steps are to be executed, None for the device's own way."""
+        """Return the engine of a running trial, None for the device's default."""
         execution, _ = self.running[trial.key]
         return "eager" if self.run_ranks.run.get(_eagerly(trial)) else execution.engine
 
     def execute_eagerly(self, trial: Trial) -> None:
-        """Have the trials of this one's experiment executed eagerly from now on: a capture of it broke."""
+        """Execute its experiment's trials eagerly from now on: a capture failed or lacked memory."""
         self.run_ranks.run.set(_eagerly(trial), "yes")
 
     def failed(self, trial: Trial, error: str) -> None:
-        """Record a failure, once however many ranks report it, and let all ranks know."""
+        """Record a failure, once even if several ranks report it, and notify all ranks."""
         if self.run_ranks.add(f"failed/{trial.key}/reports") > 1:
             return
         if lease := self.trial_queue.leases.ours(trial):
@@ -63,7 +63,7 @@ class Recovery:
         self.run_ranks.set(f"failed/{trial.key}", error)
 
     def after_store_error(self, trial: Trial, lease: Lease, ranks: ProcessGroup, error: StoreError) -> None:
-        """End the run, as no trial can leave its record, unless another run has swept up after this one."""
+        """Raise the error, as no record can be saved, unless another run took over and swept the files."""
         try:
             self.trial_queue.leases.check(trial, lease)
         except LostLeaseError as lost:
@@ -74,7 +74,7 @@ class Recovery:
             raise error
 
     def start_again_eagerly(self, trial: Trial, lease: Lease, ranks: ProcessGroup, reason: str) -> None:
-        """Start all ranks again, in place: there the trial is executed eagerly."""
+        """Restart all ranks in place; they execute the trial eagerly."""
         if ranks.is_rank_zero:
             self.heartbeat.events.note(f"{trial.key}: {reason}")
             self.execute_eagerly(trial)
@@ -82,7 +82,7 @@ class Recovery:
         self.heartbeat.restart_together()
 
     def after_error(self, trial: Trial, ranks: ProcessGroup, error: Exception) -> None:
-        """Record the failure, unless it is not the trial's own; leave where this process cannot go on."""
+        """Record the failure if it is the trial's own; raise an error if this process cannot go on."""
         if ranks.world_size > 1 and (silent := self.heartbeat.silent()):
             raise LostRankError(f"rank {', '.join(map(str, silent))} ended while {trial.key} was trained")
         if ranks.world_size == 1 and self._is_left_for_later(trial, error):
@@ -98,14 +98,14 @@ class Recovery:
             )
         self.failed(trial, text)
         if ranks.world_size > 1:
-            threading.Event().wait()  # the pulse starts all ranks again
+            threading.Event().wait()  # the heartbeat thread restarts all ranks
         if not works:
             raise CrashError(f"{trial.key}: its error left the GPU of rank {self.run_ranks.rank} unusable")
 
     def _is_left_for_later(self, trial: Trial, error: Exception) -> bool:
-        """Tell whether the trial begins again: with more memory, or in a process where no capture broke.
+        """Return whether the trial is retried: with more memory, or in a process where no capture broke.
 
-        A trial alone that lacks memory does so eagerly, as graphs have memory of their own.
+        A trial that lacks memory even alone is executed eagerly then, as graphs have memory of their own.
         """
         others = len(self.running) - 1
         if isinstance(error, torch.OutOfMemoryError) and others:
@@ -130,5 +130,5 @@ class Recovery:
 
 
 def _eagerly(trial: Trial) -> str:
-    """Return the key that is there where an experiment's trials are to be executed eagerly."""
+    """Return the store's key that is set if an experiment's trials are to be executed eagerly."""
     return f"eagerly/{trial.folder}/{trial.experiment}"

@@ -1,4 +1,4 @@
-"""What `harness run` or `bench` was asked for: which trials, from which data, whether they could start."""
+"""Request to `harness run` or `bench`: trials, data and options, and the checks before a start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.training.model_check import has_unused_parameters
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for."""
+    """Arguments of a run or a benchmark."""
 
     suites: Sequence[Suite]
     only: Sequence[str] = ()
@@ -46,29 +46,29 @@ class Request:
 
     @property
     def store(self) -> Store:
-        """Return where the records are."""
+        """Return the store of the records."""
         return Store(self.results)
 
     @cached_property
     def trials(self) -> list[Trial]:
-        """List the trials that were asked for, done or not, and those that results may yet call for."""
+        """List the requested trials, done or not, including those that results may yet call for."""
         return chosen(self.suites, self.only, self.seeds)
 
     def called_for(self) -> list[Trial]:
-        """List those of them that the results so far call for."""
+        """List the requested trials that the results so far call for."""
         return called_for(self.store, self.suites, self.trials)
 
     def remaining(self) -> list[Trial]:
-        """List those of them that are to be trained."""
+        """List the requested trials that are to be trained."""
         return [trial for trial in self.called_for() if self.wants(self.store.find(trial))]
 
     def wants(self, found: Found) -> bool:
-        """Tell whether a trial of which this is there is to be trained."""
+        """Return whether a trial with these results on disk is to be trained."""
         return found.state in to_train(retry_diverged=self.retry_diverged)
 
 
 def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, has_gpu: bool) -> None:
-    """Fetch the data and build and probe every model; raise HarnessError where a trial could not start."""
+    """Fetch the data, build and check every model; raise HarnessError if a trial could not start."""
     datasets: dict[str, Dataset] = {}
     folders = [suite.folder for suite in request.suites]
     if len(set(folders)) < len(folders):
@@ -89,7 +89,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
 
 
 def _check_code(request: Request, expected: str) -> None:
-    """Raise UsageError where the code is not that which a job was submitted with."""
+    """Raise UsageError if the code differs from the code that the job was submitted with."""
     own = provenance.user_modules(request.trials)
     if expected and (found := provenance.code_hash(own)) != expected:
         raise UsageError(
@@ -99,6 +99,6 @@ def _check_code(request: Request, expected: str) -> None:
 
 
 def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:
-    """Load the trial's dataset, fetched and resized where that was not done before."""
+    """Load the trial's dataset; download and resize it if that was not done before."""
     name, resize = trial.settings.dataset.name, trial.settings.dataset.resize
     return data.load(name, resize, request.data_dir, env, say=lambda text: say(text, sys.stderr))

@@ -1,4 +1,4 @@
-"""What all ranks do next: measure paces, train some trials one way, or end. Decided by one rank for all."""
+"""Scheduler: rank 0 decides for all ranks whether to measure, train some trials one way, or end."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from harness.runner.timing_cache import Circumstances, TimingCache
 
 
 class Phase(Strict):
-    """Hold what to do next: `train` these trials, or `measure` them under each execution, or `end`.
+    """Next work of all ranks: `train` these trials, `measure` them under each execution, or `end`.
 
-    `dead` are, by trial, the tokens of claims whose holders have been found to be dead.
+    `dead` holds, by trial, the tokens of leases whose owners have been found dead.
     """
 
     work: Literal["train", "measure", "end"]
@@ -33,20 +33,20 @@ class Phase(Strict):
 
 
 class Leased(Protocol):
-    """Knows who has a trial, and of a free one whose it was."""
+    """Leases on trials: the owners of taken ones, and the last owners of free ones."""
 
     def owner(self, trial: Trial) -> LeaseOwner | None:
-        """Return who holds the trial and may be alive; None where it is free."""
+        """Return the owner of the trial's lease if it may be alive; None if the trial is free."""
 
     def dead(self, trial: Trial) -> str:
-        """Return the token of a free trial's last claim; empty where there is none."""
+        """Return the token of a free trial's last lease; empty if there is none."""
 
 
 @dataclass
 class Scheduler:
-    """Decides phases; what a device can do and what paces depend on come from the caller.
+    """Scheduler of phases; the caller provides what a device can do and what epoch times depend on.
 
-    `candidates` lists the executions for so many trials that are left; `speedup` estimates how many times as
+    `candidates` lists the executions for a number of remaining trials; `speedup` estimates how many times as
     fast as one rank all ranks train a trial.
     """
 
@@ -63,7 +63,7 @@ class Scheduler:
     paces: dict[str, dict[Execution, float | None]] = field(default_factory=dict)
 
     def next_phase(self) -> Phase:
-        """Return what comes next, perhaps after waiting for trials that other runs hold."""
+        """Return the next phase, perhaps after waiting for trials that other runs have leased."""
         left = self._longest_first(self._free())
         if not left:
             return Phase(work="end")
@@ -75,7 +75,7 @@ class Scheduler:
                 self.say(f"measuring {len(ways)} ways to execute {kinds} (--no-calibrate: none)")
                 keys = [each.key for each in unknown]
                 return Phase(work="measure", trials=keys, executions=list(ways))
-            left = self._longest_first(left)  # now that it is known which are
+            left = self._longest_first(left)  # now that their times are known
         choice = self._choice(left, ways)
         self.say(choice.reason)
         chosen = left[: choice.trials]
@@ -84,7 +84,7 @@ class Scheduler:
         return Phase(work="train", trials=keys, executions=[choice.execution], dead=dead)
 
     def learn(self, trial: Trial, paces: Mapping[Execution, float | None]) -> None:
-        """Take in what was measured of a trial's kind; None where it could not be."""
+        """Store the measured seconds per epoch of a trial's kind; None if the measurement failed."""
         self.paces[kind_of(trial)] = {**self._known(trial), **paces}
         try:
             self.cache.save(self.circumstances(trial), paces)
@@ -92,9 +92,9 @@ class Scheduler:
             self.say(f"what was measured is not kept: {error}")
 
     def _free(self) -> list[Trial]:
-        """Return the open trials that nobody holds; wait for some while others hold them all.
+        """Return the open trials that no run has leased; wait for some while other runs have leased all.
 
-        A run that is not to wait does so only until it is sure that they are alive.
+        A run with --no-wait waits only until it is sure that those runs are alive.
         """
         still_open = self._open()
         waited = 0.0
@@ -114,7 +114,7 @@ class Scheduler:
         return []
 
     def _open(self) -> list[Trial]:
-        """Return the trials to be trained; asked last is what those recorded by now call for."""
+        """Return the trials to be trained; the seed rule is applied last, to the newest records."""
         still_open = [trial for trial in self.request.trials if self.is_open(trial)]
         return called_for(self.request.store, self.request.suites, still_open)
 
@@ -129,13 +129,13 @@ class Scheduler:
         )
 
     def _known(self, trial: Trial) -> dict[Execution, float | None]:
-        """Return the paces of the trial's kind, as measured now or by an earlier run."""
+        """Return the seconds per epoch of the trial's kind, as measured now or by an earlier run."""
         return self.paces.setdefault(kind_of(trial), self.cache.find(self.circumstances(trial)))
 
     def _unknown(self, left: Sequence[Trial], ways: Sequence[Execution]) -> list[Trial]:
-        """Return a trial of each kind that was not measured in all the usual ways.
+        """Return a trial of each kind that was not measured under all the usual executions.
 
-        A number of trials at once that is tried only because so many are left is no reason to measure anew.
+        A number of trials at once that is tried only because so many are left is no reason to measure again.
         """
         usual = {each for each in ways if self._is_usual(each)}
         return [trial for trial in _one_a_kind(left) if not usual <= set(self._known(trial))]
@@ -172,7 +172,7 @@ def _one_a_kind(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def candidates(request: Request, ranks: int, trials: int, *, is_gpu: bool) -> list[Execution]:
-    """List the executions among which `auto` may choose here for so many trials that are left."""
+    """List the executions from which `auto` may choose here for so many remaining trials."""
     engine, asked = request.engine, request.trials_per_device
     at_once = [asked] if asked else widths(trials, ranks) if is_gpu else [1]
     spread = [Execution(placement="spread", engine=engine, trials_per_device=each) for each in at_once]

@@ -1,4 +1,4 @@
-"""The wish that this run stops: a signal that this process got, or a file that a job's script made."""
+"""Stop requests: signals and the stop file of a SLURM job."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
 def heeded() -> list[signal.Signals]:
-    """List the signals that end a run: not those that are ignored, as under nohup."""
+    """List the signals that end a run, without those that are ignored, as under nohup."""
     return [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
 
 
 @dataclass(frozen=True)
 class JobFiles:
-    """What a job's script and the run within it tell each other, by files of one start of the job."""
+    """Files through which a job's script and the run in it communicate, for one start of the job."""
 
     prefix: str | None
 
     @property
     def stop_file(self) -> Path | None:
-        """Return the file that asks the run to stop."""
+        """Return the path of the file that requests a stop of the run."""
         return Path(f"{self.prefix}.stop") if self.prefix else None
 
     def tell_outcome(self, code: int, *, is_finished: bool) -> None:
-        """Leave the exit code for the script, or that it should have the job go on later."""
+        """Write the exit code for the script, or `unfinished` if the script should requeue the job."""
         if self.prefix:
             text = str(code) if is_finished else "unfinished"
             write_whole(Path(f"{self.prefix}.outcome"), f"{text}\n".encode())
@@ -40,14 +40,14 @@ class JobFiles:
 
 @dataclass
 class StopRequests:
-    """Knows why to stop, if this process was told to."""
+    """Stop requests to this process, by a signal or by a file."""
 
     file: Path | None = None
     signal_name: str | None = None
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Note signals instead of dying of them."""
+        """Record signals instead of being ended by them."""
 
         def note(number: int, _: FrameType | None) -> None:
             self.signal_name = signal.Signals(number).name
@@ -60,7 +60,7 @@ class StopRequests:
                 signal.signal(number, handler)
 
     def poll(self) -> str | None:
-        """Return why to stop, or None."""
+        """Return the reason to stop, or None."""
         if self.signal_name:
             return self.signal_name
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Measured paces in the user's cache: seconds an epoch of a kind of trial, by execution. Measures nothing."""
+"""Timings in the user's cache: seconds per epoch by kind of trial and execution. Measures nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.runner.placement import Execution
 
 
 class Circumstances(Strict):
-    """Hold what a pace depends on: the kind of trial, the devices and the versions."""
+    """Circumstances that a timing depends on: the kind of trial, the devices and the versions."""
 
     kind: str
     devices: list[str]
@@ -22,14 +22,14 @@ class Circumstances(Strict):
 
 
 class Measured(Strict):
-    """Hold the seconds an epoch takes under one execution, evaluation included; None where it fails."""
+    """Seconds per epoch under one execution, evaluation included; None if it fails."""
 
     execution: Execution
     epoch_seconds: float | None
 
 
 class Entry(Strict):
-    """Hold all that was measured in the same circumstances."""
+    """All timings measured in the same circumstances."""
 
     circumstances: Circumstances
     measured: list[Measured]
@@ -37,17 +37,17 @@ class Entry(Strict):
 
 @dataclass(frozen=True)
 class TimingCache:
-    """The measured paces of one cache folder; an unreadable file is one that is not there."""
+    """Timings in one cache folder; an unreadable file counts as missing."""
 
     folder: Path
 
     def find(self, circumstances: Circumstances) -> dict[Execution, float | None]:
-        """Return the seconds an epoch by execution, as far as they were measured in these circumstances."""
+        """Return the seconds per epoch by execution, as far as they were measured in these circumstances."""
         entry = _read(self._path(circumstances))
         return _by_execution(entry) if entry and entry.circumstances == circumstances else {}
 
     def save(self, circumstances: Circumstances, paces: Mapping[Execution, float | None]) -> None:
-        """Keep what was measured beside what was before; raise StoreError where it cannot be written."""
+        """Add timings to those measured before; raise StoreError if they cannot be written."""
         known = {**self.find(circumstances), **paces}
         measured = [
             Measured(execution=execution, epoch_seconds=seconds) for execution, seconds in known.items()
@@ -56,7 +56,7 @@ class TimingCache:
         write_whole(self._path(circumstances), entry.model_dump_json(indent=1).encode())
 
     def latest(self) -> dict[str, float]:
-        """Return the seconds an epoch of each kind on one rank, as measured last."""
+        """Return the latest measured seconds per epoch of each kind of trial on one rank."""
         found: dict[str, float] = {}
         for entry in self._entries():
             alone = [

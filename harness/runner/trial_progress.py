@@ -1,4 +1,4 @@
-"""How far a rank is in a trial: moved by the thread that trains, read by those beside it."""
+"""Progress of a rank in a trial: written by the training thread, read by the threads beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.results.record import Epoch
 
 @dataclass
 class TrialProgress:
-    """How far this rank is in a trial of so many `parts`; the training moves it, the pulse reads it."""
+    """Progress of this rank in a trial of so many `parts`; the training writes it, the heartbeat reads it."""
 
     parts: int
     together: bool
@@ -23,12 +23,12 @@ class TrialProgress:
 
     @property
     def fraction(self) -> float:
-        """Return how much is done, from 0 to 1."""
+        """Return the fraction that is done, from 0 to 1."""
         return min(1.0, self.done_parts / self.parts)
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:
-        """Note that a file is being written meanwhile, for which no other rank is needed."""
+        """Mark that a file is being written meanwhile, for which no other rank is needed."""
         self.is_saving = True
         try:
             yield
@@ -36,6 +36,6 @@ class TrialProgress:
             self.is_saving = False
 
     def move(self, to: int | None = None) -> None:
-        """Note one more step or batch, or how many are done."""
+        """Count one more step or batch, or set how many are done."""
         self.done_parts = self.done_parts + 1 if to is None else to
         self.moved_at = time.monotonic()

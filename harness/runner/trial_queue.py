@@ -1,4 +1,4 @@
-"""The trials that a run may still take: not tried by it yet, recorded by nobody, held by nobody."""
+"""Queue of the trials that a run may still take: not tried by it yet, not recorded, not leased."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEATHS = 3
 
 @dataclass
 class TrialQueue:
-    """Hands trials out; `tries` are those before this run, by trial, where there were any."""
+    """Queue that leases trials to this rank; `tries` are the attempts before this run by trial, if any."""
 
     request: Request
     run_ranks: RunRanks
@@ -31,7 +31,7 @@ class TrialQueue:
     tries: dict[str, int]
 
     def is_open(self, trial: Trial) -> bool:
-        """Tell whether the trial is to be trained, by this run or another; no run tries one twice."""
+        """Return whether the trial is to be trained, by this run or another; no run tries one twice."""
         if any(self.run_ranks.get(f"{how}/{trial.key}") is not None for how in ("ended", "failed")):
             return False
         found = self.request.store.find(trial)
@@ -39,15 +39,15 @@ class TrialQueue:
         return self.request.wants(found) and (found.record is None or _tries(found.record) == known)
 
     def take(self, trial: Trial, execution: Execution, dead: str = "") -> Lease | None:
-        """Claim the trial; None where another has it or has ended it, or where it killed too many workers.
+        """Lease the trial; return None if another has it or has ended it, or if it killed too many workers.
 
-        `dead` is the token of a holder that another rank has found to be so.
+        `dead` is the token of a lease owner that another rank has found dead.
         """
-        is_done = self.request.store.record_path(trial).exists()  # quicker than to claim it first
+        is_done = self.request.store.record_path(trial).exists()  # quicker than taking the lease first
         lease = None if is_done else self.leases.take(trial, dead)
         if lease is None:
             return None
-        if not self.is_open(trial):  # recorded between the look and the claim
+        if not self.is_open(trial):  # recorded since that check
             self.leases.release(trial, lease)
             return None
         before, me = lease.before, self.leases.me
@@ -64,13 +64,13 @@ class TrialQueue:
         return lease
 
     def _is_spared(self, trial: Trial, before: LeaseOwner) -> bool:
-        """Tell whether its process ended for a reason that lay elsewhere."""
+        """Return whether the owner's process ended for a reason outside this trial."""
         return self.run_ranks.run.get(f"spared/{before.start[0]}/{trial.key}") is not None
 
     def _after_death(
         self, trial: Trial, lease: Lease, execution: Execution, before: LeaseOwner
     ) -> Lease | None:
-        """Record that a worker of this run was ended in the midst of the trial."""
+        """Record that a worker of this run was killed during the trial; return the lease, if it may go on."""
         self.leases.check(trial, lease)
         error = f"a worker that trained it was ended by the system (it was claimed by {before})"
         deaths = self.record_writer.enter_death(trial, error, execution)
@@ -87,12 +87,12 @@ class TrialQueue:
 
 
 def tries_before(request: Request) -> str:
-    """Return, as JSON, how often each trial that has a record and is not done was tried."""
+    """Return, as JSON, the number of attempts of each trial that has a record and is not done."""
     found = (request.store.find(trial) for trial in request.trials)
     records = [(each.trial.key, each.record) for each in found if each.record and each.state != "done"]
     return json.dumps({key: _tries(record) for key, record in records})
 
 
 def _tries(record: Record) -> int:
-    """Count the attempts that ended by themselves."""
+    """Count the attempts that were not killed."""
     return sum(attempt.status != "killed" for attempt in record.attempts)

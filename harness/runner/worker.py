@@ -1,4 +1,4 @@
-"""A suite inside a torchrun world: which trials next, train them, agree on how they ended."""
+"""Main loop of one rank: get the next phase, run its trials, wait for the other ranks."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _MEASURING = "measuring"
 
 
 def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str]) -> bool:
-    """Train all that remains, together with the other ranks; tell whether this one came to the end."""
+    """Train all that remains, together with the other ranks; return whether this one reached the end."""
     console = console_for(sys.stdout, len(request.remaining())) if run_ranks.is_rank_zero else None
-    # The script is on one of the nodes; on another its file may not be seen for a while.
+    # The job's script runs on one of the nodes; on another its stop file may not be visible for a while.
     looks = run_ranks.local_rank == 0
     stop_requests = StopRequests(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file if looks else None)
     worker = _Worker(request, run_ranks, env)
@@ -118,14 +118,14 @@ class _Worker:
         self.heartbeat.meet(name)
 
     def _is_spoiled(self) -> bool:
-        """Tell whether a rank's process is known to be spoiled, as the others are told of this one's."""
+        """Return whether a capture has broken in any rank's process; publish whether it has in this one."""
         key = f"spoiled/{self.run_ranks.start[1]}"
         if is_spoiled():
             self.run_ranks.set(key, "yes")
         return self.run_ranks.get(key) is not None
 
     def _trial_queue(self) -> TrialQueue:
-        """Return the trials that may be had, for this run as all its ranks and starts know it."""
+        """Return the trial queue of this run, under the run id that all its ranks and restarts share."""
         board = self.run_ranks.run
         if self.run_ranks.is_rank_zero and board.get("id") is None:
             board.set("tries", tries_before(self.request))
@@ -160,7 +160,7 @@ class _Worker:
         )
 
     def _candidates(self, left: int) -> list[Execution]:
-        """List the executions that are worth measuring for so many trials that are left."""
+        """List the executions that are worth measuring for so many remaining trials."""
         is_gpu = self.run_ranks.device.type == "cuda"
         found = candidates(self.request, self.run_ranks.world_size, left, is_gpu=is_gpu)
         return [each for each in found if self._width(each) == each.trials_per_device]
@@ -171,11 +171,11 @@ class _Worker:
             return speedup(
                 trial, self.trial_runner.resident(trial)[0], self.run_ranks.world_size, self.run_ranks.device
             )
-        except Exception:  # the trial will find it again, and record it
+        except Exception:  # the trial will raise it again, and record it
             return None
 
     def _measure(self, name: str, phase: Phase, scheduler: Scheduler) -> None:
-        """Measure with all ranks, and let the schedule know; where it fails, nothing is measured any more."""
+        """Measure with all ranks and inform the scheduler; after an error nothing is measured any more."""
         trials = [self.trials[key] for key in phase.trials]
         self.run_ranks.run.set(_MEASURING, "under way")
         position = self.heartbeat.begin(_MEASURING, 0, together=self.run_ranks.world_size > 1)
@@ -186,11 +186,11 @@ class _Worker:
         try:
             for trial in trials:
                 autotuner.measure(trial, self.trial_runner.resident(trial)[0])
-        except Exception as error:  # a trial will find it again, and record it
+        except Exception as error:  # a trial will raise it again, and record it
             failed = True
             self.stalled(_MEASURING, f"{type(error).__name__}: {error}")
             if self.run_ranks.world_size > 1:
-                threading.Event().wait()  # the pulse starts all ranks again
+                threading.Event().wait()  # the heartbeat thread restarts all ranks
             scheduler.candidates = lambda left: []
         release(self.run_ranks.device)
         self._meet(name)
@@ -205,12 +205,12 @@ class _Worker:
                 scheduler.learn(trial, autotuner.measured(trial))
 
     def _trial_runner(self, name: str, phase: Phase) -> Iterator[Generator[None, None, None]]:
-        """Yield the trials that this rank takes part in: all under `ddp`, else what it claims, one by one."""
+        """Yield the trials that this rank trains: all under `ddp`, else those that it leases, one by one."""
         (execution,) = phase.executions
         trials = [self.trials[key] for key in phase.trials]
         if execution.placement == "ddp":
             for trial in trials:
-                if self._is_spoiled():  # of one rank only: where there are several they start again at once
+                if self._is_spoiled():  # with one rank only: several ranks restart at once
                     return
                 if lease := self._claim_together(name, trial, phase):
                     yield self.trial_runner.course(trial, lease, self.run_ranks.together(), execution)
@@ -226,7 +226,7 @@ class _Worker:
                 yield self.trial_runner.course(trial, lease, self.run_ranks.alone(), narrowed)
 
     def _claim_together(self, name: str, trial: Trial, phase: Phase) -> Lease | None:
-        """Return the claim that the speaker takes on the trial for all ranks, if it can have it."""
+        """Return the lease that rank 0 takes on the trial for all ranks; None if it cannot have it."""
         key = f"{name}/{trial.key}/claim"
         if self.run_ranks.is_rank_zero:
             (execution,), dead = phase.executions, phase.dead.get(trial.key, "")
@@ -237,7 +237,7 @@ class _Worker:
         return Lease.model_validate_json(text) if text else None
 
     def stalled(self, key: str, error: str) -> None:
-        """Record the failure of a trial that does not move, which may be another rank's."""
+        """Record the failure of a trial that makes no progress, which may be another rank's."""
         if key != _MEASURING:
             self.trial_runner.recovery.failed(self.trials[key], error)
         elif self.run_ranks.add(f"failed/{key}/reports") == 1:

@@ -1,8 +1,8 @@
-"""What is told of trials to trackers such as TensorBoard: after every epoch, or from their records.
+"""Trackers such as TensorBoard: they receive each epoch's metrics, during training or from records.
 
 A user's own tracker is a callable that takes a TrackedTrial and returns a Tracker. It is opened each time
-that its trial begins, goes on or is exported, and is told all epochs of the trial, from the first: what it
-kept of the same trial before is to be replaced.
+that its trial starts, resumes or is exported, and receives all epochs of the trial, from the first: it has
+to replace what it stored of the same trial before.
 """
 
 from harness.tracking.dispatch import Dispatcher

@@ -1,4 +1,4 @@
-"""Progress for people: plain lines off a terminal, a live view on one. Knows events, not ranks."""
+"""Console output of a run: progress bars on a TTY, plain lines elsewhere. Knows events, not ranks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Event = dict[str, Any]
 
 
 class Console(Protocol):
-    """Shows events (`note`, `epoch`, `end`), and how far running trials are (`moving`)."""
+    """Output of events (`note`, `epoch`, `end`) and of the progress of running trials (`moving`)."""
 
     def show(self, event: Event) -> None:
         """Show one event."""
 
     def moving(self, trial: str, fraction: float) -> None:
-        """Show that a trial has come this far, from 0 to 1."""
+        """Show a trial's progress, a fraction from 0 to 1."""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 def epoch_line(event: Event) -> str:
-    """Write an epoch's figures as one line."""
+    """Format an epoch's metrics as one line."""
     return (
         f"{event['trial']}: epoch {event['epoch']}/{event['epochs']}  train loss {event['train_loss']:.5f}  "
         f"train {100 * event['train_accuracy']:.2f} %  test {100 * event['test_accuracy']:.2f} %  "
@@ -35,7 +35,7 @@ def epoch_line(event: Event) -> str:
 
 
 def say(text: str, out: TextIO) -> None:
-    """Write a line; where nobody can read any more the run goes on without."""
+    """Write a line; if that fails, discard this and all later output, so that the run goes on."""
     try:
         out.write(text + "\n")
         out.flush()
@@ -45,7 +45,7 @@ def say(text: str, out: TextIO) -> None:
 
 @dataclass
 class Lines:
-    """Writes one plain line for each event."""
+    """Console that writes one plain line for each event."""
 
     out: TextIO
 
@@ -54,15 +54,15 @@ class Lines:
         say(epoch_line(event) if event["kind"] == "epoch" else str(event["text"]), self.out)
 
     def moving(self, trial: str, fraction: float) -> None:
-        """Write nothing: a line an epoch is enough."""
+        """Write nothing: one line per epoch is enough."""
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Do nothing."""
 
 
 @dataclass
 class Live:
-    """Draws a bar for the whole run with the time left, and one for each running trial."""
+    """Console with a progress bar for the whole run, with the time left, and one for each running trial."""
 
     total: int
     rich: RichConsole
@@ -81,7 +81,7 @@ class Live:
         self.progress.start()
 
     def show(self, event: Event) -> None:
-        """Print notes and ends above the bars; put an epoch's figures beside its trial's bar."""
+        """Print notes and ends above the bars; show an epoch's metrics beside its trial's bar."""
         if event["kind"] == "epoch":
             figures = epoch_line(event).partition(": ")[2]
             self.progress.update(
@@ -97,13 +97,13 @@ class Live:
             self._whole()
 
     def moving(self, trial: str, fraction: float) -> None:
-        """Move the trial's bar, and the whole run's with it."""
-        if trial not in self.ended:  # a rank's last word on it may come after its end
+        """Update the trial's bar and the whole run's."""
+        if trial not in self.ended:  # its last progress may arrive after its end
             self.progress.update(self._bar(trial), completed=fraction)
             self._whole()
 
     def close(self) -> None:
-        """Stop drawing."""
+        """Stop the display."""
         self.progress.stop()
 
     def _bar(self, trial: str) -> TaskID:
@@ -115,12 +115,12 @@ class Live:
         running = sum(
             self.progress.tasks[self.progress.task_ids.index(bar)].completed for bar in self.bars.values()
         )
-        known = max(self.total, len(self.ended) + len(self.bars))  # results may have called for more
+        known = max(self.total, len(self.ended) + len(self.bars))  # the seed rule may have added trials
         self.progress.update(
             self.whole, total=known, completed=len(self.ended) + running, figures=f"{len(self.ended)}/{known}"
         )
 
 
 def console_for(out: TextIO, total: int) -> Console:
-    """Return the live view on a terminal and plain lines elsewhere."""
+    """Return progress bars on a terminal and plain lines elsewhere."""
     return Live(total, RichConsole(file=out)) if out.isatty() else Lines(out)

@@ -1,4 +1,4 @@
-"""The feeding of one trial's trackers: as it trains, so that none of them can harm it, or from its record."""
+"""Dispatch of a trial's epochs to trackers: live, so that no tracker can harm it, or from its record."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass
 class Dispatcher:
-    """Tells a trial's trackers how it goes; one that fails or hangs is noted, and told nothing more.
+    """Context that calls a trial's trackers; one that fails or hangs is reported and not called again.
 
-    Each is called in a thread of its own, always the same, and waited for so briefly that the trial keeps
-    within its `timeout_seconds` without a step, even if all hang: some after the last epoch, some at the end.
+    Each tracker is always called in the same thread of its own. The wait for a call is so short that the
+    trial stays within its `timeout_seconds` without a step even if all trackers hang, some after the last
+    epoch and some at the end.
 
-    Leave the `with` block and they are told how the trial ended: `status`, or that it failed.
+    At the end of the `with` block the trackers receive how the trial ended: `status`, or that it failed.
     """
 
     trial: Trial
@@ -54,7 +55,7 @@ class Dispatcher:
             aside.close()
 
     def begin(self, history: Sequence[Epoch], train_size: int) -> None:
-        """Open the trackers, and tell them the epochs that were trained before."""
+        """Open the trackers and send them the epochs that were trained before."""
         self._train_size = train_size
         patience_seconds = min(_PATIENCE_SECONDS, self.timeout_seconds / (3 * max(1, len(self.names))))
         for name in dict.fromkeys(self.names):
@@ -62,7 +63,7 @@ class Dispatcher:
             self._have_done(name, lambda name=name: self._open(name, history))  # type: ignore[misc]
 
     def epoch(self, epoch: Epoch) -> None:
-        """Tell the trackers an epoch's figures."""
+        """Send an epoch's metrics to the trackers."""
         now = self.now()
         for name in list(self._asides):
             (told,) = tracked_epochs([epoch], self._train_size, now)
@@ -88,7 +89,7 @@ class Dispatcher:
 
 
 def tracked(trial: Trial, store: Store, root: Path) -> TrackedTrial:
-    """Describe the trial to a tracker whose folders stand under `root`."""
+    """Return the description of the trial for a tracker whose folders are under `root`."""
     record = store.record_path(trial)
     return TrackedTrial(
         suite=trial.folder,
@@ -102,7 +103,7 @@ def tracked(trial: Trial, store: Store, root: Path) -> TrackedTrial:
 
 
 def tracked_epochs(epochs: Sequence[Epoch], train_size: int, ended_at: float) -> list[TrackedEpoch]:
-    """Describe epochs to a tracker, as if they were trained in one go and the last ended at `ended_at`."""
+    """Return epochs for a tracker, timed as if trained without a break until `ended_at`."""
     found: list[TrackedEpoch] = []
     for epoch in reversed(epochs):
         figures: dict[str, float] = {key: value for key, value in epoch if key != "epoch"}
@@ -113,10 +114,10 @@ def tracked_epochs(epochs: Sequence[Epoch], train_size: int, ended_at: float) ->
 
 
 def reason(error: BaseException) -> str:
-    """Say in one line what went wrong in a tracker."""
+    """Return a tracker's error as one line."""
     try:
         text = str(error).strip()
-    except Exception:  # an exception of a user's code may fail at that too
+    except Exception:  # str() of an exception from user code may raise, too
         text = ""
     if isinstance(error, HarnessError) or not text:
         return text or type(error).__name__

@@ -1,4 +1,4 @@
-"""Records into a tracker, as if their trials had been logged while they trained."""
+"""Export of finished trials from their records to a tracker, as if logged during training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.tracking.interface import OpenTracker
 
 
 def export(store: Store, suite: Suite, open_tracker: OpenTracker, root: Path) -> tuple[int, list[str]]:
-    """Tell the tracker all finished trials of a suite; return how many, and what could not be told."""
+    """Export a suite's finished trials to the tracker; return how many, and error messages for the others."""
     count, troubles = 0, []
     for found in map(store.find, suite.trials()):
         if found.error:
@@ -25,7 +25,7 @@ def export(store: Store, suite: Suite, open_tracker: OpenTracker, root: Path) ->
             count += 1
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # a library may want to end us, or have a task of its own cancelled
+        except BaseException as error:  # a library may raise SystemExit, or have a task of its own cancelled
             troubles.append(f"{found.trial.key}: export failed: {reason(error)}")
     return count, troubles
 

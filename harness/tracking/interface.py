@@ -1,4 +1,4 @@
-"""The interface between the harness and a tracker. What stands here is promised to users' own trackers."""
+"""Tracker interface: a stable API for users' own trackers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ End = Literal["done", "diverged", "failed", "left"]
 
 @dataclass(frozen=True)
 class TrackedTrial:
-    """Say which trial is tracked.
+    """Description of a tracked trial.
 
     `suite` is the folder of its results. `settings` hold dataset, model and training as the record does.
-    `record` is where its record stands once it is done. `folder` is for this tracker and this trial alone;
+    `record` is the path of its record once it is done. `folder` is for this tracker and this trial alone;
     it may not exist yet.
     """
 
@@ -30,7 +30,7 @@ class TrackedTrial:
 
     @property
     def name(self) -> str:
-        """Name the trial, one of a kind among all results."""
+        """Return the trial's name, which is unique among all results."""
         return f"{self.suite}/{self.experiment}/seed-{self.seed}-{self.digest[:8]}"
 
     def flat_settings(self) -> dict[str, Any]:
@@ -40,11 +40,11 @@ class TrackedTrial:
 
 @dataclass(frozen=True)
 class TrackedEpoch:
-    """Hold what one epoch came to.
+    """Metrics of one epoch.
 
-    `number` counts from 1. `ended_at` is in seconds since 1970, for earlier epochs reckoned by their times.
+    `number` counts from 1. `ended_at` is in seconds since 1970, for earlier epochs computed from durations.
     `figures` hold lr, train_loss, train_accuracy, test_loss, test_accuracy, train_seconds, eval_seconds and
-    samples_per_second; accuracies are fractions, and what diverged may not be finite.
+    samples_per_second; accuracies are fractions, and values of a diverged trial may not be finite.
     """
 
     number: int
@@ -53,13 +53,13 @@ class TrackedEpoch:
 
 
 class Tracker(Protocol):
-    """Keeps what it is told of one trial."""
+    """Destination of one trial's metrics."""
 
     def epoch(self, epoch: TrackedEpoch) -> None:
-        """Keep the figures of one more epoch; they come in order, from the first, each once."""
+        """Store the metrics of one more epoch; epochs come in order, from the first, each once."""
 
     def end(self, status: End) -> None:
-        """Close; not called where the process is killed or starts again."""
+        """Close; not called if the process is killed or restarts."""
 
 
 OpenTracker = Callable[[TrackedTrial], Tracker]

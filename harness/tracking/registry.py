@@ -1,4 +1,4 @@
-"""Trackers by their names: those that come with the harness, and users' own."""
+"""Registry of trackers by name: built-in ones and users' own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OURS = ("tensorboard",)
 
 
 def check_name(what: str, name: str) -> None:
-    """Raise UsageError about `what` where no tracker can have this name; import nothing."""
+    """Raise UsageError about `what` if no tracker can have this name; import nothing."""
     if name not in _OURS and not is_callable_path(name):
         raise UsageError(
             f"{what}: found {name!r}; {nearest(name, _OURS)}, or your own package.module:callable"
@@ -21,13 +21,13 @@ def check_name(what: str, name: str) -> None:
 
 
 def opener(what: str, name: str) -> OpenTracker:
-    """Return what opens this tracker for a trial; raise UsageError about `what` where there is none."""
+    """Return the factory of this tracker; raise UsageError about `what` if there is none."""
     check_name(what, name)
     if name not in _OURS:
         return imported(what, name, UsageError)
     try:
         from harness.tracking.tensorboard import EventFile
-    except Exception as error:  # of an installed one too, beside another protobuf or numpy than it needs
+    except Exception as error:  # also if it is installed, with an incompatible protobuf or numpy
         raise UsageError(
             f"{what} {name!r}: TensorBoard cannot be imported: {error}; pip install tensorboard"
         ) from error
@@ -35,5 +35,5 @@ def opener(what: str, name: str) -> OpenTracker:
 
 
 def default_root(store: Store, name: str) -> Path:
-    """Return where a tracker's folders stand; no suite's folder begins with a dot."""
+    """Return the root of a tracker's folders; it begins with a dot, which no suite's folder does."""
     return store.root / ".logs" / name.replace(":", ".")

@@ -1,4 +1,4 @@
-"""A tracker that writes TensorBoard's event files: one run a trial. Loads neither torch nor TensorFlow."""
+"""TensorBoard tracker: event files, one run per trial. Loads neither torch nor TensorFlow."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _STATUSES = {
 
 
 class EventFile:
-    """Writes what it is told into a new event file, in place of those that the trial had."""
+    """Tracker that writes a new event file, in place of those that the trial had."""
 
     def __init__(self, trial: TrackedTrial) -> None:
         trial.folder.mkdir(parents=True, exist_ok=True)
         earlier = list(trial.folder.glob("events.out.tfevents.*"))
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
-        # written through this thread alone: TensorBoard's own writer has one that reports errors late
+        # written in the calling thread: TensorBoard's own writer has a thread that reports errors late
         self._records = RecordWriter((trial.folder / name).open("ab"))
-        for path in earlier:  # a TensorBoard that is running comes to the new file by way of the last one
+        for path in earlier:  # a running TensorBoard reaches the new file by way of the last one
             if path.stat().st_size:
                 os.truncate(path, 0)
             else:
@@ -42,7 +42,7 @@ class EventFile:
         self._begin(trial)
 
     def epoch(self, epoch: TrackedEpoch) -> None:
-        """Write the epoch's figures; they can be seen at once."""
+        """Write the epoch's metrics; they are visible at once."""
         values = [Summary.Value(tag=key, simple_value=value) for key, value in epoch.figures.items()]
         self._write(Event(wall_time=epoch.ended_at, step=epoch.number, summary=Summary(value=values)))
 
@@ -60,7 +60,7 @@ class EventFile:
     def _begin(self, trial: TrackedTrial) -> None:
         now = time.time()
         self._write(Event(wall_time=now, file_version="brain.Event:2"))
-        # has that TensorBoard forget what it read before
+        # makes a running TensorBoard discard what it read before
         self._write(Event(wall_time=now, session_log=SessionLog(status=SessionLog.START)))
         settings = {key: _plain(value) for key, value in trial.flat_settings().items()}
         self._write(Event(wall_time=now, summary=hparams_pb(settings, trial_id=trial.name)))
@@ -74,5 +74,5 @@ class EventFile:
 
 
 def _plain(value: object) -> str | float | bool:
-    """Return the value as the dashboard of hyper-parameters takes it."""
+    """Return the value in a type that the HParams dashboard accepts."""
     return value if isinstance(value, str | int | float | bool) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""A thread of a tracker's own, in which it may hang or fail as it likes."""
+"""Worker thread for one tracker, whose errors and hangs stay inside it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from queue import SimpleQueue
 
 
 class WorkerThread:
-    """Does one piece of work after another in its thread; whoever waits does so for `patience_seconds`."""
+    """Thread that executes one call after another; a caller waits for at most `patience_seconds`."""
 
     def __init__(self, name: str, patience_seconds: float) -> None:
         self.patience_seconds = patience_seconds
         self._work: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
-        # a daemon, as no process is to wait at its end for one that hangs
+        # a daemon, so that an exiting process does not wait for a call that hangs
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def trouble(self, work: Callable[[], None]) -> BaseException | None:
-        """Have the work done; return what went wrong, a TimeoutError where it takes too long."""
+        """Execute the work in the thread; return its error, or a TimeoutError if it takes too long."""
         done: Future[None] = Future()
         self._work.put((done, work))
         try:
@@ -27,7 +27,7 @@ class WorkerThread:
             return TimeoutError(f"no answer for {self.patience_seconds:g} s")
 
     def close(self) -> None:
-        """End the thread, after the work that it is at."""
+        """End the thread after its current work."""
         self._work.put(None)
 
     def _run(self) -> None:
@@ -35,7 +35,7 @@ class WorkerThread:
             done, work = piece
             try:
                 work()
-            except BaseException as error:  # also what would end the process, or a task that is none of ours
+            except BaseException as error:  # also SystemExit, or the cancellation of a task that is not ours
                 done.set_exception(error)
             else:
                 done.set_result(None)

@@ -1,4 +1,4 @@
-"""Two folders of results beside each other: what differs, by how much, and whether that may be concluded."""
+"""Comparison of two folders of results: differences, their intervals and verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One figure of two experiments: their means, the difference, and what may be concluded."""
+"""Contrast of two experiments in one metric: their means, the difference and its verdict."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.stats import Difference, Summary, of_pairs, paired, summary, welch
 
 @dataclass(frozen=True)
 class Contrast:
-    """B less A in one figure.
+    """Difference B - A in one metric.
 
-    `pairs` holds B - A by seed, None where the seeds do not match. `obstacle` says why nothing can be
+    `pairs` holds B - A by seed, None if the seeds do not match. `obstacle` says why nothing can be
     concluded.
     """
 
@@ -29,16 +29,16 @@ class Contrast:
 
     @property
     def is_identical(self) -> bool:
-        """Tell whether all pairs have the very same figure."""
+        """Return whether both values are exactly equal in all pairs."""
         return bool(self.pairs) and not any(self.pairs or []) and self.metric.kind != "speed"
 
     @property
     def has_spread(self) -> bool:
-        """Tell whether there is an interval that deserves the name."""
+        """Return whether there is an interval with a width above zero."""
         return self.difference is not None and self.difference.standard_error > 0
 
     def verdict(self, margin_points: float) -> str:
-        """Name what may be concluded; accuracies alone have a margin within which they are equivalent."""
+        """Return the verdict as text; accuracies alone have a margin within which they are equivalent."""
         if self.obstacle or self.difference is None:
             return f"none: {self.obstacle}"
         if self.is_identical:
@@ -52,7 +52,7 @@ class Contrast:
         return {"above": above, "below": below, "open": f"INCONCLUSIVE{self._needed(margin)}"}[found]
 
     def _needed(self, margin: float) -> str:
-        """Say how many pairs would settle an accuracy, were mean and spread of the pairs to stay."""
+        """Return how many pairs would settle an accuracy if their mean and spread stayed, as text."""
         if not self.has_spread:
             return ": no spread"
         if self.pairs is None or self.metric.kind != "accuracy":
@@ -62,12 +62,12 @@ class Contrast:
 
 
 def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
-    """Compare one figure: by pairs where seeds match, else by Welch's t over all seeds.
+    """Compare one metric: by pairs if seeds match, else by Welch's t over all seeds.
 
-    Seeds match where two or more, and half of the side with fewer, are on both sides: from a few pairs out of
-    many seeds less is known than from all of them. Where a side has one seed only, its pair is shown if there
-    is one. Where a side's first outcomes decided how many there are, Welch's t takes their spread, as that of
-    all would be too small; that of the differences in pairs decided nothing.
+    Seeds match if two or more, and half of the side with fewer, are on both sides: a few pairs out of many
+    seeds tell less than all the seeds. If a side has one seed only, its pair is shown if there is one. If a
+    side's first outcomes decided its number of seeds, Welch's t takes their spread, as the spread of all
+    would be too small; the spread of paired differences decided nothing.
     """
     ours, theirs = _values(metric, a), _values(metric, b)
     if not ours or not theirs:

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, the same bytes for the same records."""
+"""Markdown output of a comparison, the same bytes for the same records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Ver
 
 
 def text(table: Table, margin_points: float) -> str:
-    """Write a heading, the table, how to read it, and what has to be known beside it."""
+    """Return a heading, the table, its notes, and an explanation of how to read it."""
     lines = [line(_COLUMNS), line(["---"] * len(_COLUMNS))]
     for row in table.rows:
         for number, each in enumerate(row.contrasts):

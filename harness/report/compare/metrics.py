@@ -1,4 +1,4 @@
-"""The figures that are compared: how each is read, written and judged."""
+"""Metrics of a comparison: how each is read from a trial, formatted and judged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Kind = Literal["accuracy", "loss", "speed"]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a trial; `key` is its name after --fail-if, with the unit of amounts."""
+    """A metric of a trial; `key` is its name after --fail-if, with the unit of amounts."""
 
     key: str
     title: str
@@ -24,27 +24,27 @@ class Metric:
 
     @property
     def words(self) -> tuple[str, str]:
-        """Return the verdicts above and below no difference."""
+        """Return the verdicts for a difference above and below zero."""
         return ("FASTER", "SLOWER") if self.kind == "speed" else ("HIGHER", "LOWER")
 
     def scaled(self, value: float) -> float:
-        """Return a figure on the scale where differences are taken: speeds are compared by their ratio."""
+        """Return a value on the scale of differences: logarithms for speeds, which are compared by ratio."""
         return math.log(value) if self.kind == "speed" else value
 
     def usable(self, entry: Entry) -> float | None:
-        """Return the figure; None where it was not measured, or has no place on the scale."""
+        """Return the value; None if it was not measured, or has no place on the scale."""
         value = self.of(entry)
         is_usable = value is not None and math.isfinite(value) and (self.kind != "speed" or value > 0)
         return value if is_usable else None
 
     def figure(self, value: float) -> str:
-        """Write a figure."""
+        """Format a value."""
         if self.kind == "speed":
             return f"{value:,.0f}"
         return loss(value) if self.kind == "loss" else percent(3)(value)
 
     def amount(self, difference: float) -> str:
-        """Write a difference without its unit."""
+        """Format a difference without its unit."""
         if self.kind == "speed":
             return f"{math.exp(difference):.3f}"
         number = 100 * difference if self.kind == "accuracy" else difference
@@ -53,7 +53,7 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """Return what stands behind an amount."""
+        """Return the unit that follows an amount."""
         return {"accuracy": " points", "loss": "", "speed": " times"}[self.kind]
 
     def worse_by(self, difference: float) -> float:

@@ -1,4 +1,4 @@
-"""What has to be known beside the figures: what is absent, and what else the two sides do not share."""
+"""Notes of a comparison: absent trials, and other differences between the two sides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RESULTS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def notes(table: Table) -> list[str]:
-    """Return a sentence for each thing, with the experiments that it is true of."""
+    """Return one sentence for each note, with the experiments to which it applies."""
     names: dict[str, list[str]] = {}
     for row in table.rows:
         for note in _of_row(row):
@@ -82,7 +82,7 @@ def _dataset(suite: Suite) -> str:
 
 
 def _unlike(word: str, a: dict[str, list[int]], b: dict[str, list[int]]) -> str:
-    """Say how an aspect differs between the sides, or within one."""
+    """Return, as text, how an aspect differs between the sides, or within one."""
     if len({*a, *b}) < 2:
         return ""
     sides = []
@@ -96,7 +96,7 @@ def _unlike(word: str, a: dict[str, list[int]], b: dict[str, list[int]]) -> str:
 
 
 def _sameness(a: Side, b: Side) -> str:
-    """Tell trials that must be the same, and whether they are to the last bit."""
+    """Return how many pairs of trials must be the same, and how many are to the last bit, as text."""
     both = [(own, b.done[seed]) for seed, own in a.done.items() if seed in b.done]
     alike = [(x, y) for x, y in both if _made_of(x) == _made_of(y)]
     same = sum(all(x.epochs[name] == y.epochs[name] for name in _RESULTS) for x, y in alike)

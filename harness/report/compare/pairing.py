@@ -1,4 +1,4 @@
-"""Which experiments are compared, and all figures of each."""
+"""Pairing of experiments of both sides, with a contrast for each metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.report.compare.side import Side
 from harness.report.compare.targets import Target
 from harness.results.record import Record
 
-# Speeds are those of a way to execute on a device: they are compared only where these are the same.
+# A speed belongs to an execution on a device: speeds are compared only if all of these are the same.
 EXECUTION: dict[str, Callable[[Record], str]] = {
     "devices": lambda of: _devices(of.hardware.devices),
     "world size": lambda of: str(of.hardware.world_size),
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """What is compared, and the names of what only one side has."""
+    """Compared experiments, and the names of those that only one side has."""
 
     a: Target
     b: Target
@@ -45,12 +45,12 @@ class Table:
 
     @property
     def errors(self) -> list[str]:
-        """Return what could not be read."""
+        """Return the error messages of unreadable records."""
         return [error for row in self.rows for side in (row.a, row.b) for error in side.row.errors]
 
 
 def table(a: Target, b: Target) -> Table:
-    """Compare the experiments of one name, or two that were named; raise UsageError for unlike places."""
+    """Compare experiments of the same name, or two named ones; raise UsageError for unlike targets."""
     if a.kind != b.kind:
         raise UsageError(
             f"{a.label} is {a.kind}, {b.label} is {b.kind}: expected two experiments, two suites' results or "
@@ -72,7 +72,7 @@ def table(a: Target, b: Target) -> Table:
 
 
 def _devices(names: list[str]) -> str:
-    """Name a kind of device once, several kinds as often as there are: how many is the world size."""
+    """Return device names: one kind once, as the world size is its number, several kinds repeated."""
     return ", ".join(sorted(names if len(set(names)) > 1 else set(names)))
 
 

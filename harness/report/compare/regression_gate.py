@@ -1,4 +1,4 @@
-"""What must not have become worse: `worse:METRIC:AMOUNT`, read and held against a comparison."""
+"""Regression gate for CI (`--fail-if worse:METRIC:AMOUNT`), checked against a comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FORM = "expected worse:METRIC:AMOUNT, such as worse:test_accuracy_points:0.2"
 
 @dataclass(frozen=True)
 class RegressionGate:
-    """Ask that B is not shown to be worse than A by more than an amount, in the metric's unit."""
+    """Condition that B is not shown to be worse than A by more than an amount, in the metric's unit."""
 
     text: str
     metric: Metric
@@ -24,7 +24,7 @@ class RegressionGate:
 
     @classmethod
     def parse(cls, text: str) -> RegressionGate:
-        """Read a guard; raise UsageError where it is none, or could never fail."""
+        """Parse a gate; raise UsageError if the text is none, or if it could never fail."""
         parts = text.split(":")
         if len(parts) != 3 or parts[0] != "worse":
             raise UsageError(f"--fail-if: found {text!r}, {_FORM}")
@@ -42,22 +42,22 @@ class RegressionGate:
         return cls(text, metric, amount)
 
     def of(self, row: Row) -> Contrast:
-        """Return the figure of a row that it asks for."""
+        """Return a row's contrast in the gate's metric."""
         return next(each for each in row.contrasts if each.metric is self.metric)
 
     def obstacle(self, each: Contrast) -> str:
-        """Say why a row cannot be judged; nothing where it can."""
+        """Return why a row cannot be judged; empty if it can."""
         if each.obstacle or each.difference is None:
             return each.obstacle
         is_worse = self.metric.worse_by(each.difference.estimate) > self.amount
         return "no spread" if is_worse and not each.has_spread else ""
 
     def is_broken(self, each: Contrast) -> bool:
-        """Tell whether B is worse by more than the amount, by a one-sided t-test at 5 %."""
+        """Return whether B is worse by more than the amount, by a one-sided t-test at 5 %."""
         return each.difference is not None and self._bound(each) > self.amount
 
     def failure(self, row: Row, each: Contrast) -> str:
-        """Write a row that fails, with its figures."""
+        """Return the message for a row that fails, with its metrics."""
         assert each.a
         assert each.b
         assert each.difference
@@ -74,18 +74,18 @@ class RegressionGate:
         return {"accuracy": " points", "loss": "", "speed": " %"}[self.metric.kind]
 
     def _bound(self, each: Contrast) -> float:
-        """Return what B is worse by at least, at a one-sided confidence of 95 %."""
+        """Return the lower bound of how much B is worse, at a one-sided confidence of 95 %."""
         assert each.difference is not None
         return min(map(self.metric.worse_by, each.difference.interval(0.90)))
 
 
 def guards(texts: Iterable[str]) -> list[RegressionGate]:
-    """Read all guards."""
+    """Parse all gates."""
     return [RegressionGate.parse(text) for text in texts]
 
 
 def broken(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
-    """Yield a line for every row that fails."""
+    """Yield a message for every row that fails."""
     for guard in guards:
         for row in table.rows:
             each = guard.of(row)
@@ -94,7 +94,7 @@ def broken(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
 
 
 def unjudged(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
-    """Yield a line for every row that cannot be judged."""
+    """Yield a message for every row that cannot be judged."""
     for guard in guards:
         for row in table.rows:
             if why := guard.obstacle(guard.of(row)):
@@ -104,7 +104,7 @@ def unjudged(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
 
 
 def passed_over(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
-    """Yield a line for each side that has experiments of its own, which no guard holds against anything."""
+    """Yield a message for each side that has experiments of its own, which no gate checks."""
     if not table.rows or not list(guards):
         return
     for name, only in (("A", table.only_a), ("B", table.only_b)):

@@ -1,4 +1,4 @@
-"""One side of a row: an experiment of a suite, and what its trials came to."""
+"""One side of a compared row: an experiment of a suite with its trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user names to compare: an experiment, a suite's results, or a folder of several of those."""
+"""Targets of a comparison: an experiment, a suite's results, or a folder of several of those."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = Literal["a folder of several suites", "a suite", "an experiment"]
 
 @dataclass(frozen=True)
 class Target:
-    """Where one side's records stand; `label` is how the user named it."""
+    """Location of one side's records; `label` is how the user named it."""
 
     label: str
     kind: Kind
@@ -28,20 +28,20 @@ class Target:
     experiment: str = ""
 
     def sides(self) -> Iterator[tuple[str, Side]]:
-        """Yield every experiment by its name, which holds the suite's where there may be several."""
+        """Yield every experiment by its name, which includes the suite's if there may be several suites."""
         for folder in [self.folder] if self.folder else self.store.folders():
             suite = self.store.load_suite(folder)
             for name, trials in by_experiment(suite).items():
                 if self.experiment in ("", name):
-                    here = [replace(trial, folder=folder) for trial in trials]  # which may have been renamed
+                    here = [replace(trial, folder=folder) for trial in trials]  # folders can be renamed
                     side = Side(suite, row_of(self.store, suite, here))
                     yield name if self.folder else f"{folder}/{name}", side
 
 
 def find(label: str, results: Path) -> Target:
-    """Return what a path leads to, from here or from the folder of results.
+    """Return the target at a path, relative to the current folder or to the folder of results.
 
-    Raise UsageError where there are no results.
+    Raise UsageError if there are no results.
     """
     if not label.strip():
         raise UsageError(f"found {label!r}, expected a folder of results, a suite's or an experiment's")

@@ -1,4 +1,4 @@
-"""The pictures of a suite: what each shows, its digest, and its bytes as SVG and PNG."""
+"""Figures of a suite: the data of each, its digest, and its bytes as SVG and PNG."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from harness.report.aggregate import SuiteResults
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
 
-# Raised when pictures of the same figures come to look different.
+# Increased when figures of the same data come to look different.
 FORMAT = 1
 _DIGEST = re.compile(rb"harness-digest:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of what is to be shown."""
+    """A figure, with the data that it shows."""
 
     shown: Curves | Comparison
 
@@ -32,14 +32,14 @@ class Figure:
 
     @cached_property
     def alt(self) -> str:
-        """Say it in words."""
+        """Describe it in words."""
         return self.shown.alt()
 
     @cached_property
     def digest(self) -> str:
-        """Hash what it shows, each number to ten digits, so that it is the same on every machine.
+        """Hash the data that it shows, each number to ten digits, so that it is the same on every machine.
 
-        Not its bytes, which differ between versions of matplotlib.
+        Its bytes are not hashed, as they differ between versions of matplotlib.
         """
         text = json.dumps([FORMAT, type(self.shown).__name__, _plain(self.shown)], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -57,7 +57,7 @@ class Figure:
 
 
 def figures(contents: SuiteResults) -> list[Figure]:
-    """List a suite's pictures, if it wants any: its experiments compared, then the curves of each done."""
+    """List a suite's figures, if it wants any: its experiments compared, then the curves of each done."""
     if not contents.suite.table.figures:
         return []
     shown = [Comparison.of(contents), *(Curves.of(contents, row) for row in contents.rows)]
@@ -65,7 +65,7 @@ def figures(contents: SuiteResults) -> list[Figure]:
 
 
 def digest_in(content: bytes) -> str | None:
-    """Return the digest that stands in an SVG or PNG file of ours, None where there is none."""
+    """Return the digest inside an SVG or PNG file of ours, None if there is none."""
     found = _DIGEST.search(content)
     return found[1].decode() if found else None
 

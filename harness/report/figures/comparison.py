@@ -1,4 +1,4 @@
-"""What the picture of a suite shows: the final testing accuracy of each of its experiments."""
+"""Data of a suite's comparison figure: the final testing accuracy of each experiment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.stats import Summary
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An experiment's accuracies in percent, a value a seed that is done, and what they come to."""
+    """An experiment's accuracies in percent, one value per seed that is done, and their summary."""
 
     name: str
     values: tuple[float, ...]
@@ -22,7 +22,7 @@ class Line:
 
     @classmethod
     def of(cls, row: Row, *, is_published_dataset: bool) -> Line:
-        """Take an experiment's accuracies; its published mean only where it is of the same dataset."""
+        """Return an experiment's line, with its published mean only if that is for the same dataset."""
         values = tuple(100 * each.last("test_accuracy") for each in row.done)
         theirs = row.published.test_accuracy if row.published and is_published_dataset else None
         published = 100 * statistics.fmean(theirs) if theirs else None
@@ -39,7 +39,7 @@ class Line:
         return (100 * found[0], 100 * found[1]) if found else None
 
     def alt(self) -> str:
-        """Say in words what is to be seen."""
+        """Describe the line in words."""
         text = "none done" if self.mean is None else f"{self.mean:.2f} %"
         if self.summary and self.summary.std is not None:
             text += f" ± {100 * self.summary.std:.2f} %"
@@ -49,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A suite's experiments beside each other, in its order."""
+    """Data of a suite's comparison figure: its experiments, in the suite's order."""
 
     folder: str
     dataset: str
@@ -57,7 +57,7 @@ class Comparison:
 
     @classmethod
     def of(cls, contents: SuiteResults) -> Comparison | None:
-        """Take a suite's accuracies; None where no trial is done."""
+        """Return a suite's comparison; None if no trial is done."""
         same = contents.is_published_dataset
         lines = tuple(Line.of(row, is_published_dataset=same) for row in contents.rows)
         if not any(line.values for line in lines):
@@ -66,11 +66,11 @@ class Comparison:
 
     @property
     def path(self) -> str:
-        """Name the picture within the results of its suite."""
+        """Return the figure's path within the results of its suite."""
         return "comparison"
 
     def alt(self) -> str:
-        """Say in words what is to be seen; of many experiments, the best and the worst."""
+        """Describe the figure in words; of many experiments, the best and the worst."""
         if len(self.lines) <= 12:
             return f"Final testing accuracy: {'; '.join(line.alt() for line in self.lines)}."
         known = sorted(

@@ -1,4 +1,4 @@
-"""The picture of a suite: a row an experiment, with its seeds, their mean and interval, and the published."""
+"""Comparison figure of a suite: per experiment one row with seeds, mean, interval and published mean."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import seeds
 from harness.report.figures.style import BLUE, GREY, VERMILION, WIDTH, heading, legend
 
-_MOST_ROWS = 60  # more share the height of so many, and not every one is named
+_MOST_ROWS = 60  # more rows share the height of so many, and not every row is named
 _ROOMY = 12  # rows up to which there is room to spare
-_CROWDED = 150  # rows beyond which seeds are not to be told apart, and not drawn
+_CROWDED = 150  # rows beyond which single seeds cannot be told apart, and are not drawn
 _LONGEST = 44  # characters of a name
 _BELOW, _ABOVE = 0.42, 0.72  # inches, for the axis and for the heading and the legend
 _DOT: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": GREY, "markeredgewidth": 0, "alpha": 0.6}
@@ -31,7 +31,7 @@ _DIAMOND: dict[str, Any] = {
 
 
 def picture(shown: Comparison) -> Figure:
-    """Build the picture."""
+    """Return the comparison as a matplotlib figure."""
     count = min(len(shown.lines), _MOST_ROWS)
     rows = (0.34 if count <= _ROOMY else 0.2) * count
     height = rows + _BELOW + _ABOVE
@@ -60,7 +60,7 @@ def picture(shown: Comparison) -> Figure:
 
 
 def _seeds(shown: Comparison) -> tuple[str, dict[int, str]]:
-    """Say over how many seeds most experiments are, and for the rows of others over how many."""
+    """Return the usual number of seeds as text, and the differing ones by row."""
     said = [seeds(len(line.values), line.seeds) for line in shown.lines]
     usual, count = Counter(said).most_common(1)[0]
     if count == len(said):
@@ -72,7 +72,7 @@ def _seeds(shown: Comparison) -> tuple[str, dict[int, str]]:
 
 
 def _names(shown: Comparison) -> dict[int, str]:
-    """Return the names of the rows that have one; long ones in two lines or without their middle."""
+    """Return the labels of the rows that have one; long labels in two lines or without their middle."""
     every = -(-len(shown.lines) // _MOST_ROWS)
     named = dict(list(enumerate(shown.lines))[::every])
     lines = 2 if len(shown.lines) <= _ROOMY else 1
@@ -124,7 +124,7 @@ def _has_seeds(shown: Comparison) -> bool:
 
 
 def _range(shown: Comparison) -> tuple[float, float]:
-    """Return the percentages to show: all values, and of wide intervals as much again on each side."""
+    """Return the axis range in percent: all values, and intervals up to the values' span on each side."""
     values = [value for line in shown.lines for value in line.values]
     values += [line.published for line in shown.lines if line.published is not None]
     ends = [end for line in shown.lines for end in line.interval() or ()]

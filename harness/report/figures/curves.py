@@ -1,4 +1,4 @@
-"""What the picture of one experiment shows: its figures over epochs, over the seeds that are done."""
+"""Data of one experiment's learning curves: its metrics by epoch, over the seeds that are done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.report.aggregate import Row, SuiteResults
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A mean a epoch, from the first one on, and the sample standard deviation over seeds around it.
+    """Mean per epoch, from the first one on, and the sample standard deviation over seeds around it.
 
     `low` and `high` are None for one seed.
     """
@@ -22,7 +22,7 @@ class Band:
 
     @classmethod
     def of(cls, runs: Sequence[Sequence[float]], scale: float = 1.0) -> Band:
-        """Reduce runs of as many epochs each; exact sums, so that it is the same on every machine."""
+        """Reduce runs of equal length; sums are exact, so that the band is the same on every machine."""
         n = len(runs)
         means, spreads = [], []
         for values in zip(*runs, strict=True):
@@ -36,7 +36,7 @@ class Band:
         return cls(tuple(means), tuple(m - s for m, s in pairs), tuple(m + s for m, s in pairs))
 
     def last(self, form: str, unit: str = "") -> str:
-        """Write the last epoch's mean ± sample standard deviation."""
+        """Format the last epoch's mean ± sample standard deviation."""
         text = f"{self.mean[-1]:{form}}{unit}"
         return f"{text} ± {self.high[-1] - self.mean[-1]:{form}}{unit}" if self.high else text
 
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """An experiment's curves over `n` seeds of all of them; accuracies in percent."""
+    """Learning curves of an experiment over `n` of its `seeds` seeds; accuracies in percent."""
 
     folder: str
     experiment: str
@@ -67,7 +67,7 @@ class Curves:
 
     @classmethod
     def of(cls, contents: SuiteResults, row: Row) -> Curves | None:
-        """Take an experiment's curves; None where no trial is done."""
+        """Return an experiment's curves; None if no trial is done."""
         if not row.done:
             return None
 
@@ -88,7 +88,7 @@ class Curves:
 
     @property
     def path(self) -> str:
-        """Name the picture within the results of its suite."""
+        """Return the figure's path within the results of its suite."""
         return f"{self.experiment}/curves"
 
     @property
@@ -97,7 +97,7 @@ class Curves:
         return len(self.train_loss.mean)
 
     def alt(self) -> str:
-        """Say in words what is to be seen."""
+        """Describe the figure in words."""
         train, test = self.train_accuracy.last(".2f", " %"), self.test_accuracy.last(".2f", " %")
         text = (
             f"Curves of {self.experiment} over {_count(self.epochs, 'epoch')}, {seeds(self.n, self.seeds)}. "
@@ -111,7 +111,7 @@ class Curves:
 
 
 def seeds(n: int, of: int) -> str:
-    """Say over how many seeds: `3 seeds`, or `2 of 3 seeds` where not all are done."""
+    """Return the number of seeds as text: `3 seeds`, or `2 of 3 seeds` if not all are done."""
     return _count(n, "seed") if n == of else f"{n} of {_count(of, 'seed')}"
 
 

@@ -1,4 +1,4 @@
-"""The picture of one experiment: training loss, and both accuracies, over epochs."""
+"""Learning-curve figure of one experiment: training loss and both accuracies by epoch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TRAIN_DASHES, _TEST_DASHES = (0, (5, 2)), (0, (2, 1.3))
 
 
 def picture(shown: Curves) -> Figure:
-    """Build the picture."""
+    """Return the learning curves as a matplotlib figure."""
     figure = Figure(figsize=(WIDTH, _HEIGHT))
     heading(figure, shown.experiment, f"{shown.folder} on {shown.dataset}, {_what(shown)}")
     left, right = (
@@ -66,7 +66,7 @@ def _draw(axes: Any, band: Band, **look: Any) -> None:
 
 
 def _lone(epochs: Sequence[int]) -> dict[str, Any]:
-    """Return a marker for a line of one epoch, which would not be seen without."""
+    """Return a marker for a line of one epoch, which would be invisible without one."""
     return {"marker": "D", "markerfacecolor": "none", "markersize": 6} if len(epochs) == 1 else {}
 
 

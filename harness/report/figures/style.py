@@ -1,4 +1,4 @@
-"""Pictures as bytes: the same for the same numbers and matplotlib, whatever the user's settings."""
+"""Style and rendering of figures: the same bytes for the same data and matplotlib, on any user's settings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-WIDTH = 6.5  # inches, the text of a page
+WIDTH = 6.5  # inches, the text width of a page
 INK, GREY, RULE = "#1a1a1a", "#5a5a5a", "#d9d9d9"
-# Told apart by the colour-blind (of Okabe and Ito, the blue darker), and from dark to light in grey.
+# Safe for the colour-blind (of Okabe and Ito, the blue darker), and from dark to light in grey.
 BLUE, VERMILION, ORANGE = "#0b5394", "#d55e00", "#e69f00"
 _DOTS_PER_INCH = 200
 _COLOURS = 128
@@ -51,7 +51,7 @@ _settings = threading.Lock()
 
 
 def bytes_of(build: Callable[[], Figure], mark: str) -> dict[str, bytes]:
-    """Build a picture and return it as `svg` and `png`, with a mark (ASCII) in the metadata of each."""
+    """Build a figure and return it as `svg` and `png`, with a mark (ASCII) in the metadata of each."""
     with style(mark):
         figure = build()
         return {"svg": _svg(figure, mark), "png": _png(figure, mark)}
@@ -59,7 +59,7 @@ def bytes_of(build: Callable[[], Figure], mark: str) -> dict[str, bytes]:
 
 @contextmanager
 def style(salt: str = "harness") -> Iterator[None]:
-    """Hold matplotlib's own settings and ours, not the user's; one thread at a time, as they are global."""
+    """Apply matplotlib's defaults and our style, not the user's; one thread at a time, as they are global."""
     own = {key: value for key, value in mpl.rcParamsDefault.items() if not key.startswith("backend")}
     with _settings, mpl.rc_context():
         mpl.rcParams.update(own)
@@ -69,7 +69,7 @@ def style(salt: str = "harness") -> Iterator[None]:
 
 
 def heading(figure: Figure, name: str, rest: str) -> None:
-    """Write a name and what is shown of it above a picture, from its left edge on."""
+    """Draw a name and a subtitle above a figure, from its left edge on."""
     size = min(9.0, 9.0 * 70 / len(name))
     height = figure.get_size_inches()[1]
     figure.text(0.01, 1 - 0.08 / height, name, fontsize=size, fontweight="bold", va="top")
@@ -77,7 +77,7 @@ def heading(figure: Figure, name: str, rest: str) -> None:
 
 
 def legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """Write a legend in one line under the heading."""
+    """Draw a legend in one line under the heading."""
     figure.legend(
         handles=handles,
         loc="upper left",
@@ -90,7 +90,7 @@ def legend(figure: Figure, handles: Sequence[Any]) -> None:
 
 
 def _svg(figure: Figure, mark: str) -> bytes:
-    """Write a picture as SVG, with no more digits than are seen."""
+    """Return a figure as SVG, with no more digits than are visible."""
     file = io.StringIO()
     metadata = {"Description": mark, **dict.fromkeys(("Creator", "Date", "Format", "Type"))}
     figure.savefig(file, format="svg", metadata=metadata)
@@ -103,7 +103,7 @@ def _rounded(match: re.Match[str]) -> str:
 
 
 def _png(figure: Figure, mark: str) -> bytes:
-    """Write a picture as PNG, with a palette, which makes it a third as large."""
+    """Return a figure as PNG, with a palette, which makes it a third as large."""
     figure.set_dpi(_DOTS_PER_INCH)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

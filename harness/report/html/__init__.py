@@ -1,4 +1,4 @@
-"""All results as one HTML file that needs nothing else: tables, figures, and every seed behind a cell."""
+"""Self-contained HTML page of all results: tables, figures, and every seed behind a cell."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TIES = re.compile(r"(?<=[±=]) (?=\d)|(?<=of) (?=\d)|(?<=seed) (?=\d)| (?=[%/]|
 def page(contents: Sequence[SuiteResults], tables: Sequence[Table], read: Read) -> str:
     """Return the page: the same bytes for the same records and figures.
 
-    `read` returns the bytes of a file by its path within the results, None where it is missing.
+    `read` returns the bytes of a file by its path within the results, None if it is missing.
     """
     embedded = Embedded(read)
     suites = [SuiteView.of(each, table, embedded) for each, table in zip(contents, tables, strict=True)]
@@ -47,13 +47,13 @@ def page(contents: Sequence[SuiteResults], tables: Sequence[Table], read: Read) 
 
 
 def _number(text: str) -> str:
-    """Return the number with which a text begins, for sorting; nothing where it begins otherwise."""
+    """Return the number with which a text begins, for sorting; empty if it begins otherwise."""
     found = _NUMBER.match(text)
     return found.group().replace(",", "").replace("−", "-").lstrip("+") if found else ""
 
 
 def _tied(text: str) -> str:
-    """Keep figures with their signs, units and counts where lines break."""
+    """Keep numbers on one line with their signs, units and counts."""
     return _TIES.sub("\N{NO-BREAK SPACE}", text)
 
 

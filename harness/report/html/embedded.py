@@ -1,4 +1,4 @@
-"""Figures on disk as parts of the page."""
+"""Embedding of the figures on disk in the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Read = Callable[[str], bytes | None]
 
 @dataclass(frozen=True)
 class EmbeddedFigure:
-    """A picture in words, the path of its file as a link, and itself as a link, unless that is too much."""
+    """A figure: its description, the link to its file, and its data URL, unless that is too large."""
 
     alt: str
     path: str
@@ -23,19 +23,19 @@ class EmbeddedFigure:
 
 @dataclass
 class Embedded:
-    """Embeds SVG files, in order, as long as there is room."""
+    """Embedder of SVG files, in order, as long as there is room."""
 
     read: Read
     total: int = 0
 
     def figure(self, path: str, alt: str) -> EmbeddedFigure | None:
-        """Return the figure; None where there is no such file."""
+        """Return the figure; None if there is no such file."""
         content = self.read(path)
         if content is None:
             return None
         if self.total + len(content) > MOST_BYTES:
             return EmbeddedFigure(alt, quote(path), None)
         self.total += len(content)
-        # An image of its own, so that names inside it meet no others in the page.
+        # A separate image, so that ids inside it do not collide with others in the page.
         source = f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
         return EmbeddedFigure(alt, quote(path), source)

@@ -1,4 +1,4 @@
-"""On what, with what and when a trial was trained, in words."""
+"""Provenance of a trial as text: its hardware, versions and times."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ ASPECTS: dict[str, Callable[[Record], str]] = {
 
 
 def devices(names: Sequence[str]) -> str:
-    """Name devices, equal ones once: `2 × A GPU`."""
+    """Return the names of devices, equal ones once: `2 × A GPU`."""
     counts = sorted(Counter(names).items())
     return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counts)
 
 
 def when(text: str) -> str:
-    """Write a record's time in UTC; as it stands where it is none."""
+    """Format a record's time in UTC; unchanged if it is no valid time."""
     moment = _moment(text)
     return text if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def seconds_between(start: str, end: str) -> float | None:
-    """Return the seconds from one of a record's times to another; None where one of them is none."""
+    """Return the seconds from one of a record's times to another; None if one of them is invalid."""
     first, last = _moment(start), _moment(end)
     return None if first is None or last is None else (last - first).total_seconds()
 

@@ -1,4 +1,4 @@
-"""The commands that train an experiment again, or what it lacks."""
+"""Commands that train an experiment again, or only what it lacks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness.report.aggregate import Row, SuiteResults
 
 
 def again(contents: SuiteResults, row: Row) -> str:
-    """Return the command that trains all of it again, in a folder of its own: no done record is replaced."""
+    """Return the command that trains all of it again, in another folder: no done record is replaced."""
     return _command(contents, row, "--results", "results-again")
 
 
 def rest(contents: SuiteResults, row: Row) -> str | None:
-    """Return the command that trains what is not done; None where nothing is left that a run would train."""
+    """Return the command that trains what is not done; None if a run would train nothing."""
     seeds = [each.seed for each in row.entries if each.state in ("left", "failed", "diverged")]
     if not seeds:
         return None
@@ -32,7 +32,7 @@ def _command(contents: SuiteResults, row: Row, *options: str) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """Write a value as `--set` reads it."""
+    """Format a value as `--set` reads it."""
     if isinstance(value, float) and "e" in (text := repr(value)):
         mantissa, exponent = text.split("e")
         return f"{float(mantissa)}e{exponent}"  # without a dot, YAML reads text

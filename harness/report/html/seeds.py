@@ -1,4 +1,4 @@
-"""The seeds of one experiment for the page: figures, curves, and on what they were found."""
+"""Seeds of one experiment on the page: metrics, curves and provenance."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VALUES = (
 
 @dataclass(frozen=True)
 class Value:
-    """A figure's text, and the number by which it sorts."""
+    """A metric's text, and the number by which it sorts."""
 
     text: str
     number: str = ""
@@ -36,7 +36,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Drawing:
-    """Curves of one trial, each as an SVG path, and what they show in words."""
+    """Curves of one trial, each as an SVG path, and their description."""
 
     title: str
     train: str
@@ -45,7 +45,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Line:
-    """One seed."""
+    """One seed's line on the page."""
 
     seed: int
     state: str
@@ -61,7 +61,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Seeds:
-    """A line a seed, the names of the facts in which they differ, and the facts that all of them share."""
+    """One line per seed, the names of the facts in which seeds differ, and the facts that all share."""
 
     lines: Sequence[Line]
     differing: Sequence[str]
@@ -109,7 +109,7 @@ def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[str,
 
 
 def _file(entry: Entry) -> str | None:
-    """Return where the record stands within the results; one that is not done is named by its attempts."""
+    """Return the record's path within the results; one that is not done is named by its attempts."""
     if entry.record is None or entry.state == "done":
         return None if entry.state == "left" else entry.file
     suffix = f".attempt-{len(entry.record.attempts)}.json"
@@ -117,7 +117,7 @@ def _file(entry: Entry) -> str | None:
 
 
 def _placed(entry: Entry) -> str | None:
-    """Return why a record is unreadable, without where the results stand on this machine."""
+    """Return why a record is unreadable, without the path of the results on this machine."""
     if entry.error is None:
         return None
     folder = f"{PurePosixPath(entry.file).parent.as_posix()}/"

@@ -1,4 +1,4 @@
-"""Small curves of one trial, as paths of an SVG."""
+"""Sparklines: small curves of one trial, as SVG paths."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from functools import cache
 
 WIDTH, HEIGHT = 120, 36
-_EDGE = 2  # so that lines at the bounds are whole
+_EDGE = 2  # so that lines at the bounds are not cut
 _MOST_POINTS = 40
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The lowest and the highest value that a drawing has room for."""
+    """Lowest and highest value of a drawing."""
 
     low: float
     high: float
 
     @classmethod
     def of(cls, curves: Iterable[Sequence[float]]) -> Bounds | None:
-        """Return the bounds of all finite values; None where there are none."""
+        """Return the bounds of all finite values; None if there are none."""
         values = [value for curve in curves for value in curve if math.isfinite(value)]
         return cls(min(values), max(values)) if values else None
 
 
 def path(values: Sequence[float], bounds: Bounds) -> str:
-    """Return the path of a curve from the left edge to the right one; gaps where values are not finite.
+    """Return the path of a curve from the left edge to the right one; values that are not finite leave gaps.
 
-    Of long curves as many points are drawn as can be seen, the first and the last among them. Steps are
-    whole and relative, which keeps them short.
+    Of long curves as many points are drawn as are visible, including the first and the last. Steps are whole
+    numbers and relative, which keeps paths short.
     """
     span = bounds.high - bounds.low
     scale, floor = ((HEIGHT - 2 * _EDGE) / span, HEIGHT - _EDGE) if span > 0 else (0.0, HEIGHT // 2)
@@ -49,7 +49,7 @@ def path(values: Sequence[float], bounds: Bounds) -> str:
 
 @cache
 def _points(length: int) -> list[tuple[int, int]]:
-    """Return where points are drawn, from left to right, and which of so many values each shows."""
+    """Return the x of each drawn point, from left to right, and the index of the value that it shows."""
     count = min(length, _MOST_POINTS)
     shares = [number / (count - 1) for number in range(count)] if count > 1 else [0.5] * count
     return [(round(_EDGE + share * (WIDTH - 2 * _EDGE)), round(share * (length - 1))) for share in shares]

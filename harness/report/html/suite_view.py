@@ -1,4 +1,4 @@
-"""What the page shows of a suite: its table in groups that sort, its figure, and what is behind each row."""
+"""View of a suite on the page: its table in sortable groups, its figure, and the details of each row."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Figure = Callable[[str], EmbeddedFigure | None]
 
 @dataclass(frozen=True)
 class ExperimentView:
-    """A row of a suite with all that is behind its cells; `anchor` is its id in the page."""
+    """An experiment of a suite with the details behind its cells; `anchor` is its id in the page."""
 
     name: str
     anchor: str
@@ -37,7 +37,7 @@ class ExperimentView:
 
 @dataclass(frozen=True)
 class LineView:
-    """A line of a suite's table and where it leads; `is_mean` where it sums up those before."""
+    """A line of a suite's table and the anchor it links to; `is_mean` if it sums up those before."""
 
     cells: Sequence[Cell]
     anchor: str
@@ -46,9 +46,9 @@ class LineView:
 
 @dataclass(frozen=True)
 class SuiteView:
-    """A suite's table, cut into the groups within which its lines sort, and its experiments.
+    """A suite's table, split into the groups within which its lines sort, and its experiments.
 
-    `common` are the columns, with their text, that are the same in all lines; `columns` are the others.
+    `common` are the columns with the same text in all lines, and that text; `columns` are the others.
     """
 
     anchor: str
@@ -63,7 +63,7 @@ class SuiteView:
 
     @classmethod
     def of(cls, contents: SuiteResults, table: Table, embedded: Embedded) -> SuiteView:
-        """Return what the page shows of a suite."""
+        """Return the view of a suite."""
         known = {each.path: each.alt for each in figures(contents)}
 
         def figure(path: str) -> EmbeddedFigure | None:
@@ -103,7 +103,7 @@ def _experiment(contents: SuiteResults, row: Row, result: Cell, figure: _Figure)
 
 
 def counts(rows: Iterable[Row]) -> dict[str, int]:
-    """Return how many trials there are, and how many in each state that is not done."""
+    """Return the number of all trials, of those that are done, and of each other state."""
     states = Counter(each.word for row in rows for each in row.entries)
     done = states.pop("done", 0)
     return {"all": done + states.total(), "done": done, **dict(sorted(states.items()))}
@@ -122,7 +122,7 @@ def _of_rows(contents: SuiteResults, lines: Sequence[Sequence[Cell]]) -> Iterato
 
 
 def _spelled_out(table: Table) -> list[list[Cell]]:
-    """Return the table's lines with what a ditto mark stands for: lines that sort have no line above."""
+    """Return the table's lines with ditto marks spelled out: a line that is sorted has no line above."""
     lines: list[list[Cell]] = []
     for cells in table.lines:
         above = lines[-1] if lines else cells

@@ -1,1 +1,1 @@
-"""How fast every way to execute a suite's trials is on this machine: cells, their meter, their table."""
+"""Speed benchmark of every execution of a suite's trials on this machine: grid, meter and table."""

@@ -1,4 +1,4 @@
-"""The measurement of all cells by all ranks: one after the other, round by round, until the time is over."""
+"""Benchmark loop: all ranks measure all cells in turn, round by round, until the time is over."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class _Bench:
         self.barrier = Barrier(self.run_ranks, "bench")
 
     def measure(self, chosen: Sequence[Cell], seconds: float) -> list[Measurement]:
-        """Measure one experiment after the other, as only its own cells are compared with each other.
+        """Measure one experiment after the other, as cells are compared only within an experiment.
 
-        The first rank, which is in all cells, returns what it knows.
+        Rank 0, which takes part in all cells, returns all measurements.
         """
         kinds = dict.fromkeys((cell.precision, cell.ranks, cell.threads) for cell in chosen)
         rates = {kind: self._rate(*kind) for kind in kinds}  # while there is memory for it
@@ -71,7 +71,7 @@ class _Bench:
     def _experiment(
         self, chosen: Sequence[Cell], rates: Mapping[_Kind, float], seconds: float
     ) -> list[Measurement]:
-        """Measure the cells that fit in turn, round by round, until the time is over."""
+        """Measure all measurable cells in turn, round by round, until the time is over."""
         started = time.monotonic()
         meters = self._meters(chosen)
         counts = {cell: count for cell in chosen if (count := self._chunk(cell, meters))}
@@ -91,7 +91,7 @@ class _Bench:
         ]
 
     def _meters(self, chosen: Sequence[Cell]) -> dict[RigKey, Meter]:
-        """Make this rank's trials for all cells, warmed up, as far as they fit."""
+        """Create this rank's trials for all cells, warmed up, as many as fit."""
         widest = max(cell.execution.trials_per_device for cell in chosen)
         meters: dict[RigKey, Meter] = {}
         for cell in chosen:
@@ -110,7 +110,7 @@ class _Bench:
                 meet=self.barrier.wait,
                 first_place=widest if together else 0,
             )
-        # Those of several ranks first, while there is memory, and where nobody waits in a collective.
+        # Trials of several ranks first: there is memory now, and no rank waits in a collective.
         self.barrier.wait()
         torch.set_num_threads(1)
         grow([meter for meter in meters.values() if meter.world.world_size > 1])
@@ -118,7 +118,7 @@ class _Bench:
         return meters
 
     def _chunk(self, cell: Cell, meters: Mapping[RigKey, Meter]) -> int | None:
-        """Return how many steps of a cell are timed at a time; None where a rank cannot measure it."""
+        """Return how many steps of a cell are timed at a time; None if a rank cannot measure it."""
         obstacles = self.barrier.gather(self._obstacle(cell, meters))
         if obstacle := next(filter(None, obstacles), None):
             self.left_out.setdefault(obstacle, []).append(str(cell))
@@ -128,7 +128,7 @@ class _Bench:
         return min(500, max(3, round(_CHUNK_SECONDS / slowest)))
 
     def _obstacle(self, cell: Cell, meters: Mapping[RigKey, Meter]) -> str | None:
-        """Say why this rank cannot measure a cell that it takes part in."""
+        """Return why this rank cannot measure a cell that it takes part in; None if it can."""
         if self.run_ranks.rank >= cell.ranks:
             return None
         meter = meters[cell.rig]
@@ -139,7 +139,7 @@ class _Bench:
         return None
 
     def _seconds(self, cell: Cell, meters: Mapping[RigKey, Meter], steps: int) -> float:
-        """Return the seconds that so many steps take this rank; who takes no part only meets the others."""
+        """Return this rank's seconds for so many steps; one that takes no part only waits at the barrier."""
         if self.run_ranks.rank >= cell.ranks:
             self.barrier.wait()
             return 0.0
@@ -153,7 +153,7 @@ class _Bench:
         return self.residents[dtype]
 
     def _rate(self, precision: PrecisionName, ranks: int, threads: int) -> float:
-        """Return the matrix rate of the slowest of the ranks, all at once."""
+        """Return the matrix rate of the slowest rank, with all measured at once."""
         takes_part = self.run_ranks.rank < ranks
         self.barrier.wait()
         rate = matrix_rate(self.run_ranks.device, precision, threads) if takes_part else math.inf
@@ -175,12 +175,12 @@ class _Bench:
         )
 
     def _agreed(self, goes_on: bool) -> bool:
-        """Return what the first rank decides."""
+        """Return rank 0's decision."""
         return bool(self.barrier.gather(goes_on)[0])
 
 
 def measure(request: Request, run_ranks: RunRanks, seconds: float, env: Mapping[str, str]) -> None:
-    """Measure the suite's experiments for about so many seconds; one rank writes and prints the table."""
+    """Measure the suite's experiments for about so many seconds; rank 0 writes and prints the table."""
     (suite,) = request.suites
     is_gpu = run_ranks.device.type == "cuda"
     name = provenance.device_name(run_ranks.device)

@@ -1,4 +1,4 @@
-"""What is measured: every experiment in every precision, in every way that the machine can execute it."""
+"""Benchmark grid: every experiment in every precision, under every execution that the machine has."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from harness.config.suite import Suite, Trial
 from harness.results.record import EngineName
 from harness.runner.placement import Execution, widths
 
-# Precision, engine, and how many ranks train one trial together; 0 where a rank trains its own.
+# Precision, engine, and how many ranks train one trial together; 0 if each rank trains its own.
 RigKey = tuple[PrecisionName, EngineName | None, int]
 
 
 class Machine(Strict):
-    """Hold what there is to measure with: ranks of one device each, and the cores of a CPU."""
+    """Hardware to measure on: ranks of one device each, and the cores of a CPU."""
 
     device: str
     is_gpu: bool
@@ -23,7 +23,7 @@ class Machine(Strict):
 
 
 class Cell(Strict):
-    """Hold one way to train one experiment: ranks from the first on, each with so many threads."""
+    """One way to train one experiment, on the first `ranks` ranks with `threads` threads each."""
 
     experiment: str
     precision: PrecisionName
@@ -38,23 +38,23 @@ class Cell(Strict):
 
     @property
     def trials(self) -> int:
-        """Return how many trials are trained at once."""
+        """Return how many trials are trained at once, on all ranks."""
         return self.execution.slots(self.ranks)
 
     @property
     def rig(self) -> RigKey:
-        """Return what cells of one experiment share that are measured with the same trials of a rank."""
+        """Return the key of a rank's trials; cells of one experiment with equal keys share these trials."""
         together = self.execution.placement == "ddp" and self.ranks > 1
         return self.precision, self.execution.engine, self.ranks if together else 0
 
     @property
     def is_single(self) -> bool:
-        """Tell whether it is one trial on one thread or GPU, with which the others are compared."""
+        """Return whether it is one trial on one thread or GPU, the baseline of the other cells."""
         return self.ranks == 1 and self.trials == 1 and self.threads == 1
 
 
 def cells(experiments: Sequence[str], machine: Machine, trials: int) -> list[Cell]:
-    """List the cells of a machine where so many trials are left; those of one experiment stand together."""
+    """List the cells of a machine for so many remaining trials; those of one experiment are adjacent."""
     precisions: tuple[PrecisionName, ...] = ("fp32", "tf32", "bf16") if machine.is_gpu else ("fp32", "bf16")
     return [
         Cell(experiment=experiment, precision=precision, execution=execution, ranks=ranks, threads=threads)

@@ -1,4 +1,4 @@
-"""Measures on one rank what memory trials need, and the device's matrix rate."""
+"""Meter of one rank: the memory that trials need, and the device's matrix rate."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _MATRIX_SIDE = {"cpu": 1024, "cuda": 8192}
 
 
 class Meter(TimedTrials):
-    """A rig that also measures what memory its trials need."""
+    """Timed trials that also measure the memory they need."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._bytes: dict[int, int] = {}
 
     def peak_memory_gib(self, width: int) -> float:
-        """Return the most that so many of its trials need at once."""
+        """Return the peak memory, in GiB, of so many of its trials at once."""
         return sum(self._bytes[number] for number in range(width)) / 2**30
 
     def _made(self, seed: int) -> TimedTrial:
-        """Make a trial, warmed up, and note what it needs beyond what was there before.
+        """Create a trial, warmed up, and record the memory that it adds to what was in use before.
 
-        On a GPU what torch's allocator reserves, pools of graphs with it: each stream has blocks of its own,
-        so trials at once need the sum. On a CPU what tensors hold.
+        On a GPU that is what torch's allocator reserves, including graph pools: each stream has blocks of
+        its own, so trials at once need the sum. On a CPU it is what tensors hold.
         """
         device = self.world.device
         if device.type == "cuda":
@@ -55,7 +55,7 @@ class Meter(TimedTrials):
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows how many bytes the tensors that are made inside hold together, and the most of it."""
+    """Dispatch mode that counts the bytes of the tensors created inside it, now and at their peak."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -89,7 +89,7 @@ class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def matrix_rate(device: torch.device, precision: PrecisionName, threads: int) -> float:
-    """Return the operations a second of a large square matrix product, as the precision computes products."""
+    """Return the operations per second of a large square matrix product, computed in this precision."""
     torch.set_num_threads(threads)
     chosen = PRECISIONS[precision]
     chosen.set_products(device)

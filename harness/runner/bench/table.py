@@ -1,4 +1,4 @@
-"""Measurements as JSON and as a Markdown table."""
+"""Benchmark results, as JSON and as a Markdown table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.runner.bench.grid import Cell, Machine
 
 
 class Measurement(Strict):
-    """Hold what was measured of a cell: images a second of all its trials together, one for each round."""
+    """Measurements of one cell: images per second of all its trials together, one value per round."""
 
     cell: Cell
     batch_size: int
@@ -22,12 +22,12 @@ class Measurement(Strict):
 
     @property
     def median(self) -> float:
-        """Return the median images a second."""
+        """Return the median images per second."""
         return statistics.median(self.images_per_second)
 
     @property
     def step_milliseconds(self) -> float:
-        """Return how long each of the trials takes for one step."""
+        """Return the milliseconds that each of the trials takes for one step."""
         return 1000 * self.cell.trials * self.batch_size / self.median
 
     @property
@@ -37,7 +37,7 @@ class Measurement(Strict):
 
 
 class Bench(Strict):
-    """Hold a suite's measurements on one machine, and for each obstacle the cells that it kept out."""
+    """Measurements of a suite on one machine, and for each obstacle the cells that it excluded."""
 
     suite: str
     machine: Machine
@@ -60,7 +60,7 @@ _HEADER = (
 
 
 def markdown(bench: Bench, made: str) -> str:
-    """Write the table; `made` says on what, with what and when it was measured."""
+    """Return the table as Markdown; `made` is a sentence on the hardware, versions and time."""
     rounds = sorted({len(each.images_per_second) for each in bench.measurements})
     of_rounds = " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))
     rows = [_HEADER, ("---",) * len(_HEADER), *(_row(each, bench) for each in bench.measurements)]

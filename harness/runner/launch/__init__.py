@@ -1,1 +1,1 @@
-"""Starting the ranks: torchrun's workers on this machine, or SLURM's jobs on a cluster."""
+"""Launch of the ranks: torchrun workers on this machine, or SLURM jobs on a cluster."""

@@ -1,4 +1,4 @@
-"""How a command becomes ranks: started on this machine, or joined as one of torchrun's workers."""
+"""Launcher: starts a command's ranks on this machine, or joins them as one of torchrun's workers."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _POLL_SECONDS = 0.2
 
 
 def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environment) -> int:
-    """Train what remains and write the tables; return the exit code.
+    """Train the remaining trials and write the tables; return the exit code.
 
-    Raise UsageError, or what `check` and the launcher raise.
+    Raise UsageError, or what `check` and `torchrun.launch` raise.
     """
     if "TORCHELASTIC_RUN_ID" in env:
         return _work(request, nproc, env)
@@ -56,7 +56,7 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
 def measure(
     request: Request, nproc: int | None, seconds: float, argv: Sequence[str], env: Environment
 ) -> None:
-    """Measure every way to execute the suite on this machine's ranks."""
+    """Measure the speed of every execution of the suite on this machine's ranks."""
     from harness.runner.bench import benchmark
 
     if "TORCHELASTIC_RUN_ID" in env:
@@ -72,7 +72,7 @@ def measure(
 
 
 def _work(request: Request, nproc: int | None, env: Environment) -> int:
-    """Be one of torchrun's workers."""
+    """Run as one of torchrun's workers; return the exit code."""
     _set_up_worker(env)
     launched = "HARNESS_LAUNCHED" in env
     if nproc is not None and not launched:
@@ -87,19 +87,19 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
         code = _train(request, run_ranks, env, launched=launched)
     except (CrashError, LostRankError):
         if can_restart and run_ranks.run.get(_OVER) is not None:
-            return 1  # another rank's error, which is told instead
-        raise  # torchrun may start all ranks again
+            return 1  # another rank's error, which is reported instead
+        raise  # torchrun may restart all ranks
     except HarnessError as error:
         if not can_restart:
             raise
         if run_ranks.run.get(_OVER) is None:
             run_ranks.run.set(_OVER, f"{error.exit_code} {error}")
-        return 1  # torchrun starts all ranks again, and they see that it would not help
-    return 0 if can_restart else code  # torchrun would start a finished suite again
+        return 1  # torchrun restarts all ranks, and they see that a restart does not help
+    return 0 if can_restart else code  # torchrun would restart a finished suite
 
 
 def _meet(request: Request, env: Environment) -> distributed.RunRanks:
-    """Find the other ranks; say, once, why none of them has a GPU where somebody may have expected it."""
+    """Find the other ranks; report once why none of them has a GPU, if a user may have expected one."""
     run_ranks = distributed.meet(env, request.device, request.timeout_seconds)
     if run_ranks.is_rank_zero and run_ranks.no_gpu and run_ranks.start == [1, 0]:
         say(on_cpu(run_ranks.no_gpu), sys.stderr)
@@ -107,7 +107,7 @@ def _meet(request: Request, env: Environment) -> distributed.RunRanks:
 
 
 def _tell_why(over: str, run_ranks: distributed.RunRanks, env: Environment) -> int:
-    """Say, once, why the run cannot go on, and leave so that torchrun does not start it again."""
+    """Report once why the run cannot go on; return the exit code with which torchrun does not restart it."""
     code, _, text = over.partition(" ")
     if run_ranks.is_rank_zero and run_ranks.run.add(f"{_OVER}/told") == 1:
         say(f"error: {text}", sys.stderr)
@@ -117,7 +117,7 @@ def _tell_why(over: str, run_ranks: distributed.RunRanks, env: Environment) -> i
 
 
 def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, *, launched: bool) -> int:
-    """Train with the other ranks; return the exit code that this one's part calls for."""
+    """Train with the other ranks; return this rank's exit code."""
     leads = run_ranks.is_rank_zero and not launched
     if not launched:
         check(request, request.remaining(), env, has_gpu=run_ranks.device.type == "cuda")
@@ -133,7 +133,7 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
 
 
 def _set_up_worker(env: Environment) -> None:
-    """Set what a worker's libraries read when they start, and see that it ends with what started it."""
+    """Set what a worker's libraries read when they start, and end the worker when its launcher ends."""
     parent = int(env.get("HARNESS_LAUNCHED") or os.getppid())
     threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
@@ -148,7 +148,7 @@ def _end_with(parent: int) -> None:
 
 
 def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) -> int:
-    """Write and print the tables; return the exit code that the records call for."""
+    """Write and print the tables; return the exit code that follows from the records."""
     code = 0
     for suite in request.suites:
         if suite.folder not in request.store.folders():  # removed during the run
@@ -172,7 +172,7 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
 
 
 def _write_report(store: Store, folder: str) -> report.Written:
-    """Write a report of all records there are, though other runs may leave some meanwhile."""
+    """Write a report of all records, again if other runs have added some meanwhile."""
     while True:
         before = store.files(folder)
         written = report.write(store, folder)

@@ -1,4 +1,4 @@
-"""sbatch on a cluster: its argument lists, made of values and never of shell; sending them; what to tell.
+"""SLURM submission: sbatch's argument lists (values, never shell), the call, and the message to the user.
 
 Every job runs the same `run.sbatch` beside this file, which reads its arguments and exported variables.
 """
@@ -24,9 +24,9 @@ _OF_AN_OUTER_JOB = re.compile(r"SLURM_(?!CONF|CLUSTERS)")
 
 @dataclass(frozen=True)
 class Submission:
-    """A job that trains and one that reports after it, each with the arguments of its own `harness`.
+    """A training job and a report job after it, each with the arguments of its own `harness`.
 
-    `results` is absolute; `code` is the hash of the code to train with, or empty where any will do.
+    `results` is absolute; `code` is the hash of the code to train with, or empty if any will do.
     """
 
     name: str
@@ -39,11 +39,11 @@ class Submission:
 
     @property
     def folder(self) -> Path:
-        """Return where logs, stop notices and outcomes stand."""
+        """Return the folder of logs, stop files and outcome files."""
         return self.results / ".jobs"
 
     def exported(self) -> dict[str, str]:
-        """Return what the script reads from its environment."""
+        """Return the environment variables that the script reads."""
         return {
             "HARNESS_PYTHON": sys.executable,
             "HARNESS_SETUP": self.options.setup or "",
@@ -53,7 +53,7 @@ class Submission:
         }
 
     def training_arguments(self) -> list[str]:
-        """Return the argument list that submits the training."""
+        """Return the argument list that submits the training job."""
         asked = self.options
         sized = {
             "nodes": asked.nodes,
@@ -69,7 +69,7 @@ class Submission:
         return [*self._start(self.name, "%A_%a" if self.array else "%j"), *own, str(SCRIPT), *self.training]
 
     def report_arguments(self, job: str) -> list[str]:
-        """Return the argument list that submits the report, to be written when the job has ended somehow."""
+        """Return the argument list that submits the report job, which runs after `job` in any outcome."""
         after = f"--dependency=afterany:{job}"
         sized = [after, "--nodes=1", "--ntasks=1", f"--time={_REPORT_MINUTES}"]
         return [*self._start(f"{self.name}:report", "%j"), *sized, str(SCRIPT), *self.report]
@@ -87,7 +87,7 @@ class Submission:
         return ["sbatch", "--parsable", "--export=ALL", "--requeue", "--open-mode=append", *_options(placed)]
 
     def submit(self, env: Mapping[str, str]) -> str:
-        """Submit both jobs; return what to tell. Raise UsageError with what sbatch says against it."""
+        """Submit both jobs; return the message to the user. Raise UsageError with sbatch's error message."""
         self._make_folder()
         job = _sbatch(self.training_arguments(), {**env, **self.exported()})
         try:
@@ -100,7 +100,7 @@ class Submission:
         return self.told(job, report)
 
     def told(self, job: str, report: str) -> str:
-        """Say which jobs were submitted and how to follow them."""
+        """Return the message on which jobs were submitted and how to follow them."""
         nodes = "1 node" if self.options.nodes == 1 else f"{self.options.nodes} nodes"
         many = f", an array of {self.array} that share the trials," if self.array else ""
         log = f"{shlex.quote(str(self.folder))}/{job}{'_*' if self.array else ''}.log"
@@ -114,7 +114,7 @@ class Submission:
         )
 
     def shown(self) -> str:
-        """Write what would be submitted as commands for a shell; JOB stands for the number of the first."""
+        """Return what would be submitted as shell commands; JOB stands for the number of the first job."""
         exported = [f"{key}={value}" for key, value in self.exported().items()]
         return "\n".join(
             shlex.join([*exported, *arguments])
@@ -141,7 +141,7 @@ def _options(values: Mapping[str, str | int | None]) -> list[str]:
 
 
 def _sbatch(arguments: Sequence[str], env: Mapping[str, str]) -> str:
-    """Call sbatch; return the number of the job."""
+    """Call sbatch; return the job's number."""
     in_a_job = "SLURM_JOB_ID" in env
     own = {key: value for key, value in env.items() if not (in_a_job and _OF_AN_OUTER_JOB.match(key))}
     try:

@@ -1,4 +1,4 @@
-"""What SLURM is asked for: by options, and by the user's own defaults file under them."""
+"""Options of a SLURM job, with the user's defaults file under them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 
 
 class SlurmOptions(Strict):
-    """Hold the options of one job by their names; None, 0 and '' leave an option out."""
+    """Options of one job by name; None, 0 and '' leave an option out."""
 
     nodes: Count = 1
     gpus_per_node: Annotated[int, Field(ge=0)] | None = None
@@ -41,26 +41,26 @@ class SlurmOptions(Strict):
 
     @property
     def ranks(self) -> int:
-        """Return how many ranks a job should have, as far as its options tell."""
+        """Return how many ranks a job should have, as far as its options say."""
         return self.nodes * (self.nproc or self.gpus_per_node or self.cpus_per_task or 1)
 
 
 class DefaultsFile(Strict):
-    """Hold the keys of a user's slurm.yaml."""
+    """Keys of a user's slurm.yaml."""
 
     slurm: SlurmOptions
 
 
 def defaults_path(env: Mapping[str, str]) -> Path:
-    """Return where a user's defaults stand."""
+    """Return the path of the user's defaults file."""
     config = env.get("XDG_CONFIG_HOME", "")
     return (Path(config) if config.startswith("/") else Path.home() / ".config") / "harness" / "slurm.yaml"
 
 
 def options(given: Mapping[str, Any], env: Mapping[str, str]) -> SlurmOptions:
-    """Lay the options that were given, by their names, over the user's defaults.
+    """Merge the given options, by name, over the user's defaults.
 
-    Raise SuiteError with all mistakes of the defaults file, and UsageError where there is no setup file.
+    Raise SuiteError with all mistakes of the defaults file, and UsageError if there is no setup file.
     """
     known = {key: given[key] for key in SlurmOptions.model_fields if given.get(key) is not None}
     if known.get("setup"):

@@ -1,4 +1,4 @@
-"""How long a job may take where nobody says it: from what is left to train and how long that took before."""
+"""Default time limit of a SLURM job, estimated from the trials that are left and earlier timings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def left(
     *,
     retry_diverged: bool,
 ) -> list[PlannedTrial]:
-    """List those of the trials that are to be trained, with estimates."""
+    """List the trials that are to be trained, with estimates of their time."""
     keys = {trial.key for trial in trials}
     wanted = to_train(retry_diverged=retry_diverged)
     paces = TimingCache(cache_folder(env) / "paces").latest()
@@ -33,9 +33,9 @@ def left(
 def with_time(
     options: SlurmOptions, planned: Iterable[PlannedTrial], jobs: int
 ) -> tuple[SlurmOptions, str | None]:
-    """Suggest a time limit where none was asked for; return the options with it, and what to say about it.
+    """Add a time limit if none was given; return the options, and a message about it.
 
-    Twice the work's share of each rank and ten minutes, in steps of five.
+    The limit is twice each rank's share of the work plus ten minutes, in steps of five.
     """
     if options.time:
         return options, None

@@ -1,4 +1,4 @@
-"""Following runs from their files alone: looked at each second, shown until nothing is left to train."""
+"""Live monitor (`status --follow`): polls result files once a second until nothing is left to train."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _POLL_SECONDS = 1.0
 
 
 class View(Protocol):
-    """Shows what is seen."""
+    """Display of snapshots."""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show one look's sight."""
+        """Show the snapshot of one poll."""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 def follow(monitor: Monitor, view: View, sleep: Callable[[float], None]) -> bool:
-    """Look and show until nothing is left to train; tell whether a trial failed or diverged.
+    """Poll and show until nothing is left to train; return whether a trial failed or diverged.
 
-    Raise StoreError where nothing can be read any more, and OSError where nothing can be shown.
+    Raise StoreError if the results cannot be read any more, and OSError if the output cannot be written.
     """
     try:
         while True:

@@ -1,4 +1,4 @@
-"""The live view for who follows on a terminal, drawn anew after each look."""
+"""Live monitor output on a terminal, redrawn after each poll."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LINES_EACH = 3
 
 @dataclass
 class Live:
-    """Draws suites with their trials under way, the latest ends and the time left."""
+    """View that draws suites with their trials under way, the latest ends and the time left."""
 
     rich: Console
     _live: RichLive = field(init=False)
@@ -30,16 +30,16 @@ class Live:
         self._live.start()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw what is seen, over what was."""
+        """Draw the snapshot over the previous one."""
         self._live.update(drawn(snapshot, *self.rich.size), refresh=True)
 
     def close(self) -> None:
-        """Leave the last picture and give the cursor back."""
+        """Keep the last display and restore the cursor."""
         self._live.stop()
 
 
 def drawn(snapshot: Snapshot, width: int, height: int) -> RenderableType:
-    """Draw a sight for a terminal of that size, with no more trials than there is room for."""
+    """Render a snapshot for a terminal of this size, with no more trials than there is room for."""
     bar_width = 20 if width >= 100 else 10
     suites = len(snapshot.suites)
     room = height - 2 * suites - len(snapshot.latest) - len(snapshot.awaited) - 4
@@ -76,7 +76,7 @@ def _suite(suite: SuiteSnapshot, shown: int, bar_width: int) -> Iterator[Rendera
 
 
 def _how(held: Held) -> Text:
-    """Say how far a trial is, then who holds it and whether that lives."""
+    """Return a trial's progress, then its lease's owner and whether the owner is alive."""
     figures = epoch_text(held).partition(": ")[2]
     epochs = held.trial.settings.training.epochs
     epoch = held.lease_progress.epoch if held.lease_progress else 0

@@ -1,4 +1,4 @@
-"""The lookout: what is to be seen in folders of results, look after look, and how long the rest takes."""
+"""Polls result folders and estimates the time left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LATEST = 5
 
 @dataclass
 class Monitor:
-    """Looks at the suites that `names` names, also those that are still to come; `now` is its own clock."""
+    """Poller of the suites listed by `names`, also those that do not exist yet; `now` is its own clock."""
 
     store: Store
     names: Callable[[], Sequence[str]]
@@ -27,7 +27,7 @@ class Monitor:
     _paces: Mapping[str, float] | None = None
 
     def poll(self) -> Snapshot:
-        """Look once, reading what has changed only; raise StoreError where a suite cannot be read."""
+        """Poll once, reading only what has changed; raise StoreError if a suite cannot be read."""
         now, is_first = self.now(), self._paces is None
         self._folders = {
             name: self._folders.get(name) or SuiteWatcher(self.store, name, self._seconds)
@@ -44,7 +44,7 @@ class Monitor:
                 continue
             suites.append(suite)
             found += new
-            ended += new if is_known else []  # what was there before is no news
+            ended += new if is_known else []  # those before the first poll are not news
         self._latest.extend(sorted(found, key=lambda end: end.when))
         if is_first:
             self._look_elsewhere()
@@ -53,15 +53,15 @@ class Monitor:
         return Snapshot(suites, awaited, ended, list(self._latest)[::-1], _time_left(suites, self._paces))
 
     def _look_elsewhere(self) -> None:
-        """Take in the times of other suites' records, once."""
+        """Add the epoch times of other suites' records, once."""
         trials = [trial for folder in self._folders.values() for trial in folder.trials.values()]
         self._seconds.add_all(self.store, {self.store.record_path(trial).with_suffix("") for trial in trials})
 
 
 def _time_left(suites: Sequence[SuiteSnapshot], paces: Mapping[str, float]) -> TimeLeft | None:
-    """Estimate from the paces of the trials under way, or else from those of records.
+    """Estimate from the epoch times of the trials under way, or else from those of records.
 
-    Return None where nobody trains, or where nothing tells.
+    Return None if no trial is running, or if there is no estimate for any trial.
     """
     running = [each for suite in suites for each in suite.running]
     left = [trial for suite in suites for trial in suite.left]

@@ -1,4 +1,4 @@
-"""Plain lines for who follows off a terminal: one whenever something has changed."""
+"""Plain-text monitor output when stdout is not a TTY: one line for each change."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from harness.tracking.monitor.snapshot import Held, Snapshot, printable
 
 @dataclass
 class PlainOutput:
-    """Writes what differs from the look before."""
+    """View that writes the differences from the previous snapshot."""
 
     out: TextIO
     _counts: dict[str, str] = field(default_factory=dict)
     _held: dict[str, Held] = field(default_factory=dict)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Write a line for each trial that started, got on, fell silent or ended, and new counts."""
+        """Write a line for each trial that started, advanced, fell silent or ended, and for new counts."""
         held = {each.trial.key: each for suite in snapshot.suites for each in suite.held}
         lines = [f"waiting for {name}" for name in snapshot.awaited if self._counts.get(name) != ""]
         lines += [f"{end.trial.key}: {end.text}" for end in snapshot.ended]
@@ -41,7 +41,7 @@ class PlainOutput:
         self.out.flush()
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Do nothing."""
 
 
 def _changes(key: str, before: Held | None, now: Held) -> Iterator[str]:
@@ -59,12 +59,12 @@ def _changes(key: str, before: Held | None, now: Held) -> Iterator[str]:
 
 
 def _epoch_of(held: Held) -> int:
-    """Return the number of its latest epoch with figures, 0 where there is none."""
+    """Return the number of the latest epoch with metrics, 0 if there is none."""
     return held.lease_progress.last.epoch if held.lease_progress and held.lease_progress.last else 0
 
 
 def epoch_text(held: Held) -> str:
-    """Write an epoch's figures as the run itself does; empty where there are none yet."""
+    """Format the latest epoch's metrics as the run itself does; empty if there are none yet."""
     lease_progress = held.lease_progress
     if lease_progress is None or lease_progress.last is None:
         return ""

@@ -1,4 +1,4 @@
-"""What a follower sees in one look: suites, trials under way and how trials ended. Reads nothing."""
+"""Snapshot of one poll: suites, trials under way and how trials ended. Reads no files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _UNKNOWN_STALE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Held:
-    """A trial that is claimed; by the follower's clock its claim has not changed for `silent_seconds`.
+    """A trial with a lease, which has not changed for `silent_seconds` by the monitor's clock.
 
-    `is_moving` tells whether it was ever seen to change.
+    `is_moving` says whether the lease was ever seen to change.
     """
 
     trial: Trial
@@ -29,17 +29,17 @@ class Held:
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether its holder may live, as other runs would judge it."""
+        """Return whether the lease's owner may be alive, by the rule that other runs use."""
         return self.silent_seconds <= (self.owner.stale_seconds or _UNKNOWN_STALE_SECONDS)
 
     @property
     def fraction(self) -> float:
-        """Return how much of it is trained, as far as is known."""
+        """Return the fraction that is trained, from 0 to 1; 0 if unknown."""
         return self.lease_progress.fraction if self.lease_progress else 0.0
 
     @property
     def sign_of_life(self) -> str:
-        """Say when it was last known to live."""
+        """Return when the owner was last known to be alive, in words."""
         ago = duration(self.silent_seconds)
         if not self.is_alive:
             return f"no sign of life for {ago}"
@@ -48,7 +48,7 @@ class Held:
 
 @dataclass(frozen=True)
 class End:
-    """How a trial ended, in one line."""
+    """End of a trial, described in one line."""
 
     trial: Trial
     state: State
@@ -57,7 +57,7 @@ class End:
 
     @classmethod
     def of(cls, found: Found) -> End:
-        """Say how the trial ended of which this is on disk."""
+        """Return how a trial ended, from what is on disk."""
         record, text, when = found.record, found.error or "", ""
         if record is not None:
             when = record.ended_at
@@ -71,7 +71,7 @@ class End:
 
 @dataclass(frozen=True)
 class SuiteSnapshot:
-    """What is seen of one suite; a trial under way counts as that, whatever there is of it on disk."""
+    """State of one suite; a trial under way counts as running, whatever record it has on disk."""
 
     folder: str
     title: str
@@ -81,17 +81,17 @@ class SuiteSnapshot:
 
     @property
     def running(self) -> list[Held]:
-        """List the trials whose holders may live."""
+        """List the trials whose lease owners may be alive."""
         return [each for each in self.held if each.is_alive]
 
     @property
     def total(self) -> int:
-        """Return how many trials there are."""
+        """Return the number of trials."""
         return sum(self.counts.values()) + len(self.running)
 
     @property
     def completed(self) -> float:
-        """Return how many trials' worth is over, well or not."""
+        """Return the number of ended trials, whatever their outcome, plus the fractions of running ones."""
         over = sum(count for state, count in self.counts.items() if state != "left")
         return over + sum(each.fraction for each in self.running)
 
@@ -105,7 +105,7 @@ class SuiteSnapshot:
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """How long what is left should take with as many trials at once as now; `unknown` ones are not in it."""
+    """Estimated time left if as many trials run at once as now; `unknown` trials are not included."""
 
     seconds: float
     at_once: int
@@ -118,7 +118,7 @@ class TimeLeft:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that one look shows; `ended` is what ended since the look before, `latest` the last ends."""
+    """Result of one poll; `ended` holds the ends since the previous poll, `latest` the most recent ends."""
 
     suites: Sequence[SuiteSnapshot]
     awaited: Sequence[str] = ()
@@ -128,16 +128,16 @@ class Snapshot:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether nothing is left to train and nobody trains."""
+        """Return whether nothing is left to train and no trial is running."""
         return not self.awaited and not any(suite.counts["left"] or suite.running for suite in self.suites)
 
     @property
     def is_troubled(self) -> bool:
-        """Tell whether a trial failed or diverged, or its record is unreadable."""
+        """Return whether a trial failed or diverged, or its record is unreadable."""
         states: tuple[State, ...] = ("failed", "diverged", "unreadable")
         return any(suite.counts[state] for suite in self.suites for state in states)
 
 
 def printable(text: str) -> str:
-    """Return the text with nothing in it that a terminal would obey."""
+    """Return the text without terminal control sequences: `?` replaces each non-printable character."""
     return "".join(each if each.isprintable() else "?" for each in text)

@@ -1,4 +1,4 @@
-"""One suite's folder, watched: the names in it tell what has changed, and only that is read."""
+"""Watcher of one suite's folder: finds changes by file names, and reads only what has changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.tracking.monitor.snapshot import End, Held, SuiteSnapshot
 
 @dataclass
 class _Files:
-    """What a folder has of one trial: records by name and number, and the latest generation of claims."""
+    """Files of one trial: its records with their inode numbers, and its latest lease generation."""
 
     records: dict[str, int] = field(default_factory=dict)
     generation: int = 0
@@ -30,7 +30,7 @@ class _Files:
 
 @dataclass(frozen=True)
 class _Beat:
-    """A claim as it was read last, since when, and whether it was seen to change."""
+    """Last content of a lease file, since when it has not changed, and whether it was ever seen to change."""
 
     content: bytes
     since: float
@@ -41,7 +41,7 @@ class _Beat:
 
 @dataclass
 class SuiteWatcher:
-    """Watches the results of one suite; what it reads of epochs' times goes into `seconds`."""
+    """Watcher of one suite's results; the epoch times that it reads are added to `seconds`."""
 
     store: Store
     name: str
@@ -53,7 +53,7 @@ class SuiteWatcher:
     _beats: dict[Path, _Beat] = field(default_factory=dict)
 
     def poll(self, now: float) -> tuple[SuiteSnapshot | None, list[End]]:
-        """Return what is seen, None where there is no such suite, and the ends that were not there before."""
+        """Return the suite's snapshot, None if it does not exist, and the ends since the previous poll."""
         self._look_for_suite()
         if self.suite is None:
             return None, []
@@ -80,7 +80,7 @@ class SuiteWatcher:
         return SuiteSnapshot(self.name, self.suite.title, counts, held, left), new
 
     def _look_for_suite(self) -> None:
-        """Read `suite.json` where it has changed; raise StoreError where none could be read yet."""
+        """Read `suite.json` if it has changed; raise StoreError if it cannot be read and never could."""
         try:
             found = (self.store.root / self.name / "suite.json").stat()
         except OSError:
@@ -91,7 +91,7 @@ class SuiteWatcher:
             return
         try:
             suite = self.store.load_suite(self.name)
-        except UsageError:  # it has vanished since
+        except UsageError:  # it was removed meanwhile
             return
         except StoreError:
             if self.suite is None:
@@ -103,7 +103,7 @@ class SuiteWatcher:
         self._version = version
 
     def _take_trials(self) -> None:
-        """Find out which trials are wanted; those that are known keep their digests."""
+        """Update the trials that the suite calls for; known trials keep their digests."""
         assert self.suite is not None
         known = self.trials
         wanted = called_for(self.store, [self.suite], self.suite.trials())
@@ -111,7 +111,7 @@ class SuiteWatcher:
         self.trials = {key: known.get(key, trial) for key, trial in keyed.items()}
 
     def _files(self) -> dict[tuple[str, int], _Files]:
-        """List what there is of each trial, by name alone."""
+        """List each trial's files, by name alone."""
         by_stem = {
             (trial.experiment, self.store.record_path(trial).stem): key for key, trial in self.trials.items()
         }
@@ -129,7 +129,7 @@ class SuiteWatcher:
         return found
 
     def _look_for_ends(self, files: dict[tuple[str, int], _Files]) -> list[End]:
-        """Read the records that are new, and forget those that are gone; return how trials ended newly."""
+        """Read the records that are new, forget those that are gone, and return the new ends."""
         new = []
         for key, trial in self.trials.items():
             records = files[key].records if key in files else {}
@@ -137,7 +137,7 @@ class SuiteWatcher:
             if records == (before[0] if before else {}) and not (before and before[1].state == "unreadable"):
                 continue
             found = self.store.find(trial)
-            if found.state == "left":  # vanished since, or before
+            if found.state == "left":  # removed, during this poll or before
                 self._ends.pop(key, None)
                 continue
             if found.record is not None:
@@ -152,23 +152,23 @@ class SuiteWatcher:
 
 
 def _listed(folder: Path) -> Iterator[tuple[str, int]]:
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # no folder yet, or no more
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:  # no folder yet, or not any more
         for entry in entries:
             yield entry.name, entry.inode()
 
 
 def _beat(path: Path, before: _Beat | None, now: float) -> _Beat | None:
-    """Read a claim; None where it is gone."""
+    """Read a lease file; None if it is gone."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except OSError:  # a file server that stumbles
+    except OSError:  # a transient error of a file server
         return before
     if before and content == before.content:
         return before
     owner, lease_progress = read(content)
     goes_on = before is not None and before.owner == owner
-    if before and goes_on and lease_progress is None:  # torn
+    if before and goes_on and lease_progress is None:  # a torn read
         lease_progress = before.lease_progress
     return _Beat(content, now, goes_on, owner, lease_progress)
