@@ -18,14 +18,14 @@ _DIGITS = 12  # any further ones depend on the machine
 
 
 def table(contents: SuiteResults) -> str:
-    """Return a line for each experiment with statistics of its last epochs; accuracies are fractions."""
+    """Return CSV with a line per experiment: statistics of its last epochs; accuracies are fractions."""
     header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in _FINAL for b in _SUMMARY)]
     header += ["published_test_accuracy", "difference", "difference_low_95", "difference_high_95"]
     return _csv([*header, "verdict", "seeds_to_settle"], (_row(contents, row) for row in contents.rows))
 
 
 def epochs(contents: SuiteResults) -> str:
-    """Return a line for each epoch of each trial, done or diverged, with all digits of its record."""
+    """Return CSV with a line per epoch of each trial, done or diverged, with all digits of its record."""
     lines = (
         [row.name, each.seed, each.state, number, *map(_exact, figures)]
         for row in contents.rows

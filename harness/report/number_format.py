@@ -34,7 +34,7 @@ def loss(value: float) -> str:
 
 
 def percent(digits: int) -> Callable[[float], str]:
-    """Return a function that formats a fraction as a percentage with so many digits, halves rounded up."""
+    """Return a formatter of fractions as percentages with so many digits, halves rounded up as in reports."""
     step = Decimal(1).scaleb(-digits)
     return lambda value: f"{(100 * Decimal(repr(value))).quantize(step, ROUND_HALF_UP)} %"
 

@@ -43,7 +43,7 @@ class Autotuner:
     def measure(self, trial: Trial, data: ResidentDataset) -> None:
         """Measure this rank's part: each execution in turn, in several rounds.
 
-        Every error is raised, as other ranks may wait, except that trials side by side do not fit.
+        Every error is raised, as other ranks may wait, except a lack of memory for trials side by side.
         """
         release(self.run_ranks.device)
         rigs = self._rigs(trial, data)

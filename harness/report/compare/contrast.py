@@ -52,7 +52,7 @@ class Contrast:
         return {"above": above, "below": below, "open": f"INCONCLUSIVE{self._needed(margin)}"}[found]
 
     def _needed(self, margin: float) -> str:
-        """Return how many pairs would settle an accuracy if their mean and spread stayed, as text."""
+        """Return, as text, how many pairs would settle an accuracy if mean and spread stayed the same."""
         if not self.has_spread:
             return ": no spread"
         if self.pairs is None or self.metric.kind != "accuracy":

@@ -57,7 +57,7 @@ class Figure:
 
 
 def figures(contents: SuiteResults) -> list[Figure]:
-    """List a suite's figures, if it wants any: its experiments compared, then the curves of each done."""
+    """List a suite's figures, if it wants any: the comparison, then the curves of each with done trials."""
     if not contents.suite.table.figures:
         return []
     shown = [Comparison.of(contents), *(Curves.of(contents, row) for row in contents.rows)]

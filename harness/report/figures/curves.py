@@ -11,7 +11,7 @@ from harness.report.aggregate import Row, SuiteResults
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Mean per epoch, from the first one on, and the sample standard deviation over seeds around it.
+    """Mean per epoch, from the first one on, with a band of the sample standard deviation over seeds.
 
     `low` and `high` are None for one seed.
     """

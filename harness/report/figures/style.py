@@ -1,4 +1,4 @@
-"""Style and rendering of figures: the same bytes for the same data and matplotlib, on any user's settings."""
+"""Style and rendering of figures: same data and matplotlib, same bytes, whatever the user's settings."""
 
 from __future__ import annotations
 
