@@ -82,6 +82,7 @@ def test_an_obstacle_of_one_rank_has_all_fall_back(tmp_path: Path) -> None:
         assert found == ("eager", [said + reason], False)
 
 
+@pytest.mark.e2e
 def test_a_capture_that_breaks_on_one_rank_ends_the_trial_on_all_in_this_process(tmp_path: Path) -> None:
     said = "engine: eager, because this trial cannot be captured: "
     for found, reason in zip(

@@ -73,6 +73,7 @@ def exactly(world: ProcessGroup) -> tuple[bool, tuple[bool, ...]]:
     return "torch._dynamo" in sys.modules, flags
 
 
+@pytest.mark.e2e
 def test_a_gpu_computes_exactly_without_it() -> None:
     assert run_ranks(1, exactly) == [(False, (True, True, False, False, False))]
 
