@@ -86,19 +86,19 @@ def submit(**given: Any) -> None:
     loaded = [load(path, given["changes"]) for path in given["suites"]]
     names, seeds = known_experiments(given["only"] or [], loaded), chosen_seeds(given["seeds"], loaded)
     trials = chosen(loaded, names, seeds)
-    left = slurm_time_limit.left(
+    pending = slurm_time_limit.pending(
         Store(given["results"]), loaded, trials, os.environ, retry_diverged=given["retry_diverged"]
     )
     options = slurm_options.options(given, os.environ)
-    options, note = slurm_time_limit.with_time(options, left, given["array"] or 1)
+    options, note = slurm_time_limit.with_time(options, pending, given["array"] or 1)
     submission = _submission(given, loaded, trials, options)
-    if not left:
+    if not pending:
         print("nothing is left to train; `harness report` writes the tables", file=sys.stderr)  # noqa: T201
     elif note:
         print(note, file=sys.stderr)  # noqa: T201
     if given["dry_run"]:
         print(submission.shown())  # noqa: T201
-    elif left:
+    elif pending:
         print(submission.submit(os.environ))  # noqa: T201
 
 

@@ -78,7 +78,7 @@ class Autotuner:
             most = max(rigs[key].most if key in rigs else 1, each.trials_per_device)
             place = widest if together else 0
             rigs[key] = TimedTrials(
-                trial, data, world, each.engine, most, meet=self.barrier.wait, first_place=place
+                trial, data, world, each.engine, most, barrier=self.barrier.wait, first_place=place
             )
         # Trials of all ranks first: there is memory now, and no rank waits in a collective.
         self.barrier.wait()

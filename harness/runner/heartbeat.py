@@ -53,9 +53,9 @@ class Heartbeat:
 
     def begin(self, trial: str, parts: int, *, together: bool) -> TrialProgress:
         """Register that this rank starts a trial of so many steps and batches, alone or with all others."""
-        position = TrialProgress(parts, together)
-        self.positions = {**self.positions, trial: position}
-        return position
+        trial_progress = TrialProgress(parts, together)
+        self.positions = {**self.positions, trial: trial_progress}
+        return trial_progress
 
     def end(self, trial: str) -> None:
         """Register that this rank has left the trial."""
@@ -66,7 +66,7 @@ class Heartbeat:
         """Return whether this rank knows of a stop request."""
         return bool(self.stopping or self.stop_requests.signal_name)
 
-    def meet(self, name: str) -> None:
+    def barrier(self, name: str) -> None:
         """Wait until all ranks have reached this point."""
         self.run_ranks.add(f"{name}/met")
         self.wait(lambda: self.run_ranks.add(f"{name}/met", 0) == self.run_ranks.world_size)
@@ -135,8 +135,8 @@ class Heartbeat:
         self._tell_sign_of_life()
         if self._beats % _BEATS_PER_LOOK == 0:
             self._look_for_notice()
-        for trial, position in self.positions.items():  # the training thread replaces it as a whole
-            self._care_for(trial, position)
+        for trial, trial_progress in self.positions.items():  # the training thread replaces it as a whole
+            self._care_for(trial, trial_progress)
         self._show_events()
 
     def _tell_sign_of_life(self) -> None:
@@ -146,19 +146,19 @@ class Heartbeat:
             f"pulse/{self.run_ranks.rank}", json.dumps({"beat": self._beats, "fractions": fractions})
         )
 
-    def _care_for(self, trial: str, position: TrialProgress) -> None:
+    def _care_for(self, trial: str, trial_progress: TrialProgress) -> None:
         """Handle a trial that makes no progress any more, or that has failed on another rank."""
-        still_for = time.monotonic() - position.moved_at
+        still_for = time.monotonic() - trial_progress.moved_at
         if still_for > self.timeout_seconds:
             self.on_stall(trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
-            if not position.together:  # nothing in this process can end it
+            if not trial_progress.together:  # nothing in this process can end it
                 self.spare_others(trial)
                 self._show_events()
                 os._exit(1)
-        is_waiting = position.together and not position.is_saving and still_for > _STUCK_SECONDS
+        is_waiting = trial_progress.together and not trial_progress.is_saving and still_for > _STUCK_SECONDS
         if is_waiting and self.stop_requests.signal_name and self.silent():
             os._exit(1)  # it waits for a rank that has ended
-        if position.together and self.run_ranks.get(f"failed/{trial}") is not None:
+        if trial_progress.together and self.run_ranks.get(f"failed/{trial}") is not None:
             self.restart_together()
 
     def _show_events(self) -> None:
@@ -193,8 +193,8 @@ class Heartbeat:
 
     def spare_others(self, guilty: str = "") -> None:
         """Record that this process is about to end for no fault of its trials except `guilty`."""
-        for trial, position in self.positions.items():
-            if trial != guilty and not position.together:
+        for trial, trial_progress in self.positions.items():
+            if trial != guilty and not trial_progress.together:
                 self.run_ranks.run.set(f"spared/{self.run_ranks.start[0]}/{trial}", "yes")
 
     def _give_up(self, silent: list[int]) -> None:

@@ -59,8 +59,8 @@ class TrialRunner:
         try:
             with Dispatcher(
                 trial, self.request.store, names, self.heartbeat.events.note, timeout_seconds
-            ) as feed:
-                yield from self._train(trial, lease, ranks, feed)
+            ) as dispatcher:
+                yield from self._train(trial, lease, ranks, dispatcher)
         except LostLeaseError as error:
             self.heartbeat.events.note(str(error))
         except StoreError as error:
@@ -74,7 +74,7 @@ class TrialRunner:
         if ranks.is_rank_zero:
             self.trial_queue.leases.release(trial, lease)
         if ranks.world_size > 1:
-            self.heartbeat.meet(f"course/{lease.token}")  # until now another rank may fail
+            self.heartbeat.barrier(f"course/{lease.token}")  # until now another rank may fail
         self.heartbeat.end(trial.key)
         del self.running[trial.key]
 
@@ -89,30 +89,30 @@ class TrialRunner:
         return self.residents[key]
 
     def _train(
-        self, trial: Trial, lease: Lease, ranks: ProcessGroup, feed: Dispatcher
+        self, trial: Trial, lease: Lease, ranks: ProcessGroup, dispatcher: Dispatcher
     ) -> Generator[None, None, None]:
         resident, data_digest = self.resident(trial)
         steps, batches = _parts_of_an_epoch(trial, resident)
         parts = trial.settings.training.epochs * (steps + batches)
-        position = self.heartbeat.begin(trial.key, parts, together=ranks.world_size > 1)
+        trial_progress = self.heartbeat.begin(trial.key, parts, together=ranks.world_size > 1)
         train_size = len(resident.train)
-        self.trial_queue.leases.tell(trial, lease, lambda: _headway(trial, position, train_size))
+        self.trial_queue.leases.tell(trial, lease, lambda: _headway(trial, trial_progress, train_size))
         places = Places(
             self.request.store.checkpoint_paths(trial),
             self.trial_queue.record_writer.versions.code,
             self.request.checkpoint_seconds,
         )
-        watcher = self._watcher(trial, lease, position, train_size, ranks, feed)
+        callbacks = self._callbacks(trial, lease, trial_progress, train_size, ranks, dispatcher)
         # Counted from the trial's beginning, also where it goes on from a checkpoint.
-        watcher.on_step = lambda step, loss: position.move(step + 1 + step // steps * batches)
+        callbacks.on_step = lambda step, loss: trial_progress.move(step + 1 + step // steps * batches)
         engine = self.recovery.engine_of(trial)
-        outcome = yield from step_by_step(trial, resident, ranks, places, watcher, engine)
+        outcome = yield from step_by_step(trial, resident, ranks, places, callbacks, engine)
         if outcome and outcome.has_broken_capture:
             self.recovery.execute_eagerly(trial)
         if outcome and ranks.is_rank_zero:
-            with position.saving():
+            with trial_progress.saving():
                 self._record(trial, lease, outcome, train_size, data_digest)
-            feed.status = outcome.status
+            dispatcher.status = outcome.status
 
     def _record(self, trial: Trial, lease: Lease, outcome: Outcome, size: int, data_digest: str) -> None:
         self.trial_queue.leases.check(trial, lease)
@@ -121,42 +121,42 @@ class TrialRunner:
         self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
         self.run_ranks.set(f"ended/{trial.key}", outcome.status)
 
-    def _watcher(
+    def _callbacks(
         self,
         trial: Trial,
         lease: Lease,
-        position: TrialProgress,
+        trial_progress: TrialProgress,
         train_size: int,
         ranks: ProcessGroup,
-        feed: Dispatcher,
+        dispatcher: Dispatcher,
     ) -> Callbacks:
         def on_begin(history: list[Epoch]) -> None:
-            position.last = history[-1] if history else None
-            position.move(len(history) * position.parts // trial.settings.training.epochs)
-            with position.saving():
-                feed.begin(history, train_size)
+            trial_progress.last = history[-1] if history else None
+            trial_progress.move(len(history) * trial_progress.parts // trial.settings.training.epochs)
+            with trial_progress.saving():
+                dispatcher.begin(history, train_size)
 
         def on_epoch(epoch: Epoch) -> None:
-            position.last = epoch
+            trial_progress.last = epoch
             if ranks.is_rank_zero:
                 self._tell_epoch(trial, epoch, train_size)
-                with position.saving():
-                    feed.epoch(epoch)
+                with trial_progress.saving():
+                    dispatcher.epoch(epoch)
 
         def on_note(text: str) -> None:
             if ranks.is_rank_zero:
                 self.heartbeat.events.note(f"{trial.key}: {text}")
 
         return Callbacks(
-            on_batch=position.move,
+            on_batch=trial_progress.move,
             on_epoch=on_epoch,
             on_note=on_note,
-            wish=partial(self._wish, trial, lease, ranks),
-            saving=position.saving,
+            on_boundary=partial(self._on_boundary, trial, lease, ranks),
+            saving=trial_progress.saving,
             on_begin=on_begin,
         )
 
-    def _wish(self, trial: Trial, lease: Lease, ranks: ProcessGroup, saving: bool) -> CheckpointAction:
+    def _on_boundary(self, trial: Trial, lease: Lease, ranks: ProcessGroup, saving: bool) -> CheckpointAction:
         """Return what this rank wants at a boundary; before a save rank 0 checks the lease."""
         is_stopping = self.heartbeat.is_stopping
         if ranks.is_rank_zero and (saving or is_stopping):
@@ -183,11 +183,11 @@ def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, in
     return steps, math.ceil(len(resident.test) / EVAL_BATCH_SIZE)
 
 
-def _headway(trial: Trial, position: TrialProgress, train_size: int) -> LeaseProgress:
+def _headway(trial: Trial, trial_progress: TrialProgress, train_size: int) -> LeaseProgress:
     """Say how far a trial is; the thread that trains leaves it in `position`."""
-    last = position.last
+    last = trial_progress.last
     return LeaseProgress(
-        fraction=position.fraction,
+        fraction=trial_progress.fraction,
         epochs=trial.settings.training.epochs,
         last=last,
         samples_per_second=train_size / last.train_seconds if last else None,

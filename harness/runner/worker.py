@@ -43,8 +43,10 @@ def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str]) -> bool:
     """Train all that remains, together with the other ranks; return whether this one reached the end."""
     console = console_for(sys.stdout, len(request.remaining())) if run_ranks.is_rank_zero else None
     # The job's script runs on one of the nodes; on another its stop file may not be visible for a while.
-    looks = run_ranks.local_rank == 0
-    stop_requests = StopRequests(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file if looks else None)
+    reads_stop_file = run_ranks.local_rank == 0
+    stop_requests = StopRequests(
+        JobFiles(env.get("HARNESS_JOB_FILES")).stop_file if reads_stop_file else None
+    )
     worker = _Worker(request, run_ranks, env)
     with stop_requests.listening():
         worker.heartbeat = Heartbeat(
@@ -105,17 +107,17 @@ class _Worker:
                 continue
             (execution,) = phase.executions
             width = partial(self._width, execution)
-            take_turns(self._trial_runner(name, phase), width, self.run_ranks.device)
-            self._meet(name)
+            take_turns(self._steps(name, phase), width, self.run_ranks.device)
+            self._barrier(name)
         self.trial_queue.leases.stop()
 
     def _width(self, execution: Execution) -> int:
         return min(execution.trials_per_device, self.trial_runner.recovery.at_most)
 
-    def _meet(self, name: str) -> None:
+    def _barrier(self, name: str) -> None:
         """Wait for the other ranks at the end of a phase."""
         self._is_spoiled()
-        self.heartbeat.meet(name)
+        self.heartbeat.barrier(name)
 
     def _is_spoiled(self) -> bool:
         """Return whether a capture has broken in any rank's process; publish whether it has in this one."""
@@ -126,14 +128,14 @@ class _Worker:
 
     def _trial_queue(self) -> TrialQueue:
         """Return the trial queue of this run, under the run id that all its ranks and restarts share."""
-        board = self.run_ranks.run
-        if self.run_ranks.is_rank_zero and board.get("id") is None:
-            board.set("tries", tries_before(self.request))
-            board.set("id", uuid.uuid4().hex)
-        self.heartbeat.wait(lambda: board.get("id") is not None)
-        me = this_process(board.get("id") or "", self.run_ranks.start, self.env, self.request.stale_seconds)
+        store = self.run_ranks.run
+        if self.run_ranks.is_rank_zero and store.get("id") is None:
+            store.set("tries", tries_before(self.request))
+            store.set("id", uuid.uuid4().hex)
+        self.heartbeat.wait(lambda: store.get("id") is not None)
+        me = this_process(store.get("id") or "", self.run_ranks.start, self.env, self.request.stale_seconds)
         leases = Leases(self.request.store, me)
-        tries = json.loads(board.get("tries") or "{}")
+        tries = json.loads(store.get("tries") or "{}")
         return TrialQueue(
             self.request, self.run_ranks, leases, self.record_writer, self.heartbeat.events.note, tries
         )
@@ -178,9 +180,9 @@ class _Worker:
         """Measure with all ranks and inform the scheduler; after an error nothing is measured any more."""
         trials = [self.trials[key] for key in phase.trials]
         self.run_ranks.run.set(_MEASURING, "under way")
-        position = self.heartbeat.begin(_MEASURING, 0, together=self.run_ranks.world_size > 1)
+        trial_progress = self.heartbeat.begin(_MEASURING, 0, together=self.run_ranks.world_size > 1)
         autotuner = Autotuner(
-            self.run_ranks, name, phase.executions, self.heartbeat.events.note, position.move
+            self.run_ranks, name, phase.executions, self.heartbeat.events.note, trial_progress.move
         )
         failed = False
         try:
@@ -193,7 +195,7 @@ class _Worker:
                 threading.Event().wait()  # the heartbeat thread restarts all ranks
             scheduler.candidates = lambda left: []
         release(self.run_ranks.device)
-        self._meet(name)
+        self._barrier(name)
         self.heartbeat.end(_MEASURING)  # not before: until now another rank may fail
         if self.run_ranks.is_rank_zero and self._is_spoiled():
             self.heartbeat.events.note(
@@ -204,7 +206,7 @@ class _Worker:
             for trial in trials:
                 scheduler.learn(trial, autotuner.measured(trial))
 
-    def _trial_runner(self, name: str, phase: Phase) -> Iterator[Generator[None, None, None]]:
+    def _steps(self, name: str, phase: Phase) -> Iterator[Generator[None, None, None]]:
         """Yield the trials that this rank trains: all under `ddp`, else those that it leases, one by one."""
         (execution,) = phase.executions
         trials = [self.trials[key] for key in phase.trials]

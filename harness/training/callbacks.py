@@ -27,6 +27,6 @@ class Callbacks:
     # Whenever there is something that a user should know.
     on_note: Callable[[str], None] = lambda text: None
     # About once a second and after each epoch: is a state about to be saved? Rank 0's answer counts.
-    wish: Callable[[bool], CheckpointAction] = lambda saving: CheckpointAction.GO_ON
+    on_boundary: Callable[[bool], CheckpointAction] = lambda saving: CheckpointAction.GO_ON
     # Entered while a state is written.
     saving: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -26,13 +26,13 @@ class CheckpointAction(IntEnum):
 class CheckpointPolicy:
     """Saves a trial's state when that is due, and says when to stop training it.
 
-    Only rank 0's `wish` and `save` count; `wish` is told whether a state is going to be saved anyway.
+    Only rank 0's `action` and `save` count; `action` is told whether a state is going to be saved anyway.
     `seconds` is the total time that saving took.
     """
 
     world: ProcessGroup
     every_seconds: float
-    wish: Callable[[bool], CheckpointAction]
+    on_boundary: Callable[[bool], CheckpointAction]
     save: Callable[[Progress], None]
     is_dropped: bool = False
     seconds: float = 0.0
@@ -51,23 +51,23 @@ class CheckpointPolicy:
         pace = self._chunk * _SECONDS / max(now - self._decided_at, 1e-6)
         self._decided_at = now
         due = now - self._saved_at >= self.every_seconds
-        wish = max(self.wish(due), CheckpointAction.SAVE if due else CheckpointAction.GO_ON)
-        agreed, self._chunk = self.world.agree([wish, max(1, min(int(pace), 2 * self._chunk))])
+        action = max(self.on_boundary(due), CheckpointAction.SAVE if due else CheckpointAction.GO_ON)
+        agreed, self._chunk = self.world.agree([action, max(1, min(int(pace), 2 * self._chunk))])
         self._left = self._chunk
         return self._follow(agreed, progress)
 
     def leaves_after(self, progress: Progress) -> bool:
         """Save the state after an epoch, unless it is to be dropped. Return whether to stop the trial."""
-        (wish,) = self.world.agree([max(CheckpointAction.SAVE, self.wish(True))])
-        return self._follow(wish, lambda: progress)
+        (action,) = self.world.agree([max(CheckpointAction.SAVE, self.on_boundary(True))])
+        return self._follow(action, lambda: progress)
 
-    def _follow(self, wish: int, progress: Callable[[], Progress]) -> bool:
-        if wish in (CheckpointAction.SAVE, CheckpointAction.STOP):
+    def _follow(self, action: int, progress: Callable[[], Progress]) -> bool:
+        if action in (CheckpointAction.SAVE, CheckpointAction.STOP):
             state = progress()
             before = time.monotonic()
             if self.world.is_rank_zero:
                 self.save(state)
             self._saved_at = time.monotonic()
             self.seconds += self._saved_at - before
-        self.is_dropped = wish == CheckpointAction.DROP
-        return wish in (CheckpointAction.STOP, CheckpointAction.DROP)
+        self.is_dropped = action == CheckpointAction.DROP
+        return action in (CheckpointAction.STOP, CheckpointAction.DROP)

@@ -188,7 +188,7 @@ class RunRanks(KeyValueStore):
         )
 
 
-def meet(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> RunRanks:
+def rendezvous(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> RunRanks:
     """Join the ranks that torchrun started, as its environment variables say, and agree on the devices."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     with _store_errors():

@@ -132,7 +132,7 @@ class Graph:
         """Execute the work; fall back to eager execution if any rank finds that it cannot be captured."""
         loss, obstacle = self.recorder.rehearse(lambda: work(share))
         obstacle = obstacle or _obstacle(self.step.optimizer)
-        if self.step.cut.world.any(bool(obstacle)):
+        if self.step.shard.world.any(bool(obstacle)):
             self._fall_back(obstacle)
         return loss
 
@@ -141,7 +141,7 @@ class Graph:
 
         If any rank of several fails, raise CaptureError on all: DDP waits for the rest of a broken step.
         """
-        world = self.step.cut.world
+        world = self.step.shard.world
         static = Share(share.chosen.clone(), share.first_row, share.size)
         cause: str | None = None  # not the error, whose traceback would keep the trial's memory alive
         try:
@@ -173,9 +173,9 @@ def engine_for(
 
     If parameters are unused, DDP waits for the device to learn which, and cannot be captured.
     """
-    if (requested or default_engine(step.cut.world.device)) == "eager":
+    if (requested or default_engine(step.shard.world.device)) == "eager":
         return Eager(step)
-    if has_unused and step.cut.world.world_size > 1:
+    if has_unused and step.shard.world.world_size > 1:
         tell("engine: eager, because DDP cannot be captured where parameters get no gradient")
         return Eager(step)
     return Graph(step, CudaRecorder(), tell)

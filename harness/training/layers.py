@@ -46,9 +46,9 @@ class GlobalBatchNorm(_BatchNorm):
     Equals nn.BatchNorm1d/2d/3d on the whole batch, whatever rows each rank has, even none.
     """
 
-    def __init__(self, norm: _BatchNorm, cut: BatchShard) -> None:
+    def __init__(self, norm: _BatchNorm, shard: BatchShard) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-        self.cut = cut
+        self.shard = shard
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
@@ -60,10 +60,10 @@ class GlobalBatchNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
         """Normalise (N, C, ...) and, in train mode, update the running statistics."""
         uses_batch = self.training or self.running_mean is None
-        if self.cut.world.world_size == 1 or not uses_batch:
+        if self.shard.world.world_size == 1 or not uses_batch:
             return super().forward(input)
         normalised, mean, variance, count = _Normalise.apply(
-            input, self.weight, self.bias, self.eps, self.cut
+            input, self.weight, self.bias, self.eps, self.shard
         )
         if self.training and self.running_mean is not None:
             self._follow(mean, variance * (count / (count - 1)))
@@ -85,23 +85,23 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, cut: BatchShard
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, shard: BatchShard
     ) -> tuple[Tensor, ...]:
         channels = x.shape[1]
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         rows = wide.new_full((1,), x.numel() // channels)
         none = wide.new_zeros(channels)
         local = torch.batch_norm_update_stats(wide, None, None, 0.0) if x.numel() else (none, none)
-        parts = cut.world.gather(torch.cat([*local, rows]))
+        parts = shard.world.gather(torch.cat([*local, rows]))
         means, variances, counts = torch.split(parts, [channels, channels, 1], dim=1)
         count = counts.sum()
-        if cut.size < 2 and count <= 1:  # checked only if possible: this waits for the device
+        if shard.size < 2 and count <= 1:  # checked only if possible: this waits for the device
             raise ValueError(f"batch norm over {int(count)} value per channel, expected 2 or more")
         weights = counts / count
         mean = (means * weights).sum(0)
         variance = ((variances + (means - mean).square()) * weights).sum(0)
         ctx.save_for_backward(x, weight, mean, variance, count)
-        ctx.world, ctx.eps = cut.world, eps
+        ctx.world, ctx.eps = shard.world, eps
         ctx.mark_non_differentiable(mean, variance, count)
         return functional.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance, count
 
@@ -140,9 +140,9 @@ class _Normalise(torch.autograd.Function):
 class GlobalDropout(nn.Module):
     """Dropout whose mask depends on the position in the global batch, not on the rank; batch first."""
 
-    def __init__(self, p: float, name: str, cut: BatchShard) -> None:
+    def __init__(self, p: float, name: str, shard: BatchShard) -> None:
         super().__init__()
-        self.p, self.name, self.cut = p, name, cut
+        self.p, self.name, self.shard = p, name, shard
         self._pass, self._calls = -1, 0
         self._hashed: dict[tuple[int, ...], Tensor] = {}
 
@@ -150,28 +150,28 @@ class GlobalDropout(nn.Module):
         """Zero elements of (N, ...) with probability p and scale the others by 1 / (1 - p), in train mode."""
         if not self.training or self.p == 0:
             return x
-        if x.dim() < 2 or x.shape[0] != self.cut.rows:
+        if x.dim() < 2 or x.shape[0] != self.shard.rows:
             raise ValueError(
                 f"dropout {self.name!r}: found the shape {tuple(x.shape)}, expected the batch's "
-                f"{self.cut.rows} rows in the first of two dimensions or more"
+                f"{self.shard.rows} rows in the first of two dimensions or more"
             )
-        self._calls = self._calls + 1 if self._pass == self.cut.passes else 0
-        self._pass = self.cut.passes
+        self._calls = self._calls + 1 if self._pass == self.shard.passes else 0
+        self._pass = self.shard.passes
         features = x[:1].numel() if x.shape[0] else 1
-        keep = keep_mask(self._positions(self._calls, features), self.cut.step, self.p)
+        keep = keep_mask(self._positions(self._calls, features), self.shard.step, self.p)
         return x * keep.view(x.shape) / (1 - self.p) if self.p < 1 else x * 0
 
     def _positions(self, call: int, features: int) -> Tensor:
         """Return the hashed positions of the rank's rows, computed once for each different shard."""
-        cut = self.cut
-        place = (call, cut.first_row, cut.rows, features)
+        shard = self.shard
+        place = (call, shard.first_row, shard.rows, features)
         if place not in self._hashed:
-            key = derive(cut.seed, "dropout", self.name, call)
-            self._hashed[place] = positions(key, *place[1:], cut.world.device)
+            key = derive(shard.seed, "dropout", self.name, call)
+            self._hashed[place] = positions(key, *place[1:], shard.world.device)
         return self._hashed[place]
 
 
-def swap_layers(model: nn.Module, cut: BatchShard) -> dict[str, int]:
+def swap_layers(model: nn.Module, shard: BatchShard) -> dict[str, int]:
     """Replace batch norms and dropouts, in place, by those above; return how many of which type."""
     names = {id(module): name for name, module in model.named_modules()}
     swapped: dict[int, nn.Module] = {}
@@ -183,9 +183,9 @@ def swap_layers(model: nn.Module, cut: BatchShard) -> dict[str, int]:
             if id(child) not in swapped:
                 types[type(child).__name__] += 1
                 swapped[id(child)] = (
-                    GlobalBatchNorm(child, cut)
+                    GlobalBatchNorm(child, shard)
                     if isinstance(child, _BatchNorm)
-                    else GlobalDropout(child.p, names[id(child)], cut)
+                    else GlobalDropout(child.p, names[id(child)], shard)
                 )
             parent._modules[attribute] = swapped[id(child)].train(child.training)
     return dict(sorted(types.items()))

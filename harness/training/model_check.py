@@ -47,8 +47,8 @@ def _has_unused_parameters(
     settings = json.loads(model)
     name = settings["name"]
     probe = initialised(settings, 0, image_shape, num_classes).train()
-    cut = BatchShard(alone(_CPU), seed=0, rows=_ROWS)
-    swap_layers(probe, cut)
+    shard = BatchShard(alone(_CPU), seed=0, rows=_ROWS)
+    swap_layers(probe, shard)
     images = torch.rand(_ROWS, *image_shape, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
         try:

@@ -52,22 +52,22 @@ class Step:
     data: ResidentDataset
     precision: Precision
     label_smoothing: float
-    cut: BatchShard
+    shard: BatchShard
     totals: Totals = field(init=False)
 
     def __post_init__(self) -> None:
-        self.totals = Totals(torch.zeros(3, dtype=torch.float64, device=self.cut.world.device))
+        self.totals = Totals(torch.zeros(3, dtype=torch.float64, device=self.shard.world.device))
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
-        world = self.cut.world
+        world = self.shard.world
         images, labels = self.data.train.gather(share.chosen)
         self.optimizer.zero_grad(set_to_none=True)
         logits, loss = self._forward(images, labels, share)
         # DDP averages gradients over ranks: scaled so, a rank's sum counts by the samples that it holds.
         (loss * (world.world_size / share.size)).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        self.cut.step.add_(1)
+        self.shard.step.add_(1)
         self.totals.add(loss, logits, labels)
         return loss.detach()
 
@@ -97,8 +97,8 @@ class Step:
         return loss
 
     def _forward(self, images: Tensor, labels: Tensor, share: Share) -> tuple[Tensor, Tensor]:
-        device = self.cut.world.device
-        self.cut.set(share.first_row, len(labels), share.size)
+        device = self.shard.world.device
+        self.shard.set(share.first_row, len(labels), share.size)
         self.precision.set_products(device)
         with self.precision.forward(device):
             logits = self.model(images)

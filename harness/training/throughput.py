@@ -25,7 +25,7 @@ from harness.training.trainer import PreparedTrial, prepare
 class TimedTrial:
     """One trial with its training batches (full ones only), one test batch, and its stream."""
 
-    trainee: PreparedTrial
+    prepared: PreparedTrial
     shares: Iterator[Share]
     test_share: Share
     stream: contextlib.AbstractContextManager[object]
@@ -33,12 +33,12 @@ class TimedTrial:
     def train(self) -> None:
         """Take one training step."""
         with self.stream:
-            self.trainee.engine.train(next(self.shares))
+            self.prepared.engine.train(next(self.shares))
 
     def evaluate(self) -> None:
         """Evaluate one batch."""
         with self.stream:
-            self.trainee.engine.evaluate(self.test_share)
+            self.prepared.engine.evaluate(self.test_share)
 
 
 class TimedTrials:
@@ -55,11 +55,11 @@ class TimedTrials:
         engine: EngineName | None,
         most: int = 1,
         *,
-        meet: Callable[[], None] = lambda: None,
+        barrier: Callable[[], None] = lambda: None,
         first_place: int = 0,
     ) -> None:
         self.trial, self.data, self.world, self.requested, self.most = trial, data, world, engine, most
-        self.meet, self.first_place = meet, first_place
+        self.barrier, self.first_place = barrier, first_place
         self.lanes: list[TimedTrial] = []
         self.notes: list[str] = []
         self.obstacle = ""  # why no more trials fit
@@ -67,7 +67,7 @@ class TimedTrials:
     @property
     def engine(self) -> EngineName:
         """Return the name of the trials' engine, another than requested if that one had to fall back."""
-        return self.lanes[0].trainee.engine.name
+        return self.lanes[0].prepared.engine.name
 
     def add(self) -> bool:
         """Add one more trial and warm it up; return False if memory or a capture does not allow it.
@@ -83,7 +83,7 @@ class TimedTrials:
                 raise
             self.obstacle = "the device's memory is too small"
             return False
-        if self.lanes and lane.trainee.engine.name != self.engine:
+        if self.lanes and lane.prepared.engine.name != self.engine:
             self.obstacle = "the next trial could not be captured"
             return False
         self.lanes.append(lane)
@@ -92,17 +92,17 @@ class TimedTrials:
     def train(self, steps: int, width: int = 1) -> float:
         """Take `steps` steps in each of the first `width` trials; return the seconds for all."""
         for lane in self.lanes[:width]:
-            lane.trainee.step.model.train()
+            lane.prepared.step.model.train()
         return self._timed(steps, width, TimedTrial.train)
 
     def evaluate(self, batches: int, width: int = 1) -> float:
         """Evaluate `batches` batches in each of the first `width` trials; return the seconds for all."""
         for lane in self.lanes[:width]:
-            lane.trainee.step.model.eval()
+            lane.prepared.step.model.eval()
         return self._timed(batches, width, TimedTrial.evaluate)
 
     def _timed(self, times: int, width: int, turn: Callable[[TimedTrial], None]) -> float:
-        self.meet()
+        self.barrier()
         # After `meet`, ranks may be milliseconds apart; none leaves an all-reduce before all have entered it.
         self.world.sum_(torch.zeros(1, device=self.world.device))
         self.world.wait_for_device()
@@ -123,20 +123,20 @@ class TimedTrials:
         trial, data, world = dataclasses.replace(self.trial, seed=seed), self.data, self.world
         stream = own_stream(world.device, self.first_place + seed)
         with stream:
-            trainee = prepare(trial, data, world, self.requested, self.notes.append)
-            trainee.step.model.train()
+            prepared = prepare(trial, data, world, self.requested, self.notes.append)
+            prepared.step.model.train()
             return TimedTrial(
-                trainee, _full_batches(trial, data, world), next(data.test.eval_shares(world)), stream
+                prepared, _full_batches(trial, data, world), next(data.test.eval_shares(world)), stream
             )
 
     def _warm_up(self, lane: TimedTrial) -> None:
-        is_graph = lane.trainee.engine.name == "graph"
+        is_graph = lane.prepared.engine.name == "graph"
         for _ in range(WARM_UP_STEPS + 2 if is_graph else 2):
             lane.train()
-        lane.trainee.step.model.eval()
+        lane.prepared.step.model.eval()
         for _ in range(USES_BEFORE + 1 if is_graph else 2):
             lane.evaluate()
-        lane.trainee.step.model.train()
+        lane.prepared.step.model.train()
 
 
 def grow(rigs: Sequence[TimedTrials], moved: Callable[[], None] = lambda: None) -> None:

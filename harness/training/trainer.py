@@ -83,12 +83,12 @@ def prepare(
     settings, training = trial.settings, trial.settings.training
     plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
     unused = has_unused_parameters(settings, data.image_shape, data.num_classes)
-    cut, precision = BatchShard(world, trial.seed), PRECISIONS[training.precision]
-    replaced = swap_layers(plain, cut)
+    shard, precision = BatchShard(world, trial.seed), PRECISIONS[training.precision]
+    replaced = swap_layers(plain, shard)
     plain.to(device=world.device, dtype=precision.dtype)
     optimizer = optimizer_for(training, plain.parameters())
     wrapped = world.wrap(plain, find_unused_parameters=unused)
-    step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, cut)
+    step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, shard)
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     executed = engine_for(step, engine, tell, has_unused=unused)
@@ -100,7 +100,7 @@ def step_by_step(
     data: ResidentDataset,
     world: ProcessGroup,
     places: Places,
-    watcher: Callbacks,
+    callbacks: Callbacks,
     engine: EngineName | None,
 ) -> Generator[None, None, Outcome | None]:
     """Train the trial, going on from its checkpoints where there are any; return None where it was left.
@@ -108,29 +108,29 @@ def step_by_step(
     Yields after each step and batch, so that several trials can take turns.
     """
     reset_peak_memory(world.device)
-    trainee = prepare(trial, data, world, engine, watcher.on_note)
-    with closing(trainee.engine):  # before another trial has this place's stream
-        return (yield from _epochs(trial, data, trainee, places, watcher))
+    prepared = prepare(trial, data, world, engine, callbacks.on_note)
+    with closing(prepared.engine):  # before another trial has this place's stream
+        return (yield from _epochs(trial, data, prepared, places, callbacks))
 
 
 def _epochs(
-    trial: Trial, data: ResidentDataset, trainee: PreparedTrial, places: Places, watcher: Callbacks
+    trial: Trial, data: ResidentDataset, prepared: PreparedTrial, places: Places, callbacks: Callbacks
 ) -> Generator[None, None, Outcome | None]:
     """Train what is left of a trial's epochs; return None where it was left."""
-    training, world = trial.settings.training, trainee.step.cut.world
+    training, world = trial.settings.training, prepared.step.shard.world
     digest = f"{trial.digest} {places.code}"
-    kept = Checkpoints(places.paths, digest, trainee.plain, trainee.step.optimizer, trainee.lr)
-    progress = kept.resume(world, watcher.on_note)
-    watcher.on_begin(progress.history)
+    kept = Checkpoints(places.paths, digest, prepared.plain, prepared.step.optimizer, prepared.lr)
+    progress = kept.resume(world, callbacks.on_note)
+    callbacks.on_begin(progress.history)
 
     def save(progress: Progress) -> None:
-        with watcher.saving():
+        with callbacks.saving():
             kept.save(progress)
 
-    policy = CheckpointPolicy(world, places.every_seconds, watcher.wish, save)
+    policy = CheckpointPolicy(world, places.every_seconds, callbacks.on_boundary, save)
     diverged = any(_not_finite(epoch) for epoch in progress.history)
     while len(progress.history) < training.epochs and not diverged:
-        epoch = yield from _epoch(trial, data, trainee, progress, policy, watcher)
+        epoch = yield from _epoch(trial, data, prepared, progress, policy, callbacks)
         if epoch is None:
             return None
         progress = Progress([*progress.history, epoch])
@@ -138,42 +138,42 @@ def _epochs(
         is_last = diverged or len(progress.history) == training.epochs
         leaves = policy.leaves_after(progress)
         if not policy.is_dropped:
-            watcher.on_epoch(epoch)
+            callbacks.on_epoch(epoch)
         if leaves and (policy.is_dropped or not is_last):
             return None
     return Outcome(
         status="diverged" if diverged else "done",
         epochs=progress.history,
-        parameters=trainee.parameters,
-        replaced_layers=trainee.replaced_layers,
+        parameters=prepared.parameters,
+        replaced_layers=prepared.replaced_layers,
         peak_memory_gib=peak_memory_gib(world.device),
-        engine=trainee.engine.name,
-        model=trainee.plain,
-        has_broken_capture=trainee.engine.has_broken,
+        engine=prepared.engine.name,
+        model=prepared.plain,
+        has_broken_capture=prepared.engine.has_broken,
     )
 
 
 def _epoch(
     trial: Trial,
     data: ResidentDataset,
-    trainee: PreparedTrial,
+    prepared: PreparedTrial,
     progress: Progress,
     policy: CheckpointPolicy,
-    watcher: Callbacks,
+    callbacks: Callbacks,
 ) -> Generator[None, None, Epoch | None]:
     """Train and evaluate what is left of an epoch; return None where the ranks leave before its end."""
-    lr, world = trainee.lr.value, trainee.step.cut.world
+    lr, world = prepared.lr.value, prepared.step.shard.world
     started = _now(world) - progress.seconds - policy.seconds
 
     def here(steps: int) -> Progress:
-        sums = trainee.step.totals.of_ranks(world)
+        sums = prepared.step.totals.of_ranks(world)
         return Progress(progress.history, steps, sums, _now(world) - policy.seconds - started)
 
-    trained = yield from _train(trial, data, trainee, progress, policy, watcher, here)
-    if trained is None or not (yield from _evaluate(data, trainee, trained, policy, watcher)):
+    trained = yield from _train(trial, data, prepared, progress, policy, callbacks, here)
+    if trained is None or not (yield from _evaluate(data, prepared, trained, policy, callbacks)):
         return None
     tested = here(trained.steps)
-    trainee.lr.advance()
+    prepared.lr.advance()
     train_loss, train_accuracy = averages(trained.sums)
     test_loss, test_accuracy = averages(tested.sums)
     return Epoch(
@@ -191,22 +191,22 @@ def _epoch(
 def _train(
     trial: Trial,
     data: ResidentDataset,
-    trainee: PreparedTrial,
+    prepared: PreparedTrial,
     progress: Progress,
     policy: CheckpointPolicy,
-    watcher: Callbacks,
+    callbacks: Callbacks,
     here: Callable[[int], Progress],
 ) -> Generator[None, None, Progress | None]:
     """Take the epoch's remaining steps; return how far the trial is then, None where the ranks leave."""
-    step, batch_size = trainee.step, trial.settings.training.batch_size
-    world, number, steps = step.cut.world, len(progress.history) + 1, progress.steps
+    step, batch_size = prepared.step, trial.settings.training.batch_size
+    world, number, steps = step.shard.world, len(progress.history) + 1, progress.steps
     first_step = (number - 1) * math.ceil(len(data.train) / batch_size)
     step.model.train()
-    step.cut.step.fill_(first_step + steps)
+    step.shard.step.fill_(first_step + steps)
     step.totals.start(progress.sums_of(world))
     shares = data.train.train_shares(trial.seed, number, batch_size, world)
     for share in itertools.islice(shares, steps, None):
-        watcher.on_step(first_step + steps, trainee.engine.train(share))
+        callbacks.on_step(first_step + steps, prepared.engine.train(share))
         steps += 1
         if policy.leaves(partial(here, steps)):
             return None
@@ -216,17 +216,17 @@ def _train(
 
 def _evaluate(
     data: ResidentDataset,
-    trainee: PreparedTrial,
+    prepared: PreparedTrial,
     trained: Progress,
     policy: CheckpointPolicy,
-    watcher: Callbacks,
+    callbacks: Callbacks,
 ) -> Generator[None, None, bool]:
     """Evaluate the test set; tell whether to its end. A state that is saved meanwhile is that before it."""
-    trainee.step.totals.start()
-    trainee.step.model.eval()
-    for share in data.test.eval_shares(trainee.step.cut.world):
-        trainee.engine.evaluate(share)
-        watcher.on_batch()
+    prepared.step.totals.start()
+    prepared.step.model.eval()
+    for share in data.test.eval_shares(prepared.step.shard.world):
+        prepared.engine.evaluate(share)
+        callbacks.on_batch()
         if policy.leaves(lambda: trained):
             return False
         yield

@@ -140,7 +140,7 @@ def test_the_code_of_a_users_own_model_counts(harness: Callable[..., str]) -> No
 def test_nothing_is_submitted_where_nothing_is_left(
     harness: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slurm_time_limit, "left", lambda *_, **__: [])
+    monkeypatch.setattr(slurm_time_limit, "pending", lambda *_, **__: [])
     assert not harness("submit", "suite.yaml")
     assert not calls()
 

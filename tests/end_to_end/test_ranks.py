@@ -168,7 +168,7 @@ def paused(world: ProcessGroup, trial: Trial, path: str, pauses: bool) -> list[f
     data, where = resident(trial, world), places(Path(path))
     outcome = None
     while outcome is None:
-        outcome = course(trial, data, world, where, Callbacks(wish=lambda _: next(wishes)))
+        outcome = course(trial, data, world, where, Callbacks(on_boundary=lambda _: next(wishes)))
     return figures(outcome.epochs)
 
 
@@ -198,12 +198,12 @@ def test_ranks_agree_on_weights_and_running_statistics(tmp_path: Path) -> None:
 def collectives(world: ProcessGroup, trial: Trial) -> dict[str, int]:
     """Count what the ranks exchange in one training step, by operation; none of it as a list of tensors."""
     setattr(dist, "all_gather", None)  # noqa: B010
-    trainee = prepare(trial, resident(trial, world), world)
-    share = next(trainee.step.data.train.train_shares(1, 1, 16, world))
-    trainee.step.model.train()
-    trainee.step.train(share)
+    prepared = prepare(trial, resident(trial, world), world)
+    share = next(prepared.step.data.train.train_shares(1, 1, 16, world))
+    prepared.step.model.train()
+    prepared.step.train(share)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-        trainee.step.train(share)
+        prepared.step.train(share)
     counts = {each.key: each.count for each in profile.key_averages()}
     return {key: count for key, count in counts.items() if key.startswith("gloo:")}
 

@@ -29,7 +29,7 @@ def trace_graphs() -> None:
     def engine_for(
         step: Step, requested: EngineName | None, tell: Callable[[str], None], **settings: Any
     ) -> Engine:
-        if requested == "graph" and step.cut.world.world_size == 1:
+        if requested == "graph" and step.shard.world.world_size == 1:
             return Graph(step, TracingRecorder(step), tell)
         return plain(step, "eager", tell, **settings)
 
@@ -73,7 +73,7 @@ class Lanes:
     @property
     def engines(self) -> set[EngineName]:
         """Return the engines that its trials have in the end."""
-        return {lane.trainee.engine.name for lane in self.rig.lanes}
+        return {lane.prepared.engine.name for lane in self.rig.lanes}
 
     def step_seconds(self, seconds: float, width: int = 1) -> float:
         """Return how long one step of the first trials takes: the median of three times so many seconds."""
@@ -108,6 +108,6 @@ def lanes(
     assert len(rig.lanes) == width, f"{len(rig.lanes)} of {width} trials fit"
     yield Lanes(rig)
     for lane in rig.lanes:
-        lane.trainee.engine.close()
+        lane.prepared.engine.close()
     rig.lanes.clear()
     release(world.device)

@@ -115,5 +115,5 @@ def _until(last: int) -> Callbacks:
 
     return Callbacks(
         on_step=on_step,
-        wish=lambda saving: CheckpointAction.STOP if taken[0] >= last else CheckpointAction.GO_ON,
+        on_boundary=lambda saving: CheckpointAction.STOP if taken[0] >= last else CheckpointAction.GO_ON,
     )

@@ -72,9 +72,9 @@ def train_all(
         warnings.simplefilter("always")
 
         def course(number: int, trial: Trial) -> Generator[None, None, None]:
-            watcher = Callbacks(on_note=notes[number].append)
+            callbacks = Callbacks(on_note=notes[number].append)
             where = places(Path(folder) / str(number))
-            outcomes[number] = yield from step_by_step(trial, data, world, where, watcher, engine)
+            outcomes[number] = yield from step_by_step(trial, data, world, where, callbacks, engine)
 
         take_turns((course(*each) for each in enumerate(trials)), lambda: len(trials), world.device)
     texts = sorted({str(each.message).partition("\n")[0] for each in caught})
@@ -87,15 +87,15 @@ def train(
     world: ProcessGroup,
     engine: EngineName | None,
     path: Path | None = None,
-    watcher: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
 ) -> Trained:
     """Train one trial, going on from the checkpoints beside `path` where there are any."""
-    if path is None or watcher is None:
+    if path is None or callbacks is None:
         return train_all([trial], data, world, engine)[0]
     outcomes: list[Outcome | None] = []
 
     def course() -> Generator[None, None, None]:
-        outcomes.append((yield from step_by_step(trial, data, world, places(path), watcher, engine)))
+        outcomes.append((yield from step_by_step(trial, data, world, places(path), callbacks, engine)))
 
     take_turns(iter([course()]), lambda: 1, world.device)
     return Trained(outcomes[0], [], [])

@@ -102,9 +102,9 @@ def test_memory_of_a_gpu_is_what_its_allocator_reserves_at_most_whichever_engine
 
     def make(rig: TimedTrials, seed: int) -> TimedTrial:
         allocator.take(kept=50, for_a_while=200)
-        trainee: Any = SimpleNamespace(engine=SimpleNamespace(name=engine, train=lambda share: None))
+        prepared: Any = SimpleNamespace(engine=SimpleNamespace(name=engine, train=lambda share: None))
         share = Share(torch.arange(3), 0, 3)
-        return TimedTrial(trainee, itertools.repeat(share), share, contextlib.nullcontext())
+        return TimedTrial(prepared, itertools.repeat(share), share, contextlib.nullcontext())
 
     monkeypatch.setattr(TimedTrials, "_made", make)
     monkeypatch.setattr("torch.cuda.empty_cache", allocator.empty)

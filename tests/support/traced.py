@@ -56,4 +56,4 @@ def _state(step: Step) -> list[Tensor]:
         if isinstance(value, Tensor)
     ]
     model = step.model
-    return [*model.parameters(), *model.buffers(), *held, step.totals.sums, step.cut.step]
+    return [*model.parameters(), *model.buffers(), *held, step.totals.sums, step.shard.step]

@@ -75,11 +75,11 @@ def course(
     data: ResidentDataset,
     world: ProcessGroup,
     where: Places,
-    watcher: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
     engine: EngineName | None = None,
 ) -> Outcome | None:
     """Train the trial until it is done or left."""
-    steps = step_by_step(trial, data, world, where, watcher or Callbacks(), engine)
+    steps = step_by_step(trial, data, world, where, callbacks or Callbacks(), engine)
     while True:
         try:
             next(steps)
@@ -93,11 +93,11 @@ def train(
     data: ResidentDataset,
     world: ProcessGroup,
     path: Path,
-    watcher: Callbacks | None = None,
+    callbacks: Callbacks | None = None,
     engine: EngineName | None = None,
 ) -> Outcome:
     """Train the trial to its end, with its checkpoints beside `path`."""
-    outcome = course(trial, data, world, places(path), watcher, engine)
+    outcome = course(trial, data, world, places(path), callbacks, engine)
     assert outcome is not None
     return outcome
 
@@ -132,6 +132,6 @@ def interrupted(world: ProcessGroup, trial: Trial, path: str, stop_after: int) -
     return figures(outcome.epochs)
 
 
-def figures_alone(trial: Trial, path: Path, watcher: Callbacks | None = None) -> list[float]:
+def figures_alone(trial: Trial, path: Path, callbacks: Callbacks | None = None) -> list[float]:
     """Train the trial in one process; return its figures."""
-    return figures(train(trial, resident(trial, ALONE), ALONE, path, watcher).epochs)
+    return figures(train(trial, resident(trial, ALONE), ALONE, path, callbacks).epochs)

@@ -46,10 +46,12 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
         "none",
     ]
     data = resident(trial, WORLD)
-    with Dispatcher(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as feed:
-        watcher = Callbacks(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
-        outcome = course(trial, data, WORLD, places(Path("checkpoint")), watcher)
-        feed.status = "done"
+    with Dispatcher(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as dispatcher:
+        callbacks = Callbacks(
+            on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch
+        )
+        outcome = course(trial, data, WORLD, places(Path("checkpoint")), callbacks)
+        dispatcher.status = "done"
     assert outcome is not None
     losses = [f"{epoch.epoch} {epoch.train_loss!r}" for epoch in outcome.epochs]
     assert losses == [
@@ -74,9 +76,11 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
 
 def test_a_tracker_that_hangs_is_left_and_the_trial_goes_on() -> None:
     trial, notes, names = small_trial(), list[str](), [f"{OURS}:Hangs"]
-    with Dispatcher(trial, Store(Path("results")), names, notes.append, timeout_seconds=0.3) as feed:
-        watcher = Callbacks(on_begin=lambda history: feed.begin(history, 90), on_epoch=feed.epoch)
-        assert course(trial, resident(trial, WORLD), WORLD, places(Path("checkpoint")), watcher)
+    with Dispatcher(trial, Store(Path("results")), names, notes.append, timeout_seconds=0.3) as dispatcher:
+        callbacks = Callbacks(
+            on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch
+        )
+        assert course(trial, resident(trial, WORLD), WORLD, places(Path("checkpoint")), callbacks)
     assert notes == [
         f"suite/experiment/seed-3: logging to {OURS}:Hangs failed: TimeoutError: no answer for 0.1 s; "
         "the trial goes on without it"
@@ -91,17 +95,17 @@ def test_an_interrupted_trial_tells_each_epoch_once() -> None:
     def part(
         on_epoch: Callable[[Dispatcher, Epoch], None], after_epoch: CheckpointAction = CheckpointAction.GO_ON
     ) -> Any:
-        with Dispatcher(trial, store, [f"{OURS}:Keeps", "tensorboard"], pytest.fail) as feed:
-            watcher = Callbacks(
-                on_begin=lambda history: feed.begin(history, 90),
-                on_epoch=lambda epoch: on_epoch(feed, epoch),
-                wish=lambda saving: after_epoch if saving else CheckpointAction.GO_ON,
+        with Dispatcher(trial, store, [f"{OURS}:Keeps", "tensorboard"], pytest.fail) as dispatcher:
+            callbacks = Callbacks(
+                on_begin=lambda history: dispatcher.begin(history, 90),
+                on_epoch=lambda epoch: on_epoch(dispatcher, epoch),
+                on_boundary=lambda saving: after_epoch if saving else CheckpointAction.GO_ON,
             )
-            outcome = course(trial, data, WORLD, places(Path("checkpoint")), watcher)
-            feed.status = outcome.status if outcome else "left"
+            outcome = course(trial, data, WORLD, places(Path("checkpoint")), callbacks)
+            dispatcher.status = outcome.status if outcome else "left"
         return outcome
 
-    def fall(feed: Dispatcher, epoch: Epoch) -> None:
+    def fall(dispatcher: Dispatcher, epoch: Epoch) -> None:
         raise OSError("a made-up end")
 
     assert part(Dispatcher.epoch, CheckpointAction.STOP) is None

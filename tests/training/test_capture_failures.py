@@ -151,7 +151,7 @@ def test_ddp_with_unused_parameters_is_not_captured() -> None:
     trial = small_trial()
     step = prepare(trial, resident(trial, ALONE), ALONE).step
     assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Graph)
-    step.cut.world = ProcessGroup(0, 2, torch.device("cpu"))
+    step.shard.world = ProcessGroup(0, 2, torch.device("cpu"))
     assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Eager)
     assert notes == ["engine: eager, because DDP cannot be captured where parameters get no gradient"]
 

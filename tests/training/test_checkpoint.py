@@ -40,8 +40,8 @@ def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | N
     steps = []
     second.write_bytes(second.read_bytes()[:-50] if content is None else content)
     trial = small_trial()
-    watcher = Callbacks(on_step=lambda step, loss: steps.append(step), on_note=said.append)
-    outcome = train(trial, resident(trial, WORLD), WORLD, path, watcher)
+    callbacks = Callbacks(on_step=lambda step, loss: steps.append(step), on_note=said.append)
+    outcome = train(trial, resident(trial, WORLD), WORLD, path, callbacks)
     assert steps == list(range(6, 12))  # the second epoch only
     assert outcome.epochs[-1].test_loss == whole[-1].test_loss
     assert len(said) == 1
@@ -90,7 +90,7 @@ def test_a_trial_that_stops_at_any_step_finds_the_same(
     wishes = itertools.cycle([CheckpointAction.GO_ON, CheckpointAction.STOP])
     while (
         outcome := course(
-            trial, data, WORLD, places(tmp_path / "one"), Callbacks(wish=lambda _: next(wishes))
+            trial, data, WORLD, places(tmp_path / "one"), Callbacks(on_boundary=lambda _: next(wishes))
         )
     ) is None:
         stops += 1
@@ -115,7 +115,13 @@ def test_within_an_epoch_a_state_is_saved_by_time(tmp_path: Path, monkeypatch: p
 def test_a_trial_that_is_dropped_saves_nothing_more(tmp_path: Path) -> None:
     trial, where = small_trial(), places(tmp_path / "one")
     assert (
-        course(trial, resident(trial, WORLD), WORLD, where, Callbacks(wish=lambda _: CheckpointAction.DROP))
+        course(
+            trial,
+            resident(trial, WORLD),
+            WORLD,
+            where,
+            Callbacks(on_boundary=lambda _: CheckpointAction.DROP),
+        )
         is None
     )
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import torch.distributed as dist
 
 from harness.errors import LostRankError
 from harness.training import device_choice, gpus
-from harness.training.distributed import ProcessGroup, meet
+from harness.training.distributed import ProcessGroup, rendezvous
 
 
 @pytest.mark.parametrize(("size", "ranks"), [(96, 5), (3, 8), (0, 2), (128, 4), (1, 1)])
@@ -40,9 +40,9 @@ def test_a_run_that_began_on_gpus_does_not_go_on_without(monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(device_choice, "agree", lambda *_: next(chosen))
     for start in ("1", "2"):
-        assert meet(env | {"HARNESS_START": start}, None, 60).device.type == "cuda"
+        assert rendezvous(env | {"HARNESS_START": start}, None, 60).device.type == "cuda"
     with pytest.raises(LostRankError, match="began on GPUs, and none can be used now: it is lost"):
-        meet(env | {"HARNESS_START": "3"}, None, 60)
+        rendezvous(env | {"HARNESS_START": "3"}, None, 60)
 
 
 def test_a_run_that_began_on_the_cpu_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,4 +54,4 @@ def test_a_run_that_began_on_the_cpu_stays_there(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(gpus, "count", lambda env: (1, ""))
     monkeypatch.setattr(gpus, "fault_of", lambda device: next(faults))
     for start in ("1", "2"):
-        assert meet(env | {"HARNESS_START": start}, None, 60).device.type == "cpu"
+        assert rendezvous(env | {"HARNESS_START": start}, None, 60).device.type == "cpu"

@@ -36,9 +36,9 @@ def trained(
     losses = []
     for name in names:
         trial = small_trial(model, optimizer={"name": name, "lr": 0.01})
-        for watcher in (Callbacks(on_epoch=leave), Callbacks()):
+        for callbacks in (Callbacks(on_epoch=leave), Callbacks()):
             with contextlib.suppress(KeyboardInterrupt):
-                outcome = train(trial, resident(trial, world), world, Path(folder) / name, watcher)
+                outcome = train(trial, resident(trial, world), world, Path(folder) / name, callbacks)
         losses.append(outcome.epochs[-1].train_loss)
     return "torch._dynamo" in sys.modules, losses
 

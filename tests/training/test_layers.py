@@ -72,16 +72,16 @@ def test_the_kernel_of_a_norm_is_given_what_it_wants_on_a_gpu(monkeypatch: pytes
         return plain(*arguments)
 
     monkeypatch.setattr(torch.ops.aten, "native_batch_norm_backward", kernel)
-    cut = BatchShard(alone(CPU), 0)
+    shard = BatchShard(alone(CPU), 0)
     x = torch.rand(6, 3, requires_grad=True)
-    _Normalise.apply(x, None, None, 1e-5, cut)[0].sum().backward()
+    _Normalise.apply(x, None, None, 1e-5, shard)[0].sum().backward()
     (arguments,) = given
     assert all(isinstance(each, Tensor) for each in arguments[:7])  # on CUDA none may be missing
 
 
 def test_a_dropout_scales_what_it_keeps_and_only_in_train_mode() -> None:
-    cut = BatchShard(alone(CPU), seed=1, rows=50)
-    dropout, x = GlobalDropout(0.25, "layer", cut), torch.rand(50, 20)
+    shard = BatchShard(alone(CPU), seed=1, rows=50)
+    dropout, x = GlobalDropout(0.25, "layer", shard), torch.rand(50, 20)
     out = dropout(x)
     kept = out != 0
     torch.testing.assert_close(out[kept], x[kept] / 0.75)
@@ -90,12 +90,12 @@ def test_a_dropout_scales_what_it_keeps_and_only_in_train_mode() -> None:
 
 
 def test_a_dropout_that_is_called_twice_draws_twice_and_again_the_same_in_that_step() -> None:
-    cut = BatchShard(alone(CPU), seed=1, rows=9)
-    dropout, x = GlobalDropout(0.5, "layer", cut), torch.ones(9, 30)
+    shard = BatchShard(alone(CPU), seed=1, rows=9)
+    dropout, x = GlobalDropout(0.5, "layer", shard), torch.ones(9, 30)
     first = [dropout(x), dropout(x)]
     assert not torch.equal(*first)
-    cut.set(0, 9, 9)
-    cut.step.add_(1)
+    shard.set(0, 9, 9)
+    shard.step.add_(1)
     assert not torch.equal(dropout(x), first[0])
     again = GlobalDropout(0.5, "layer", BatchShard(alone(CPU), seed=1, rows=9))
     assert torch.equal(again(x), first[0])

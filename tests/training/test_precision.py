@@ -24,32 +24,32 @@ ALONE = alone(CPU)
 def losses(precision: str, path: Path, epochs: int = 2) -> list[float]:
     """Train a small trial; return the loss of every step."""
     trial, seen = small_trial(precision=precision, epochs=epochs), list[float]()
-    watcher = Callbacks(on_step=lambda step, loss: seen.append(float(loss)))
-    train(trial, resident(trial, ALONE), ALONE, path, watcher)
+    callbacks = Callbacks(on_step=lambda step, loss: seen.append(float(loss)))
+    train(trial, resident(trial, ALONE), ALONE, path, callbacks)
     return seen
 
 
 def test_bf16_computes_activations_in_bfloat16_and_keeps_all_else_in_float32() -> None:
     trial = small_trial(precision="bf16")
-    trainee = prepare(trial, resident(trial, ALONE), ALONE)
+    prepared = prepare(trial, resident(trial, ALONE), ALONE)
     types: dict[str, set[torch.dtype]] = {"Linear": set(), "GlobalBatchNorm": set()}
 
     def look(layer: nn.Module, _: object, out: Tensor) -> None:
         types[type(layer).__name__].add(out.dtype)
 
-    for layer in trainee.plain.modules():
+    for layer in prepared.plain.modules():
         if type(layer).__name__ in types:
             layer.register_forward_hook(look)
-    trainee.step.model.train()
-    loss = trainee.engine.train(next(trainee.step.data.train.train_shares(1, 1, 16, ALONE)))
+    prepared.step.model.train()
+    loss = prepared.engine.train(next(prepared.step.data.train.train_shares(1, 1, 16, ALONE)))
     assert types == {"Linear": {torch.bfloat16}, "GlobalBatchNorm": {torch.bfloat16}}
     assert loss.dtype == torch.float32
     held = [
-        *trainee.plain.parameters(),
-        *(each for each in trainee.plain.buffers() if each.is_floating_point()),
+        *prepared.plain.parameters(),
+        *(each for each in prepared.plain.buffers() if each.is_floating_point()),
     ]
     assert {each.dtype for each in held} == {torch.float32}
-    assert {each.grad.dtype for each in trainee.plain.parameters() if each.grad is not None} == {
+    assert {each.grad.dtype for each in prepared.plain.parameters() if each.grad is not None} == {
         torch.float32
     }
 

@@ -46,7 +46,7 @@ def test_the_clock_is_read_when_all_ranks_are_there_and_the_device_is_idle(
     said: list[str] = []
     world = Log(0, 1, CPU)
     object.__setattr__(world, "said", said)
-    rig = rig_of(world=world, meet=lambda: said.append("meet"))
+    rig = rig_of(world=world, barrier=lambda: said.append("meet"))
     assert rig.add()
     assert said == []  # a warm-up waits for nobody
     times = iter([5.0, 7.5])
@@ -62,7 +62,7 @@ def test_the_clock_is_read_when_all_ranks_are_there_and_the_device_is_idle(
 
 def steps_of(rig: TimedTrials) -> list[int]:
     """Return how many steps each trial has taken."""
-    return [int(lane.trainee.step.cut.step) for lane in rig.lanes]
+    return [int(lane.prepared.step.shard.step) for lane in rig.lanes]
 
 
 def test_a_width_is_timed_with_the_first_trials_of_the_same_rig() -> None:
@@ -77,7 +77,7 @@ def test_a_width_is_timed_with_the_first_trials_of_the_same_rig() -> None:
 def test_trials_differ_in_their_seeds_and_take_full_batches_only() -> None:
     rig = rig_of(most=2)
     grow([rig])
-    weights = [next(lane.trainee.plain.parameters()) for lane in rig.lanes]
+    weights = [next(lane.prepared.plain.parameters()) for lane in rig.lanes]
     assert not torch.equal(*weights)
     assert {next(rig.lanes[0].shares).size for _ in range(20)} == {16}
 
@@ -102,8 +102,8 @@ class Limited(TimedTrials):
                 raise torch.OutOfMemoryError
 
         engine = SimpleNamespace(name=self.engines.get(seed, "graph"), train=train)
-        trainee: Any = SimpleNamespace(engine=engine)
-        return TimedTrial(trainee, itertools.repeat(SHARE), SHARE, contextlib.nullcontext())
+        prepared: Any = SimpleNamespace(engine=engine)
+        return TimedTrial(prepared, itertools.repeat(SHARE), SHARE, contextlib.nullcontext())
 
 
 def test_rigs_grow_together_place_by_place() -> None:
@@ -161,6 +161,6 @@ def test_a_place_that_was_full_gives_its_memory_back(monkeypatch: pytest.MonkeyP
 def test_a_graph_is_there_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = rig_of()
     lane = rig._prepared(0)
-    monkeypatch.setattr(lane.trainee.engine, "name", "graph")
+    monkeypatch.setattr(lane.prepared.engine, "name", "graph")
     rig._warm_up(lane)
-    assert int(lane.trainee.step.cut.step) == WARM_UP_STEPS + 2
+    assert int(lane.prepared.step.shard.step) == WARM_UP_STEPS + 2

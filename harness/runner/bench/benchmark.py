@@ -107,7 +107,7 @@ class _Bench:
                 world,
                 engine,
                 most,
-                meet=self.barrier.wait,
+                barrier=self.barrier.wait,
                 first_place=widest if together else 0,
             )
         # Trials of several ranks first: there is memory now, and no rank waits in a collective.

@@ -61,7 +61,7 @@ def measure(
 
     if "TORCHELASTIC_RUN_ID" in env:
         _set_up_worker(env)
-        run_ranks = _meet(request, env)
+        run_ranks = _rendezvous(request, env)
         distributed.connect(run_ranks, request.timeout_seconds)
         benchmark.measure(request, run_ranks, seconds, env)
         distributed.leave()
@@ -79,7 +79,7 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
         raise UsageError(
             "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
         )
-    run_ranks = _meet(request, env)
+    run_ranks = _rendezvous(request, env)
     can_restart = env.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
     if (over := run_ranks.run.get(_OVER)) is not None:
         return _tell_why(over, run_ranks, env)
@@ -98,9 +98,9 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
     return 0 if can_restart else code  # torchrun would restart a finished suite
 
 
-def _meet(request: Request, env: Environment) -> distributed.RunRanks:
+def _rendezvous(request: Request, env: Environment) -> distributed.RunRanks:
     """Find the other ranks; report once why none of them has a GPU, if a user may have expected one."""
-    run_ranks = distributed.meet(env, request.device, request.timeout_seconds)
+    run_ranks = distributed.rendezvous(env, request.device, request.timeout_seconds)
     if run_ranks.is_rank_zero and run_ranks.no_gpu and run_ranks.start == [1, 0]:
         say(on_cpu(run_ranks.no_gpu), sys.stderr)
     return run_ranks

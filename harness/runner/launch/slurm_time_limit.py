@@ -14,7 +14,7 @@ from harness.runner.launch.slurm_options import SlurmOptions
 from harness.runner.timing_cache import TimingCache
 
 
-def left(
+def pending(
     store: Store,
     suites: Iterable[Suite],
     trials: Iterable[Trial],
