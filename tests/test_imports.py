@@ -32,6 +32,7 @@ def imported(path: Path) -> set[str]:
     """Return the harness modules that a file imports, wherever in it."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert getattr(node, "level", 0) == 0, f"{path}: a relative import"
         if isinstance(node, ast.ImportFrom) and node.module == "harness":
             found |= {alias.name for alias in node.names if alias.name != "__version__"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("harness."):

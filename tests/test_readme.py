@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.config.loader import load_suite
 from tests.support import ROOT
+from tests.test_imports import LEVELS
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -20,10 +21,11 @@ def test_its_suite_is_right(tmp_path: Path) -> None:
     assert len(list(suite.trials())) == 30
 
 
-def test_its_map_names_every_package() -> None:
-    for path in (ROOT / "harness").iterdir():
-        if (path / "__init__.py").exists():
-            assert f"{path.name}/ " in TEXT
+def test_its_map_has_the_packages_in_the_order_of_imports() -> None:
+    names = re.findall(r"^    harness/(\w+)/ ", TEXT, re.MULTILINE)
+    folders = {path.parent.name for path in (ROOT / "harness").glob("*/__init__.py")}
+    assert sorted(names) == sorted(folders - {"models"})
+    assert [LEVELS[name] for name in names] == sorted(LEVELS[name] for name in names)
 
 
 def test_its_links_lead_somewhere() -> None:

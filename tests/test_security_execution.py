@@ -28,6 +28,7 @@ FOLDERS = ("harness", "models", "benchmarks", "tests/support/fault_hook")
 
 
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+assert all(any(path.is_relative_to(ROOT / folder) for path in SOURCES) for folder in FOLDERS)
 
 
 FORBIDDEN = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "pickle.load", "pickle.loads"}

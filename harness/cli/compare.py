@@ -51,12 +51,12 @@ def compare(
         raise UsageError(
             f"--margin-points: found {margin_points!r}, expected a number from above 0 to below 100"
         )
-    guards = comparing.guards(fail_if or [])
+    gates = comparing.gates(fail_if or [])
     table = comparing.table(comparing.find(a, results), comparing.find(b, results))
     print(comparing.text(table, margin_points), end="")  # noqa: T201
-    failures = list(comparing.broken(guards, table))
-    unjudged = list(comparing.unjudged(guards, table))
-    passed_over = list(comparing.passed_over(guards, table))
+    failures = list(comparing.broken(gates, table))
+    unjudged = list(comparing.unjudged(gates, table))
+    passed_over = list(comparing.passed_over(gates, table))
     for line in [*table.errors, *passed_over, *failures, *(unjudged if failures else [])]:
         print(line, file=sys.stderr)  # noqa: T201
     if failures:

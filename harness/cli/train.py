@@ -80,7 +80,7 @@ def run(
 
 
 def _request(given: Mapping[str, Any]) -> Request:
-    """Return what the options of `run` ask for; raise UsageError where they are wrong."""
+    """Return what the options of `run` ask for; raise HarnessError where they are wrong."""
     suites = [load(path, given["changes"]) for path in given["suites"]]
     only, seeds = known_experiments(given["only"] or [], suites), chosen_seeds(given["seeds"], suites)
     checkpoint_seconds = seconds_of("--checkpoint-every", given["checkpoint_every"])

@@ -44,7 +44,7 @@ class Leases:
     me: LeaseOwner
     now: Callable[[], float] = time.monotonic
     _held: dict[Path, bytes] = field(default_factory=dict)
-    _headways: dict[Path, Callable[[], LeaseProgress]] = field(default_factory=dict)
+    _progress: dict[Path, Callable[[], LeaseProgress]] = field(default_factory=dict)
     _observed: dict[Path, tuple[bytes, float]] = field(default_factory=dict)
     _changing: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -98,7 +98,7 @@ class Leases:
         path = self.store.lease_path(trial, lease.generation)
         with self._changing:
             if path in self._held:
-                self._headways = {**self._headways, path: lease_progress}
+                self._progress = {**self._progress, path: lease_progress}
 
     def ours(self, trial: Trial) -> Lease | None:
         """Return this run's lease on the trial, whichever of its processes acquired it; else None."""
@@ -125,7 +125,7 @@ class Leases:
         own = self.store.lease_path(trial, lease.generation)
         with self._changing:
             self._held = {path: head for path, head in self._held.items() if path != own}
-            self._headways = {path: each for path, each in self._headways.items() if path != own}
+            self._progress = {path: each for path, each in self._progress.items() if path != own}
         with contextlib.suppress(LostLeaseError, StoreError):
             self.check(trial, lease)
             for generation in range(lease.generation, 0, -1):  # downwards: no gap may seem free
@@ -171,10 +171,10 @@ class Leases:
                 ):  # a missing lease is noticed before a save
                     if file.read(len(head)) == head:  # else it is another owner's by now
                         file.seek(0)
-                        file.write(_content(head, beats, self._headway_line(path)))
+                        file.write(_content(head, beats, self._progress_line(path)))
 
-    def _headway_line(self, path: Path) -> bytes:
-        lease_progress = self._headways.get(path)
+    def _progress_line(self, path: Path) -> bytes:
+        lease_progress = self._progress.get(path)
         with contextlib.suppress(Exception):  # no error in it may stop the heartbeat
             return b" " + lease_progress().line() if lease_progress else b""
         return b""

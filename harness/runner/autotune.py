@@ -20,7 +20,7 @@ _ROUNDS = 5
 _STEPS = 3
 _BATCHES = 2
 
-_Rigs = dict[tuple[Placement, EngineName | None], TimedTrials]
+_Groups = dict[tuple[Placement, EngineName | None], TimedTrials]
 
 
 @dataclass
@@ -46,13 +46,13 @@ class Autotuner:
         Every error is raised, as other ranks may wait, except a lack of memory for trials side by side.
         """
         release(self.run_ranks.device)
-        rigs = self._rigs(trial, data)
-        fitting = self._fitting(trial, rigs)
+        groups = self._groups(trial, data)
+        fitting = self._fitting(trial, groups)
         seconds: dict[Execution, list[float]] = {each: [] for each in fitting}
         for _ in range(_ROUNDS):
             for execution, rounds in seconds.items():
-                rig = rigs[execution.placement, execution.engine]
-                rounds.append(_epoch_seconds(trial, data, rig, execution.trials_per_device))
+                group = groups[execution.placement, execution.engine]
+                rounds.append(_epoch_seconds(trial, data, group, execution.trials_per_device))
                 self.move()
         for execution, rounds in seconds.items():
             self.run_ranks.set(self._place(trial, execution, self.run_ranks.rank), json.dumps(rounds))
@@ -67,29 +67,30 @@ class Autotuner:
             found[execution] = statistics.median(rounds) if rounds else None
         return found
 
-    def _rigs(self, trial: Trial, data: ResidentDataset) -> _Rigs:
+    def _groups(self, trial: Trial, data: ResidentDataset) -> _Groups:
         """Return the trials of all executions, warmed up, as many as fit."""
         widest = max(each.trials_per_device for each in self.executions)
-        rigs: _Rigs = {}
+        groups: _Groups = {}
         for each in self.executions:
             key = each.placement, each.engine
             together = each.placement == "ddp"
             world = self.run_ranks.together() if together else self.run_ranks.alone()
-            most = max(rigs[key].most if key in rigs else 1, each.trials_per_device)
+            most = max(groups[key].most if key in groups else 1, each.trials_per_device)
             place = widest if together else 0
-            rigs[key] = TimedTrials(
+            groups[key] = TimedTrials(
                 trial, data, world, each.engine, most, barrier=self.barrier.wait, first_place=place
             )
         # Trials of all ranks first: there is memory now, and no rank waits in a collective.
         self.barrier.wait()
-        grow([rig for (placement, _), rig in rigs.items() if placement == "ddp"], self.move)
-        grow([rig for (placement, _), rig in rigs.items() if placement == "spread"], self.move)
-        return rigs
+        grow([group for (placement, _), group in groups.items() if placement == "ddp"], self.move)
+        grow([group for (placement, _), group in groups.items() if placement == "spread"], self.move)
+        return groups
 
-    def _fitting(self, trial: Trial, rigs: _Rigs) -> list[Execution]:
+    def _fitting(self, trial: Trial, groups: _Groups) -> list[Execution]:
         """Return the executions for which every rank has enough memory."""
         own = [
-            len(rigs[each.placement, each.engine].lanes) >= each.trials_per_device for each in self.executions
+            len(groups[each.placement, each.engine].members) >= each.trials_per_device
+            for each in self.executions
         ]
         of_ranks = self.barrier.gather(own)
         fits = dict(
@@ -104,8 +105,8 @@ class Autotuner:
         return f"{self.phase}/{trial.key}/{execution}/{rank}"
 
 
-def _epoch_seconds(trial: Trial, data: ResidentDataset, rig: TimedTrials, width: int) -> float:
+def _epoch_seconds(trial: Trial, data: ResidentDataset, group: TimedTrials, width: int) -> float:
     """Return the seconds per epoch of each of the `width` trials that run at once."""
     steps = math.ceil(len(data.train) / trial.settings.training.batch_size)
     batches = math.ceil(len(data.test) / EVAL_BATCH_SIZE)
-    return steps * rig.train(_STEPS, width) / _STEPS + batches * rig.evaluate(_BATCHES, width) / _BATCHES
+    return steps * group.train(_STEPS, width) / _STEPS + batches * group.evaluate(_BATCHES, width) / _BATCHES

@@ -98,26 +98,26 @@ class FaultDrill:
         whole = self._start(self.folder / "whole", self.ranks, 0)
         self._finish(whole)
         expected = self._figures(whole.results)
-        for way in ways(self.ranks, self.most):
-            yield self._broken(way, self.folder / str(next(number)), expected)
+        for interruption in interruptions(self.ranks, self.most):
+            yield self._broken(interruption, self.folder / str(next(number)), expected)
 
-    def _broken(self, way: Interruption, results: Path, expected: Sequence[float]) -> Outcome:
-        running = self._start(results, way.ranks, 0)
+    def _broken(self, interruption: Interruption, results: Path, expected: Sequence[float]) -> Outcome:
+        running = self._start(results, interruption.ranks, 0)
         try:
             is_broken = self._wait_for_checkpoint(running)
             if is_broken:
-                way.breaks(running)
+                interruption.breaks(running)
             running.process.communicate()
         finally:
             running.process.kill()
-        self._finish(self._start(results, way.then, 1))
-        ranks = f"{way.ranks} rank{'s' * (way.ranks > 1)}" + (
-            f", then {way.then}" if way.then != way.ranks else ""
+        self._finish(self._start(results, interruption.then, 1))
+        ranks = f"{interruption.ranks} rank{'s' * (interruption.ranks > 1)}" + (
+            f", then {interruption.then}" if interruption.then != interruption.ranks else ""
         )
         pairs = zip(self._figures(results), expected, strict=True)
         difference = max(abs(found - value) / max(abs(value), 1e-300) for found, value in pairs)
-        is_equal = difference == 0 if way.then == way.ranks else difference <= _CLOSE
-        return Outcome(way.name, ranks, difference if is_broken else None, is_equal)
+        is_equal = difference == 0 if interruption.then == interruption.ranks else difference <= _CLOSE
+        return Outcome(interruption.name, ranks, difference if is_broken else None, is_equal)
 
     def _start(self, results: Path, ranks: int, restart: int) -> Running:
         job = results.with_name(f"{results.name}.{restart}")
@@ -155,7 +155,7 @@ class FaultDrill:
         return [figure for epoch in found.record.epochs for figure in _of_epoch(epoch)]
 
 
-def ways(ranks: int, most: int | None = None) -> list[Interruption]:
+def interruptions(ranks: int, most: int | None = None) -> list[Interruption]:
     """List the interruptions of a run of so many ranks if at most `most` can be started."""
     other = 1 if ranks > 1 else 2
     found = [
@@ -179,10 +179,12 @@ def ways(ranks: int, most: int | None = None) -> list[Interruption]:
 
 def not_tried(ranks: int, most: int | None) -> list[str]:
     """List the interruptions that cannot be tried on `ranks` ranks if at most `most` can be started."""
-    known = {way.name for way in ways(ranks, most)}
+    known = {interruption.name for interruption in interruptions(ranks, most)}
     here = "1 GPU" if most == 1 else "1 rank"
     return [
-        f"{way.name:32} not tried, it needs 2 ranks: found {here}" for way in ways(2) if way.name not in known
+        f"{interruption.name:32} not tried, it needs 2 ranks: found {here}"
+        for interruption in interruptions(2)
+        if interruption.name not in known
     ]
 
 

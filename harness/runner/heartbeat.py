@@ -44,7 +44,7 @@ class Heartbeat:
         self.run_ranks, self.events, self.stop_requests = run_ranks, events, stop_requests
         self.timeout_seconds, self.on_stall = timeout_seconds, on_stall
         self.stopping: str | None = None
-        self.positions: dict[str, TrialProgress] = {}
+        self.progress: dict[str, TrialProgress] = {}
         self._stopped = threading.Event()
         self._beats = 0
         self._seen: dict[int, tuple[str, float]] = {}
@@ -54,12 +54,12 @@ class Heartbeat:
     def begin(self, trial: str, parts: int, *, together: bool) -> TrialProgress:
         """Register that this rank starts a trial of so many steps and batches, alone or with all others."""
         trial_progress = TrialProgress(parts, together)
-        self.positions = {**self.positions, trial: trial_progress}
+        self.progress = {**self.progress, trial: trial_progress}
         return trial_progress
 
     def end(self, trial: str) -> None:
         """Register that this rank has left the trial."""
-        self.positions = {key: each for key, each in self.positions.items() if key != trial}
+        self.progress = {key: each for key, each in self.progress.items() if key != trial}
 
     @property
     def is_stopping(self) -> bool:
@@ -89,7 +89,7 @@ class Heartbeat:
         """End the thread and show the remaining events."""
         self._stopped.set()
         self._thread.join()
-        self._look_for_notice()
+        self._poll_stop_requests()
         self._show_events()
         self.events.close()
 
@@ -134,14 +134,14 @@ class Heartbeat:
     def _beat(self) -> None:
         self._tell_sign_of_life()
         if self._beats % _BEATS_PER_LOOK == 0:
-            self._look_for_notice()
-        for trial, trial_progress in self.positions.items():  # the training thread replaces it as a whole
+            self._poll_stop_requests()
+        for trial, trial_progress in self.progress.items():  # the training thread replaces it as a whole
             self._care_for(trial, trial_progress)
         self._show_events()
 
     def _tell_sign_of_life(self) -> None:
         self._beats += 1
-        fractions = {trial: each.fraction for trial, each in self.positions.items() if each.parts}
+        fractions = {trial: each.fraction for trial, each in self.progress.items() if each.parts}
         self.run_ranks.set(
             f"pulse/{self.run_ranks.rank}", json.dumps({"beat": self._beats, "fractions": fractions})
         )
@@ -181,7 +181,7 @@ class Heartbeat:
         silent = self.silent()
         return f"rank {', '.join(map(str, silent))} does not answer" if silent else "all ranks answer"
 
-    def _look_for_notice(self) -> None:
+    def _poll_stop_requests(self) -> None:
         reason = self.stop_requests.poll()
         if reason and self.run_ranks.get("stop") is None:
             self.run_ranks.set("stop", reason)
@@ -193,7 +193,7 @@ class Heartbeat:
 
     def spare_others(self, guilty: str = "") -> None:
         """Record that this process is about to end for no fault of its trials except `guilty`."""
-        for trial, trial_progress in self.positions.items():
+        for trial, trial_progress in self.progress.items():
             if trial != guilty and not trial_progress.together:
                 self.run_ranks.run.set(f"spared/{self.run_ranks.start[0]}/{trial}", "yes")
 

@@ -64,7 +64,9 @@ def by_rule(
     ranks: int,
     speedup: float | None = None,
 ) -> Choice:
-    """Choose without measuring: spread, but ddp for fewer trials than ranks if that ends sooner.
+    """Choose without measuring: as requested; else ddp on one rank, spread on several.
+
+    Where trials are fewer than ranks, the last ones of a spread too, ddp trains them if that ends sooner.
 
     `speedup` is how many times as fast as one rank all ranks are estimated to train a trial; None if that
     is not known.

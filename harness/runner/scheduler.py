@@ -99,11 +99,11 @@ class Scheduler:
         still_open = self._open()
         waited = 0.0
         while still_open and not self.is_stopping():
-            holders = {trial.key: self.leases.owner(trial) for trial in still_open}
-            if not all(holders.values()):
-                return [trial for trial in still_open if not holders[trial.key]]
-            names = ", ".join(sorted(set(map(str, holders.values()))))
-            others = f"{len(holders)} of the trials left are being trained by {names}"
+            owners = {trial.key: self.leases.owner(trial) for trial in still_open}
+            if not all(owners.values()):
+                return [trial for trial in still_open if not owners[trial.key]]
+            names = ", ".join(sorted(set(map(str, owners.values()))))
+            others = f"{len(owners)} of the trials left are being trained by {names}"
             if waited == 0:
                 self.say(f"{others}: waiting" if self.request.wait else others)
             if not self.request.wait and waited > self.request.stale_seconds:

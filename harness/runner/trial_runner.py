@@ -1,4 +1,4 @@
-"""The course of a trial on the ranks that train it: trained, watched, and recorded however it ends."""
+"""Runner of one trial on its ranks: trains it, reports its progress, and records how it ended."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from harness.training.trainer import Outcome, Places, step_by_step
 
 @dataclass
 class TrialRunner:
-    """Takes trials through their courses on this rank's device."""
+    """Runner of the trials that this rank trains, alone or with others."""
 
     request: Request
     run_ranks: RunRanks
@@ -50,10 +50,10 @@ class TrialRunner:
         """Return how each running trial is executed, and when it began."""
         return self.recovery.running
 
-    def course(
+    def steps(
         self, trial: Trial, lease: Lease, ranks: ProcessGroup, execution: Execution
     ) -> Generator[None, None, None]:
-        """Train the claimed trial, step by step, and record how it ended."""
+        """Train the leased trial, step by step, and record how it ended."""
         self.running[trial.key] = execution, provenance.now()
         names, timeout_seconds = self.request.log if ranks.is_rank_zero else [], self.request.timeout_seconds
         try:
@@ -96,7 +96,7 @@ class TrialRunner:
         parts = trial.settings.training.epochs * (steps + batches)
         trial_progress = self.heartbeat.begin(trial.key, parts, together=ranks.world_size > 1)
         train_size = len(resident.train)
-        self.trial_queue.leases.tell(trial, lease, lambda: _headway(trial, trial_progress, train_size))
+        self.trial_queue.leases.tell(trial, lease, lambda: _progress_of(trial, trial_progress, train_size))
         places = Places(
             self.request.store.checkpoint_paths(trial),
             self.trial_queue.record_writer.versions.code,
@@ -183,8 +183,8 @@ def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, in
     return steps, math.ceil(len(resident.test) / EVAL_BATCH_SIZE)
 
 
-def _headway(trial: Trial, trial_progress: TrialProgress, train_size: int) -> LeaseProgress:
-    """Say how far a trial is; the thread that trains leaves it in `position`."""
+def _progress_of(trial: Trial, trial_progress: TrialProgress, train_size: int) -> LeaseProgress:
+    """Return a trial's progress as the training thread last wrote it, for its lease."""
     last = trial_progress.last
     return LeaseProgress(
         fraction=trial_progress.fraction,

@@ -214,8 +214,8 @@ class _Worker:
             for trial in trials:
                 if self._is_spoiled():  # with one rank only: several ranks restart at once
                     return
-                if lease := self._claim_together(name, trial, phase):
-                    yield self.trial_runner.course(trial, lease, self.run_ranks.together(), execution)
+                if lease := self._lease_together(name, trial, phase):
+                    yield self.trial_runner.steps(trial, lease, self.run_ranks.together(), execution)
             return
         while (
             not self.heartbeat.is_stopping
@@ -225,9 +225,9 @@ class _Worker:
             trial = trials[turn - 1]
             narrowed = execution.model_copy(update={"trials_per_device": self._width(execution)})
             if lease := self.trial_queue.take(trial, narrowed, phase.dead.get(trial.key, "")):
-                yield self.trial_runner.course(trial, lease, self.run_ranks.alone(), narrowed)
+                yield self.trial_runner.steps(trial, lease, self.run_ranks.alone(), narrowed)
 
-    def _claim_together(self, name: str, trial: Trial, phase: Phase) -> Lease | None:
+    def _lease_together(self, name: str, trial: Trial, phase: Phase) -> Lease | None:
         """Return the lease that rank 0 takes on the trial for all ranks; None if it cannot have it."""
         key = f"{name}/{trial.key}/claim"
         if self.run_ranks.is_rank_zero:

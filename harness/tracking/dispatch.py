@@ -23,9 +23,8 @@ _PATIENCE_SECONDS = 60.0
 class Dispatcher:
     """Context that calls a trial's trackers; one that fails or hangs is reported and not called again.
 
-    Each tracker is always called in the same thread of its own. The wait for a call is so short that the
-    trial stays within its `timeout_seconds` without a step even if all trackers hang, some after the last
-    epoch and some at the end.
+    Each tracker is always called in the same thread of its own. Waits for calls are short enough
+    that hanging trackers alone never take a trial to its `timeout_seconds` without a step.
 
     At the end of the `with` block the trackers receive how the trial ended: `status`, or that it failed.
     """
@@ -38,7 +37,7 @@ class Dispatcher:
     status: End = "left"
     now: Callable[[], float] = time.time
     _train_size: int = 0
-    _asides: dict[str, WorkerThread] = field(default_factory=dict)
+    _threads: dict[str, WorkerThread] = field(default_factory=dict)
     _trackers: dict[str, Tracker] = field(default_factory=dict)
 
     def __enter__(self) -> Dispatcher:
@@ -49,23 +48,23 @@ class Dispatcher:
     ) -> None:
         is_failure = isinstance(error, Exception) and not isinstance(error, HarnessError)
         end: End = "failed" if is_failure else self.status
-        for name in list(self._asides):
+        for name in list(self._threads):
             self._ask(name, lambda tracker: tracker.end(end))
-        for aside in self._asides.values():
-            aside.close()
+        for thread in self._threads.values():
+            thread.close()
 
     def begin(self, history: Sequence[Epoch], train_size: int) -> None:
         """Open the trackers and send them the epochs that were trained before."""
         self._train_size = train_size
         patience_seconds = min(_PATIENCE_SECONDS, self.timeout_seconds / (3 * max(1, len(self.names))))
         for name in dict.fromkeys(self.names):
-            self._asides[name] = WorkerThread(f"tracker {name}", patience_seconds)
+            self._threads[name] = WorkerThread(f"tracker {name}", patience_seconds)
             self._have_done(name, lambda name=name: self._open(name, history))  # type: ignore[misc]
 
     def epoch(self, epoch: Epoch) -> None:
         """Send an epoch's metrics to the trackers."""
         now = self.now()
-        for name in list(self._asides):
+        for name in list(self._threads):
             (told,) = tracked_epochs([epoch], self._train_size, now)
             self._ask(name, lambda tracker, told=told: tracker.epoch(told))  # type: ignore[misc]
 
@@ -80,9 +79,9 @@ class Dispatcher:
         self._have_done(name, lambda: what(self._trackers[name]))
 
     def _have_done(self, name: str, work: Callable[[], None]) -> None:
-        error = self._asides[name].trouble(work)
+        error = self._threads[name].trouble(work)
         if error is not None:
-            self._asides.pop(name).close()
+            self._threads.pop(name).close()
             self.note(
                 f"{self.trial.key}: logging to {name} failed: {reason(error)}; the trial goes on without it"
             )

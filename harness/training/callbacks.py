@@ -22,11 +22,12 @@ class Callbacks:
     on_step: Callable[[int, Tensor], None] = lambda step, loss: None
     # After each evaluation batch.
     on_batch: Callable[[], None] = lambda: None
-    # After each epoch, once its state is saved where one was due.
+    # After each epoch, once its state is saved; not if the trial is dropped.
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     # Whenever there is something that a user should know.
     on_note: Callable[[str], None] = lambda text: None
-    # About once a second and after each epoch: is a state about to be saved? Rank 0's answer counts.
+    # About once a second and after each epoch, on all ranks; rank 0's answer counts. Told whether a state is
+    # about to be saved.
     on_boundary: Callable[[bool], CheckpointAction] = lambda saving: CheckpointAction.GO_ON
     # Entered while a state is written.
     saving: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -26,8 +26,8 @@ class CheckpointAction(IntEnum):
 class CheckpointPolicy:
     """Saves a trial's state when that is due, and says when to stop training it.
 
-    Only rank 0's `action` and `save` count; `action` is told whether a state is going to be saved anyway.
-    `seconds` is the total time that saving took.
+    Only rank 0's `on_boundary` and `save` count; `on_boundary` is told whether a state is going to be saved
+    anyway. `seconds` is the total time that saving took.
     """
 
     world: ProcessGroup

@@ -8,7 +8,7 @@ import torch
 
 
 def compute_exactly() -> None:
-    """Make GPUs deterministic, bit for bit, with fp32 not as TF32; torch warns where it has no such way."""
+    """Make GPUs deterministic and fp32 strict (no TF32); torch warns if it has no deterministic kernel."""
     # The same as use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler.
     torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -43,7 +43,7 @@ def is_spoiled() -> bool:
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begin to measure anew what a GPU's memory holds at most."""
+    """Reset a GPU's peak-memory statistics."""
     if device.type == "cuda":
         torch.cuda.empty_cache()  # of what trials before have left
         torch.cuda.reset_peak_memory_stats(device)

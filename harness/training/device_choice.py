@@ -16,7 +16,7 @@ from harness.training import gpus
 _POLL_SECONDS = 0.02
 
 
-class Store(Protocol):
+class SharedStore(Protocol):
     """Interface of the key-value store that ranks share."""
 
     def set(self, key: str, text: str) -> None:
@@ -50,7 +50,12 @@ class Candidate:
 
 
 def keep(
-    run: Store, store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
+    run: SharedStore,
+    store: SharedStore,
+    key: str,
+    requested: str | None,
+    env: Mapping[str, str],
+    timeout_seconds: float,
 ) -> tuple[torch.device, str]:
     """Return this rank's device as `agree` does, of the kind on which the run began.
 
@@ -73,7 +78,7 @@ def keep(
 
 
 def agree(
-    store: Store, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
+    store: SharedStore, key: str, requested: str | None, env: Mapping[str, str], timeout_seconds: float
 ) -> tuple[torch.device, str]:
     """Return this rank's device, and why it is not a GPU if that is worth a message.
 

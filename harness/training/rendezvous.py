@@ -7,19 +7,19 @@ import uuid
 from typing import Protocol
 
 from harness.errors import LostRankError
-from harness.training.device_choice import Store
+from harness.training.device_choice import SharedStore
 
 _POLL_SECONDS = 0.05
 
 
-class KeyValueStore(Store, Protocol):
+class CounterStore(SharedStore, Protocol):
     """Interface of the key-value store, with counters, that the ranks of all starts share."""
 
     def add(self, key: str, amount: int = 1) -> int:
         """Add to a counter and return its new value."""
 
 
-def start_number(run: KeyValueStore, rank: int, world_size: int, timeout_seconds: float) -> str:
+def start_number(run: CounterStore, rank: int, world_size: int, timeout_seconds: float) -> str:
     """Return the number of this start, which rank 0 assigns when all ranks have answered its call.
 
     torchrun's own count is per node. Starts do not overlap: all workers end before it starts any.

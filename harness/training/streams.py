@@ -8,32 +8,32 @@ from collections.abc import Callable, Generator, Iterator
 
 import torch
 
-Course = Generator[None, None, object]
+TrialSteps = Generator[None, None, object]
 
 
-def take_turns(courses: Iterator[Course], width: Callable[[], int], device: torch.device) -> None:
+def take_turns(trials: Iterator[TrialSteps], width: Callable[[], int], device: torch.device) -> None:
     """Run the trials' generators to their ends, `width()` at a time; take the next one when there is room.
 
     The width may shrink meanwhile. On a GPU a turn only launches work, so that the trials' streams fill the
     device together.
     """
     places = [own_stream(device, place) for place in range(width())]
-    lanes: list[tuple[Course, contextlib.AbstractContextManager[object]]] = []
+    running: list[tuple[TrialSteps, contextlib.AbstractContextManager[object]]] = []
     is_last = False
     while True:
-        while len(lanes) < width() and not is_last:
-            course = next(courses, None)
-            if course is None:
+        while len(running) < width() and not is_last:
+            steps = next(trials, None)
+            if steps is None:
                 is_last = True
             else:
-                lanes.append((course, places.pop()))
-        if not lanes:
+                running.append((steps, places.pop()))
+        if not running:
             return
-        for lane in list(lanes):
-            course, place = lane
+        for entry in list(running):
+            steps, place = entry
             with place:
-                if next(course, lane) is lane:
-                    lanes.remove(lane)
+                if next(steps, entry) is entry:
+                    running.remove(entry)
                     places.append(place)
 
 

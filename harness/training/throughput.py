@@ -44,7 +44,7 @@ class TimedTrial:
 class TimedTrials:
     """Up to `most` trials that differ only in their seeds; the first ones can be timed without the others.
 
-    All ranks call `meet` before a clock is read. Streams are those of the places from `first_place` on.
+    All ranks call `barrier` before a clock is read. Streams are those of the places from `first_place` on.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class TimedTrials:
     ) -> None:
         self.trial, self.data, self.world, self.requested, self.most = trial, data, world, engine, most
         self.barrier, self.first_place = barrier, first_place
-        self.lanes: list[TimedTrial] = []
+        self.members: list[TimedTrial] = []
         self.notes: list[str] = []
         self.obstacle = ""  # why no more trials fit
 
     @property
     def engine(self) -> EngineName:
         """Return the name of the trials' engine, another than requested if that one had to fall back."""
-        return self.lanes[0].prepared.engine.name
+        return self.members[0].prepared.engine.name
 
     def add(self) -> bool:
         """Add one more trial and warm it up; return False if memory or a capture does not allow it.
@@ -75,49 +75,49 @@ class TimedTrials:
         If ranks train it together, raise torch.OutOfMemoryError, as the others wait for this one.
         """
         try:
-            lane = self._made(len(self.lanes))
-            for each in [*self.lanes, lane] if self.lanes else []:
+            member = self._made(len(self.members))
+            for each in [*self.members, member] if self.members else []:
                 each.train()  # they need their memory at the same time
         except torch.OutOfMemoryError:
             if self.world.world_size > 1:
                 raise
             self.obstacle = "the device's memory is too small"
             return False
-        if self.lanes and lane.prepared.engine.name != self.engine:
+        if self.members and member.prepared.engine.name != self.engine:
             self.obstacle = "the next trial could not be captured"
             return False
-        self.lanes.append(lane)
+        self.members.append(member)
         return True
 
     def train(self, steps: int, width: int = 1) -> float:
         """Take `steps` steps in each of the first `width` trials; return the seconds for all."""
-        for lane in self.lanes[:width]:
-            lane.prepared.step.model.train()
+        for member in self.members[:width]:
+            member.prepared.step.model.train()
         return self._timed(steps, width, TimedTrial.train)
 
     def evaluate(self, batches: int, width: int = 1) -> float:
         """Evaluate `batches` batches in each of the first `width` trials; return the seconds for all."""
-        for lane in self.lanes[:width]:
-            lane.prepared.step.model.eval()
+        for member in self.members[:width]:
+            member.prepared.step.model.eval()
         return self._timed(batches, width, TimedTrial.evaluate)
 
     def _timed(self, times: int, width: int, turn: Callable[[TimedTrial], None]) -> float:
         self.barrier()
-        # After `meet`, ranks may be milliseconds apart; none leaves an all-reduce before all have entered it.
+        # Ranks may still be milliseconds apart; none leaves an all-reduce before all have entered it.
         self.world.sum_(torch.zeros(1, device=self.world.device))
         self.world.wait_for_device()
         started = time.perf_counter()
         for _ in range(times):
-            for lane in self.lanes[:width]:
-                turn(lane)
+            for member in self.members[:width]:
+                turn(member)
         self.world.wait_for_device()
         return time.perf_counter() - started
 
     def _made(self, seed: int) -> TimedTrial:
         """Build a trial and take the steps it needs until everything is in place, graphs too."""
-        lane = self._prepared(seed)
-        self._warm_up(lane)
-        return lane
+        member = self._prepared(seed)
+        self._warm_up(member)
+        return member
 
     def _prepared(self, seed: int) -> TimedTrial:
         trial, data, world = dataclasses.replace(self.trial, seed=seed), self.data, self.world
@@ -129,29 +129,29 @@ class TimedTrials:
                 prepared, _full_batches(trial, data, world), next(data.test.eval_shares(world)), stream
             )
 
-    def _warm_up(self, lane: TimedTrial) -> None:
-        is_graph = lane.prepared.engine.name == "graph"
+    def _warm_up(self, member: TimedTrial) -> None:
+        is_graph = member.prepared.engine.name == "graph"
         for _ in range(WARM_UP_STEPS + 2 if is_graph else 2):
-            lane.train()
-        lane.prepared.step.model.eval()
+            member.train()
+        member.prepared.step.model.eval()
         for _ in range(USES_BEFORE + 1 if is_graph else 2):
-            lane.evaluate()
-        lane.prepared.step.model.train()
+            member.evaluate()
+        member.prepared.step.model.train()
 
 
-def grow(rigs: Sequence[TimedTrials], moved: Callable[[], None] = lambda: None) -> None:
-    """Fill the timed trials (`rigs`) of one device together, place by place, as far as its memory allows.
+def grow(groups: Sequence[TimedTrials], moved: Callable[[], None] = lambda: None) -> None:
+    """Fill the groups of timed trials of one device together, place by place, as far as its memory allows.
 
     If one has no memory for a place, all others rebuild what they have there: their graphs share the place's
     stream, and its cuBLAS workspace may be freed with the first graph that dies.
     """
-    growing = list(rigs)
-    for place in range(max((rig.most for rig in rigs), default=0)):
-        growing = [rig for rig in growing if rig.most > place]
-        while full := next((rig for rig in growing if not _has_added(rig, moved)), None):
+    growing = list(groups)
+    for place in range(max((group.most for group in groups), default=0)):
+        growing = [group for group in growing if group.most > place]
+        while full := next((group for group in growing if not _has_added(group, moved)), None):
             growing.remove(full)
-            for rig in growing:
-                del rig.lanes[place:]
+            for group in growing:
+                del group.members[place:]
             release(full.world.device)
 
 
@@ -165,8 +165,8 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _has_added(rig: TimedTrials, moved: Callable[[], None]) -> bool:
-    is_added = rig.add()
+def _has_added(group: TimedTrials, moved: Callable[[], None]) -> bool:
+    is_added = group.add()
     moved()
     return is_added
 

@@ -1,4 +1,4 @@
-"""The training of one trial, from its weights' initialisation to its last evaluation."""
+"""Training of one trial: initialise or resume; for each epoch take the steps, evaluate, save."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from harness.training.step import Step, averages
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a trial."""
+    """Result of a trial that was trained to its end."""
 
     status: Literal["done", "diverged"]
     epochs: list[Epoch]
@@ -47,9 +47,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Places:
-    """Where a trial's two checkpoints stand, and how many seconds apart they are saved within an epoch.
+    """Paths of a trial's two checkpoints, and the seconds between saves within an epoch.
 
-    Those of other code (its hash) are not gone on from.
+    A checkpoint of other code (by its hash) is not resumed from.
     """
 
     paths: tuple[Path, Path]
@@ -59,7 +59,7 @@ class Places:
 
 @dataclass
 class PreparedTrial:
-    """A model that was taken over, with what trains it."""
+    """A trial's model with its step, engine and learning rate; its layers are those of the global batch."""
 
     plain: nn.Module
     step: Step
@@ -79,7 +79,7 @@ def prepare(
     engine: EngineName | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> PreparedTrial:
-    """Build the trial's model, take it over and make what trains it."""
+    """Build the trial's model, replace its layers by those of the global batch, and build step and engine."""
     settings, training = trial.settings, trial.settings.training
     plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
     unused = has_unused_parameters(settings, data.image_shape, data.num_classes)
@@ -103,7 +103,7 @@ def step_by_step(
     callbacks: Callbacks,
     engine: EngineName | None,
 ) -> Generator[None, None, Outcome | None]:
-    """Train the trial, going on from its checkpoints where there are any; return None where it was left.
+    """Train the trial, from its newest checkpoint if it has one; return None if stopped before its end.
 
     Yields after each step and batch, so that several trials can take turns.
     """
@@ -116,7 +116,7 @@ def step_by_step(
 def _epochs(
     trial: Trial, data: ResidentDataset, prepared: PreparedTrial, places: Places, callbacks: Callbacks
 ) -> Generator[None, None, Outcome | None]:
-    """Train what is left of a trial's epochs; return None where it was left."""
+    """Train the remaining epochs of a trial; return None if it was stopped before its end."""
     training, world = trial.settings.training, prepared.step.shard.world
     digest = f"{trial.digest} {places.code}"
     kept = Checkpoints(places.paths, digest, prepared.plain, prepared.step.optimizer, prepared.lr)
@@ -161,7 +161,7 @@ def _epoch(
     policy: CheckpointPolicy,
     callbacks: Callbacks,
 ) -> Generator[None, None, Epoch | None]:
-    """Train and evaluate what is left of an epoch; return None where the ranks leave before its end."""
+    """Train and evaluate the rest of an epoch; return None if the ranks stop before its end."""
     lr, world = prepared.lr.value, prepared.step.shard.world
     started = _now(world) - progress.seconds - policy.seconds
 
@@ -197,7 +197,7 @@ def _train(
     callbacks: Callbacks,
     here: Callable[[int], Progress],
 ) -> Generator[None, None, Progress | None]:
-    """Take the epoch's remaining steps; return how far the trial is then, None where the ranks leave."""
+    """Take the remaining steps of an epoch; return the progress after them, None if the ranks stop before."""
     step, batch_size = prepared.step, trial.settings.training.batch_size
     world, number, steps = step.shard.world, len(progress.history) + 1, progress.steps
     first_step = (number - 1) * math.ceil(len(data.train) / batch_size)
@@ -221,7 +221,10 @@ def _evaluate(
     policy: CheckpointPolicy,
     callbacks: Callbacks,
 ) -> Generator[None, None, bool]:
-    """Evaluate the test set; tell whether to its end. A state that is saved meanwhile is that before it."""
+    """Evaluate the test set; return False if the ranks stop before its end.
+
+    A checkpoint that is saved meanwhile holds the state before the evaluation.
+    """
     prepared.step.totals.start()
     prepared.step.model.eval()
     for share in data.test.eval_shares(prepared.step.shard.world):

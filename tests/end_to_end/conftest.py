@@ -1,4 +1,4 @@
-"""Whole runs: each marked `e2e` and in a folder of its own; what a failed test leaves running is ended."""
+"""Whole runs: marked `e2e`; in the folder of a test that asks for one, what is left running is ended."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the folder of cached data that all runs share."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, _cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Be in an empty folder, with the cache of data that all runs share."""
+def folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Be in an empty folder, with the shared cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(_cache))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     yield tmp_path
     for pid in processes_of(tmp_path):  # none, unless the test has failed
         with contextlib.suppress(ProcessLookupError):

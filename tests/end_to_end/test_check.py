@@ -13,7 +13,9 @@ from tests.support.report_files import changed, report
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
-def test_what_a_demo_leaves_is_no_part_of_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_demo_leaves_is_no_part_of_the_check(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Do README's commands one after the other, in what a clone would be, with the present environment."""
     for path in ("harness", "models", "suites", "tests"):
         (tmp_path / path).symlink_to(ROOT / path)
@@ -23,6 +25,7 @@ def test_what_a_demo_leaves_is_no_part_of_the_check(tmp_path: Path, monkeypatch:
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     for options in ([], ["--results", "results/tried/once"]):
         command = ["run", "suites/quickstart.yaml", "--only", "mlp", "--seeds", "1", *options]
         code, output = forks.harness(command, seconds=300)

@@ -13,24 +13,24 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.config.loader import load_suite
-from harness.runner.fault_drill import FaultDrill, Outcome, not_tried, ways
+from harness.runner.fault_drill import FaultDrill, Outcome, interruptions, not_tried
 from harness.runner.launch import torchrun
 from harness.training.gpus import Gpus
 from tests.support import ROOT
 from tests.support.runs import HARNESS, SUITE
 
 
-def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def test_a_trial_survives_ways_to_break_it_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = {
         "SIGKILL of one rank",
         "STOP file",
         "SIGTERM, another world size",
     }  # the others: test_kills, test_killed_runs
     monkeypatch.setattr(
-        "harness.runner.fault_drill.ways",
-        lambda ranks, most: [way for way in ways(ranks, most) if way.name in some],
+        "harness.runner.fault_drill.interruptions",
+        lambda ranks, most: [
+            interruption for interruption in interruptions(ranks, most) if interruption.name in some
+        ],
     )
     Path("suite.yaml").write_text(SUITE.replace("epochs: 2", "epochs: 10"), encoding="utf-8")
     trial = next(load_suite(Path("suite.yaml")).trials())
@@ -43,7 +43,7 @@ def test_a_trial_survives_ways_to_break_it_off(tmp_path: Path, monkeypatch: pyte
         "1s",
         "suite.yaml",
     ]
-    *same, other = FaultDrill(trial, arguments, 2, tmp_path / "drill", os.environ).outcomes()
+    *same, other = FaultDrill(trial, arguments, 2, folder / "drill", os.environ).outcomes()
     assert [outcome.difference for outcome in same] == [0.0, 0.0]
     assert other.ranks == "2 ranks, then 1"
     assert other.difference is not None
@@ -67,9 +67,9 @@ def test_it_says_what_its_runs_said_when_they_fail(tmp_path: Path) -> None:
 
 
 def test_one_gpu_is_drilled_with_one_rank_and_what_it_cannot_try_is_said() -> None:
-    names = [way.name for way in ways(1, most=1)]
+    names = [interruption.name for interruption in interruptions(1, most=1)]
     assert "SIGTERM" in names
-    assert all(way.ranks == way.then == 1 for way in ways(1, most=1))
+    assert all(interruption.ranks == interruption.then == 1 for interruption in interruptions(1, most=1))
     assert not_tried(2, 2) == not_tried(2, None) == []
     killed, resized = not_tried(1, 1)
     assert not_tried(1, None) == not_tried(1, 4) == [killed.replace("1 GPU", "1 rank")]

@@ -34,10 +34,11 @@ pytestmark = pytest.mark.usefixtures("gated_suite")
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+def expected(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, list[float]]:
     """Return what the suite finds when nothing disturbs it."""
     with contextlib.chdir(tmp_path_factory.mktemp("whole")), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("XDG_CACHE_HOME", str(cache))
         Path("suite.yaml").write_text(GATED, encoding="utf-8")
         fault_models.OPEN.touch()
         run("suite.yaml", "--nproc", "1")

@@ -20,9 +20,8 @@ OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found v
 
 
 @pytest.fixture
-def _counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have torch count two GPUs in every process that is started; CUDA can use neither."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'tests/support/gpu_hook'}{os.pathsep}{ROOT}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "98,99")
 

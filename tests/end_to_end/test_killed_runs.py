@@ -31,10 +31,11 @@ pytestmark = pytest.mark.usefixtures("small_suite")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
+def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, list[float]]:
     """Return what two ranks find in the long suite when nothing disturbs them."""
     with contextlib.chdir(tmp_path_factory.mktemp("whole")), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("XDG_CACHE_HOME", str(cache))
         Path("suite.yaml").write_text(LONG, encoding="utf-8")
         run("suite.yaml", "--nproc", "2", "--placement", "ddp")
         return figures()

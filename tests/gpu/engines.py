@@ -68,24 +68,24 @@ def counted_recordings() -> Iterator[list[int]]:
 class Lanes:
     """Trials at once on one card, that are trained only to be timed."""
 
-    rig: TimedTrials
+    group: TimedTrials
 
     @property
     def engines(self) -> set[EngineName]:
         """Return the engines that its trials have in the end."""
-        return {lane.prepared.engine.name for lane in self.rig.lanes}
+        return {lane.prepared.engine.name for lane in self.group.members}
 
     def step_seconds(self, seconds: float, width: int = 1) -> float:
         """Return how long one step of the first trials takes: the median of three times so many seconds."""
-        one = self.rig.train(3, width) / 3
+        one = self.group.train(3, width) / 3
         steps = max(3, min(2000, int(seconds / one)))
-        return statistics.median(self.rig.train(steps, width) / steps for _ in range(3))
+        return statistics.median(self.group.train(steps, width) / steps for _ in range(3))
 
     def kernels(self) -> list[tuple[str, float, float]]:
         """Return what a step of the first trial launches, the longest first: name, count, microseconds."""
-        is_gpu, steps = self.rig.world.device.type == "cuda", 4
+        is_gpu, steps = self.group.world.device.type == "cuda", 4
         with profile(activities=[ProfilerActivity.CUDA if is_gpu else ProfilerActivity.CPU]) as profiled:
-            self.rig.train(steps)
+            self.group.train(steps)
         rows = [
             (each.key, each.count, each.self_device_time_total if is_gpu else each.self_cpu_time_total)
             for each in profiled.key_averages()
@@ -103,11 +103,11 @@ def lanes(
 
     A graph that died later would take the workspace of its stream along, which the next ones use.
     """
-    rig = TimedTrials(trial, data, world, engine, width)
-    grow([rig])
-    assert len(rig.lanes) == width, f"{len(rig.lanes)} of {width} trials fit"
-    yield Lanes(rig)
-    for lane in rig.lanes:
+    group = TimedTrials(trial, data, world, engine, width)
+    grow([group])
+    assert len(group.members) == width, f"{len(group.members)} of {width} trials fit"
+    yield Lanes(group)
+    for lane in group.members:
         lane.prepared.engine.close()
-    rig.lanes.clear()
+    group.members.clear()
     release(world.device)

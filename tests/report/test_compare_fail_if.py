@@ -68,8 +68,8 @@ def worse(amount: str, metric: str = "test_accuracy_points") -> str:
         (nothing_in_common, worse("0"), 2, "nothing can be judged: no experiment is in both"),
     ],
 )
-def test_fail_if(case: Callable[[], list[str]], guard: str, code: int, said: str, harness: Harness) -> None:
-    left, text, errors = harness("compare", *case(), "--fail-if", guard)
+def test_fail_if(case: Callable[[], list[str]], gate: str, code: int, said: str, harness: Harness) -> None:
+    left, text, errors = harness("compare", *case(), "--fail-if", gate)
     assert (left, bool(errors)) == (code, bool(code))
     assert said in errors
     assert text.startswith("## ")

@@ -11,11 +11,13 @@ import pytest
 from harness.results import provenance
 from tests.support import ROOT
 
+TRAINS = ("config/suite", "data/idx", "training/step", "model_registry", "results/record")
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    names = ["__init__.py", "config/suite.py", "data/idx.py", "results/record.py", "results/store.py"]
-    for name in (*(f"harness/{name}" for name in names), "models/mlp.py", "results/small/suite.json"):
+    names = [f"harness/{name}.py" for name in (*TRAINS, "__init__", "results/store")]
+    for name in (*names, "models/mlp.py", "results/small/suite.json"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name, encoding="utf-8")
@@ -31,7 +33,7 @@ def git(folder: Path, *arguments: str) -> str:
     return run.stdout.strip()
 
 
-@pytest.mark.parametrize("name", ["harness/data/idx.py", "models/mlp.py", "harness/results/record.py"])
+@pytest.mark.parametrize("name", [f"harness/{name}.py" for name in TRAINS] + ["models/mlp.py"])
 def test_the_code_hash_covers_what_trains(name: str, tree: Path) -> None:
     before = provenance.code_hash(root=tree)
     (tree / name).write_text("changed", encoding="utf-8")

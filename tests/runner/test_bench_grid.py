@@ -67,9 +67,11 @@ def test_a_cell_trains_its_experiment_with_nothing_changed_but_the_precision(tmp
 
 def test_cells_share_trials_unless_precision_engine_or_the_ranks_of_one_trial_differ() -> None:
     found = cells(["one"], GPU, 16)
-    shared = Counter(cell.rig for cell in found)
+    shared = Counter(cell.group for cell in found)
     expected = set(itertools.product(("fp32", "tf32", "bf16"), ("eager", "graph"), (0, 2, 4)))
     assert set(shared) == expected
     assert {count for (*_, together), count in shared.items() if not together} == {6 + 5 + 4}
-    (threads,) = {cell.rig for cell in cells(["one"], CPU, 1) if cell.ranks == 1 and cell.precision == "fp32"}
+    (threads,) = {
+        cell.group for cell in cells(["one"], CPU, 1) if cell.ranks == 1 and cell.precision == "fp32"
+    }
     assert threads == ("fp32", "eager", 0)

@@ -100,7 +100,7 @@ def test_memory_of_a_gpu_is_what_its_allocator_reserves_at_most_whichever_engine
 ) -> None:
     allocator = Allocator()
 
-    def make(rig: TimedTrials, seed: int) -> TimedTrial:
+    def make(group: TimedTrials, seed: int) -> TimedTrial:
         allocator.take(kept=50, for_a_while=200)
         prepared: Any = SimpleNamespace(engine=SimpleNamespace(name=engine, train=lambda share: None))
         share = Share(torch.arange(3), 0, 3)

@@ -19,11 +19,11 @@ def assert_golden(name: str, text: str, folder: Path = _FOLDER) -> None:
     if os.environ.get("GOLDEN") == "update":
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    golden = path.read_text(encoding="utf-8") if path.exists() else ""
+    golden = path.read_text(encoding="utf-8") if path.exists() else None
     if text == golden:
         return
     lines = difflib.unified_diff(
-        golden.split("\n"),
+        (golden or "").split("\n"),
         text.split("\n"),
         f"tests/golden/{name}",
         "what the code writes now",

@@ -28,6 +28,7 @@ def too_long(path: Path) -> Iterator[str]:
 def main() -> int:
     """Print what is too long; return 1 where anything is."""
     paths = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert {path.relative_to(ROOT).parts[0] for path in paths} == set(FOLDERS)
     found = [line for path in paths for line in too_long(path)]
     print("\n".join(found), end="\n" * bool(found))
     return int(bool(found))

@@ -6,14 +6,10 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
 
 import pytest
 import torch
 
-from harness.errors import UsageError
-from harness.runner.launch import torchrun
-from harness.runner.launch.torchrun import Ranks, ranks_here, worker_environment
 from harness.training import gpus
 from harness.training.gpus import Gpus
 
@@ -83,75 +79,3 @@ def test_a_try_that_ends_badly_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_cpu_can_compute() -> None:
     assert gpus.fault_of(torch.device("cpu")) == ""
     assert re.match(NONE, gpus.fault_of(torch.device("cuda")))
-
-
-@pytest.mark.parametrize(
-    ("faults", "env", "visible"),
-    [
-        (["", ""], {}, None),
-        (["", "broken", ""], {}, "0,2"),
-        (["broken", ""], {"CUDA_VISIBLE_DEVICES": "GPU-8a,GPU-9b"}, "GPU-9b"),
-        (["broken"], {}, ""),
-    ],
-)
-def test_workers_see_the_gpus_that_work(
-    faults: Sequence[str], env: dict[str, str], visible: str | None
-) -> None:
-    found = Gpus(tuple(faults)).visible(env)
-    assert found == visible
-    assert worker_environment({}, Ranks(1, 1, found)).get("CUDA_VISIBLE_DEVICES") == visible
-
-
-@pytest.mark.parametrize(
-    ("faults", "reason", "nproc", "expected", "said"),
-    [
-        (["", ""], "", None, (2, 2), ""),
-        (["", "broken"], "", None, (1, 1), "not used: GPU 1: broken\n"),
-        (["broken"], "", 3, (3, 0), "no GPU is used, this runs on the CPU: GPU 0: broken\n"),
-        ([], "no such card", 3, (3, 0), "no GPU is used, this runs on the CPU: no such card\n"),
-        ([], "", 3, (3, 0), ""),
-    ],
-)
-def test_a_rank_is_started_for_each_gpu_that_works(
-    faults: Sequence[str],
-    reason: str,
-    nproc: int | None,
-    expected: tuple[int, int],
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(torchrun, "find", lambda env: Gpus(tuple(faults), reason))
-    found = ranks_here(nproc, None, None, {})
-    assert (found.count, found.gpus) == expected
-    assert capsys.readouterr().err == said
-
-
-@pytest.mark.parametrize(
-    ("faults", "device", "nproc", "message"),
-    [
-        (
-            ["broken"],
-            "cuda",
-            None,
-            "--device cuda: found no GPU that torch can use: GPU 0: broken; use --device cpu",
-        ),
-        (
-            ["", "broken"],
-            None,
-            2,
-            r"found 1 GPU for 2 ranks here \(GPU 1: broken\), expected one each; start 1",
-        ),
-        (["", ""], None, 3, "found 2 GPUs for 3 ranks here, expected one each"),
-    ],
-)
-def test_more_ranks_than_gpus_that_work_are_refused(
-    faults: Sequence[str],
-    device: str | None,
-    nproc: int | None,
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(torchrun, "find", lambda env: Gpus(tuple(faults)))
-    with pytest.raises(UsageError, match=message):
-        ranks_here(nproc, device, None, {})

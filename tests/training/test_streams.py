@@ -14,7 +14,7 @@ from harness.config.suite import Trial
 from harness.training import streams
 from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup
-from harness.training.streams import Course, take_turns
+from harness.training.streams import TrialSteps, take_turns
 from harness.training.trainer import Outcome, step_by_step
 from tests.support.trials import CONVNET, MIXER, MLP, places, resident, small_trial, train
 
@@ -29,7 +29,7 @@ def course(name: str, turns: int, log: list[str]) -> Generator[None, None, None]
     log.append(f"{name} ends")
 
 
-def asked_for(courses: Iterable[tuple[str, int]], log: list[str]) -> Iterator[Course]:
+def asked_for(courses: Iterable[tuple[str, int]], log: list[str]) -> Iterator[TrialSteps]:
     """Yield courses of so many turns, and log when they are asked for."""
     for name, turns in courses:
         log.append(f"{name}?")
@@ -64,7 +64,7 @@ def test_never_more_courses_than_lanes_are_under_way() -> None:
 
 
 def test_an_exception_of_a_course_is_not_swallowed() -> None:
-    def breaks() -> Course:
+    def breaks() -> TrialSteps:
         yield
         raise ValueError("broken")
 

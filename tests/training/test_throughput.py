@@ -46,8 +46,8 @@ def test_the_clock_is_read_when_all_ranks_are_there_and_the_device_is_idle(
     said: list[str] = []
     world = Log(0, 1, CPU)
     object.__setattr__(world, "said", said)
-    rig = rig_of(world=world, barrier=lambda: said.append("meet"))
-    assert rig.add()
+    group = rig_of(world=world, barrier=lambda: said.append("meet"))
+    assert group.add()
     assert said == []  # a warm-up waits for nobody
     times = iter([5.0, 7.5])
 
@@ -56,30 +56,30 @@ def test_the_clock_is_read_when_all_ranks_are_there_and_the_device_is_idle(
         return next(times)
 
     monkeypatch.setattr("harness.training.throughput.time", SimpleNamespace(perf_counter=clock))
-    assert getattr(rig, kind)(2) == 2.5
+    assert getattr(group, kind)(2) == 2.5
     assert said == ["meet", "exchange", "device", "clock", "device", "clock"]
 
 
-def steps_of(rig: TimedTrials) -> list[int]:
+def steps_of(group: TimedTrials) -> list[int]:
     """Return how many steps each trial has taken."""
-    return [int(lane.prepared.step.shard.step) for lane in rig.lanes]
+    return [int(member.prepared.step.shard.step) for member in group.members]
 
 
 def test_a_width_is_timed_with_the_first_trials_of_the_same_rig() -> None:
-    rig = rig_of(most=3)
-    grow([rig])
-    before = steps_of(rig)
-    rig.train(4, width=2)
-    rig.evaluate(4, width=2)
-    assert [after - each for after, each in zip(steps_of(rig), before, strict=True)] == [4, 4, 0]
+    group = rig_of(most=3)
+    grow([group])
+    before = steps_of(group)
+    group.train(4, width=2)
+    group.evaluate(4, width=2)
+    assert [after - each for after, each in zip(steps_of(group), before, strict=True)] == [4, 4, 0]
 
 
 def test_trials_differ_in_their_seeds_and_take_full_batches_only() -> None:
-    rig = rig_of(most=2)
-    grow([rig])
-    weights = [next(lane.prepared.plain.parameters()) for lane in rig.lanes]
+    group = rig_of(most=2)
+    grow([group])
+    weights = [next(member.prepared.plain.parameters()) for member in group.members]
     assert not torch.equal(*weights)
-    assert {next(rig.lanes[0].shares).size for _ in range(20)} == {16}
+    assert {next(group.members[0].shares).size for _ in range(20)} == {16}
 
 
 class Limited(TimedTrials):
@@ -117,32 +117,32 @@ def test_where_one_lacks_memory_the_others_make_anew_what_they_have_at_that_plac
     grown = [Limited("a", 3, 9, log), Limited("b", 3, 1, log), Limited("c", 3, 9, log)]
     grow(grown)
     assert log == ["a0", "b0", "c0", "a1", "b1 lacks memory", "a1", "c1", "a2", "c2"]
-    assert [len(each.lanes) for each in grown] == [3, 1, 3]
+    assert [len(each.members) for each in grown] == [3, 1, 3]
 
 
 def test_what_does_not_fit_at_all_has_no_trials() -> None:
     log: list[str] = []
-    (rig,) = grown = [Limited("a", 4, 0, log)]
+    (group,) = grown = [Limited("a", 4, 0, log)]
     grow(grown)
-    assert (rig.lanes, log) == ([], ["a0 lacks memory"])
+    assert (group.members, log) == ([], ["a0 lacks memory"])
 
 
 def test_a_trial_that_could_not_be_captured_beside_others_that_could_did_not_fit() -> None:
-    rig = Limited("a", 4, 9, [])
-    rig.engines = {2: "eager"}
-    grow([rig])
-    assert len(rig.lanes) == 2
-    rig = Limited("a", 2, 9, [])
-    rig.engines = {0: "eager", 1: "eager"}  # which nothing but the trial itself is the reason of
-    grow([rig])
-    assert (len(rig.lanes), rig.engine) == (2, "eager")
+    group = Limited("a", 4, 9, [])
+    group.engines = {2: "eager"}
+    grow([group])
+    assert len(group.members) == 2
+    group = Limited("a", 2, 9, [])
+    group.engines = {0: "eager", 1: "eager"}  # which nothing but the trial itself is the reason of
+    grow([group])
+    assert (len(group.members), group.engine) == (2, "eager")
 
 
 def test_trials_that_fit_one_by_one_and_not_together_do_not_fit() -> None:
-    rig = Limited("a", 4, 9, [])
-    rig.at_once = 3
-    grow([rig])
-    assert len(rig.lanes) == 3
+    group = Limited("a", 4, 9, [])
+    group.at_once = 3
+    grow([group])
+    assert len(group.members) == 3
 
 
 def test_ranks_that_train_together_do_not_lack_memory_one_by_one() -> None:
@@ -159,8 +159,8 @@ def test_a_place_that_was_full_gives_its_memory_back(monkeypatch: pytest.MonkeyP
 
 
 def test_a_graph_is_there_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    rig = rig_of()
-    lane = rig._prepared(0)
-    monkeypatch.setattr(lane.prepared.engine, "name", "graph")
-    rig._warm_up(lane)
-    assert int(lane.prepared.step.shard.step) == WARM_UP_STEPS + 2
+    group = rig_of()
+    member = group._prepared(0)
+    monkeypatch.setattr(member.prepared.engine, "name", "graph")
+    group._warm_up(member)
+    assert int(member.prepared.step.shard.step) == WARM_UP_STEPS + 2

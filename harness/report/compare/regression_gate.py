@@ -79,33 +79,33 @@ class RegressionGate:
         return min(map(self.metric.worse_by, each.difference.interval(0.90)))
 
 
-def guards(texts: Iterable[str]) -> list[RegressionGate]:
+def gates(texts: Iterable[str]) -> list[RegressionGate]:
     """Parse all gates."""
     return [RegressionGate.parse(text) for text in texts]
 
 
-def broken(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
+def broken(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
     """Yield a message for every row that fails."""
-    for guard in guards:
+    for gate in gates:
         for row in table.rows:
-            each = guard.of(row)
-            if not guard.obstacle(each) and guard.is_broken(each):
-                yield guard.failure(row, each)
+            each = gate.of(row)
+            if not gate.obstacle(each) and gate.is_broken(each):
+                yield gate.failure(row, each)
 
 
-def unjudged(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
+def unjudged(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
     """Yield a message for every row that cannot be judged."""
-    for guard in guards:
+    for gate in gates:
         for row in table.rows:
-            if why := guard.obstacle(guard.of(row)):
-                yield f"{guard.text}: {row.name} cannot be judged: {why}"
+            if why := gate.obstacle(gate.of(row)):
+                yield f"{gate.text}: {row.name} cannot be judged: {why}"
         if not table.rows:
-            yield f"{guard.text}: nothing can be judged: no experiment is in both"
+            yield f"{gate.text}: nothing can be judged: no experiment is in both"
 
 
-def passed_over(guards: Iterable[RegressionGate], table: Table) -> Iterator[str]:
+def passed_over(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
     """Yield a message for each side that has experiments of its own, which no gate checks."""
-    if not table.rows or not list(guards):
+    if not table.rows or not list(gates):
         return
     for name, only in (("A", table.only_a), ("B", table.only_b)):
         if only:

@@ -17,7 +17,7 @@ from harness.data import Dataset
 from harness.errors import CrashError, UsageError
 from harness.results import provenance
 from harness.results.atomic_files import write_whole
-from harness.runner.bench.grid import Cell, Machine, RigKey, cells, trial_of
+from harness.runner.bench.grid import Cell, GroupKey, Machine, cells, trial_of
 from harness.runner.bench.meter import Meter, matrix_rate
 from harness.runner.bench.table import Bench, Measurement, markdown
 from harness.runner.request import Request, load_data
@@ -85,23 +85,25 @@ class _Bench:
             spent = time.monotonic() - started
             self.say(f"{chosen[0].experiment}, round {rounds}: {len(counts)} cells, {spent:.0f} s")
         return [
-            self._measurement(cell, meters[cell.rig], speeds, rates[cell.precision, cell.ranks, cell.threads])
+            self._measurement(
+                cell, meters[cell.group], speeds, rates[cell.precision, cell.ranks, cell.threads]
+            )
             for cell, speeds in samples.items()
-            if cell.rig in meters
+            if cell.group in meters
         ]
 
-    def _meters(self, chosen: Sequence[Cell]) -> dict[RigKey, Meter]:
+    def _meters(self, chosen: Sequence[Cell]) -> dict[GroupKey, Meter]:
         """Create this rank's trials for all cells, warmed up, as many as fit."""
         widest = max(cell.execution.trials_per_device for cell in chosen)
-        meters: dict[RigKey, Meter] = {}
+        meters: dict[GroupKey, Meter] = {}
         for cell in chosen:
-            _, engine, together = cell.rig
+            _, engine, together = cell.group
             world = self.worlds[together] if together else self.run_ranks.alone()
             if world is None or self.run_ranks.rank >= cell.ranks:
                 continue
             width = cell.execution.trials_per_device
-            most = max(meters[cell.rig].most if cell.rig in meters else 1, width)
-            meters[cell.rig] = Meter(
+            most = max(meters[cell.group].most if cell.group in meters else 1, width)
+            meters[cell.group] = Meter(
                 trial_of(self.suite, cell),
                 self._resident(cell),
                 world,
@@ -117,7 +119,7 @@ class _Bench:
         grow([meter for meter in meters.values() if meter.world.world_size == 1])
         return meters
 
-    def _chunk(self, cell: Cell, meters: Mapping[RigKey, Meter]) -> int | None:
+    def _chunk(self, cell: Cell, meters: Mapping[GroupKey, Meter]) -> int | None:
         """Return how many steps of a cell are timed at a time; None if a rank cannot measure it."""
         obstacles = self.barrier.gather(self._obstacle(cell, meters))
         if obstacle := next(filter(None, obstacles), None):
@@ -127,24 +129,24 @@ class _Bench:
         slowest: float = max(self.barrier.gather(self._seconds(cell, meters, 3) / 3))
         return min(500, max(3, round(_CHUNK_SECONDS / slowest)))
 
-    def _obstacle(self, cell: Cell, meters: Mapping[RigKey, Meter]) -> str | None:
+    def _obstacle(self, cell: Cell, meters: Mapping[GroupKey, Meter]) -> str | None:
         """Return why this rank cannot measure a cell that it takes part in; None if it can."""
         if self.run_ranks.rank >= cell.ranks:
             return None
-        meter = meters[cell.rig]
-        if len(meter.lanes) < cell.execution.trials_per_device:
+        meter = meters[cell.group]
+        if len(meter.members) < cell.execution.trials_per_device:
             return meter.obstacle
         if meter.engine != cell.execution.engine:
             return meter.notes[0].removeprefix(f"engine: {meter.engine}, because ")
         return None
 
-    def _seconds(self, cell: Cell, meters: Mapping[RigKey, Meter], steps: int) -> float:
+    def _seconds(self, cell: Cell, meters: Mapping[GroupKey, Meter], steps: int) -> float:
         """Return this rank's seconds for so many steps; one that takes no part only waits at the barrier."""
         if self.run_ranks.rank >= cell.ranks:
             self.barrier.wait()
             return 0.0
         torch.set_num_threads(cell.threads)
-        return meters[cell.rig].train(steps, cell.execution.trials_per_device)
+        return meters[cell.group].train(steps, cell.execution.trials_per_device)
 
     def _resident(self, cell: Cell) -> ResidentDataset:
         dtype = PRECISIONS[cell.precision].dtype

@@ -10,7 +10,7 @@ from harness.results.record import EngineName
 from harness.runner.placement import Execution, widths
 
 # Precision, engine, and how many ranks train one trial together; 0 if each rank trains its own.
-RigKey = tuple[PrecisionName, EngineName | None, int]
+GroupKey = tuple[PrecisionName, EngineName | None, int]
 
 
 class Machine(Strict):
@@ -42,7 +42,7 @@ class Cell(Strict):
         return self.execution.slots(self.ranks)
 
     @property
-    def rig(self) -> RigKey:
+    def group(self) -> GroupKey:
         """Return the key of a rank's trials; cells of one experiment with equal keys share these trials."""
         together = self.execution.placement == "ddp" and self.ranks > 1
         return self.precision, self.execution.engine, self.ranks if together else 0

@@ -41,17 +41,17 @@ class Meter(TimedTrials):
             release(device)
             before = torch.cuda.memory_reserved(device)
             torch.cuda.reset_peak_memory_stats(device)
-            lane = super()._made(seed)
+            member = super()._made(seed)
             self._bytes[seed] = torch.cuda.max_memory_reserved(device) - before
-            return lane
+            return member
         with _Held() as held:
-            lane = self._prepared(seed)
-            lane.train()
+            member = self._prepared(seed)
+            member.train()
             held.most = held.now
-            lane.train()
+            member.train()
         self._bytes[seed] = held.most
-        self._warm_up(lane)
-        return lane
+        self._warm_up(member)
+        return member
 
 
 class _Held(TorchDispatchMode):  # type: ignore[no-untyped-call]

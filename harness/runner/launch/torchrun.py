@@ -1,4 +1,4 @@
-"""torchrun's workers on this machine: how many, with which environment, and how they ended."""
+"""Local launcher: how many ranks torchrun starts on this machine, their environment, and how they ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.training.gpus import Gpus, find, have_torch_warn_unheard, why_none
 
 @dataclass(frozen=True)
 class Ranks:
-    """How many ranks to start, on how many GPUs (none: on the CPU), and which GPUs they are to see."""
+    """Number of ranks to start, of GPUs for them (0: the CPU), and CUDA_VISIBLE_DEVICES for them."""
 
     count: int
     gpus: int
@@ -30,9 +30,9 @@ class Ranks:
 def ranks_here(
     requested: int | None, device: str | None, trials: int | None, env: Mapping[str, str]
 ) -> Ranks:
-    """Return the ranks to start: as many as asked, else one a GPU that works, or one a core without.
+    """Return the ranks to start: as many as requested, else one per working GPU, else one per core.
 
-    On a CPU no more than there are trials, where that is given: two processes of one thread train two trials
+    On a CPU at most one per trial, if their number is given: two processes of one thread train two trials
     faster than one process of two, and one trial is trained faster by two threads than by two processes.
     Raise UsageError for too few GPUs.
     """
@@ -57,7 +57,7 @@ def ranks_here(
 
 
 def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
-    """Return what has to be set before a worker starts: threads, allocator, GPUs."""
+    """Return the environment variables that a worker needs from its start: threads, allocator, GPUs."""
     settings = {
         "OMP_NUM_THREADS": str(max(1, provenance.cores() // ranks.count)),
         # glibc would give large activations back to the kernel at every step.
@@ -72,11 +72,11 @@ def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
 
 
 def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
-    """Run `python -m harness` with the arguments in so many ranks, until all have ended.
+    """Run `python -m harness` with the arguments in all ranks, until they have ended.
 
-    When a rank crashes all are started again, so many times.
+    If a rank crashes, torchrun restarts all of them, at most `max_restarts` times.
 
-    Raise InterruptedRunError after a signal and CrashError where a worker crashed.
+    Raise InterruptedRunError after a signal and CrashError if a worker crashed.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
