@@ -44,7 +44,7 @@ def worse(amount: str, metric: str = "test_accuracy_points") -> str:
 
 
 @pytest.mark.parametrize(
-    ("case", "guard", "code", "said"),
+    ("case", "gate", "code", "said"),
     [
         (paired, worse("0.98"), 1, "with 95 % confidence worse by 0.9862 points or more"),
         (paired, worse("0.99"), 0, ""),
