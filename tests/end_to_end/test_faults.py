@@ -15,6 +15,7 @@ from harness.results.store import Store
 from tests.support import ROOT, fault_models
 from tests.support.disk import Disk
 from tests.support.gated_runs import (
+    DRAWN,
     GATED,
     contents,
     ended,
@@ -98,6 +99,7 @@ def test_a_record_that_finds_no_room_is_written_by_the_next_run(
 
 
 def test_a_table_that_finds_no_room_leaves_the_records(disk: Disk, expected: dict[str, list[float]]) -> None:
+    Path("suite.yaml").write_text(DRAWN, encoding="utf-8")
     process = gated_run("--nproc", "1")
     _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, hard))  # who writes the table, and no record

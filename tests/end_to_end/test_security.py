@@ -18,7 +18,7 @@ from harness.results.lease import Leases
 from harness.results.lease_owner import this_process
 from harness.results.store import Store
 from tests.support import ROOT, fault_models
-from tests.support.gated_runs import GATED, contents, errors_in, wait_until
+from tests.support.gated_runs import DRAWN, GATED, contents, errors_in, wait_until
 from tests.support.hostile import Hostile
 from tests.support.runs import HARNESS, ONE_TRIAL, SUITE, figures, run
 
@@ -70,6 +70,7 @@ def test_pickled_records_claims_and_suites_are_no_such_things(trial: Trial) -> N
 def test_an_experiments_folder_may_be_a_link_and_gets_its_own_files(trial: Trial, tmp_path: Path) -> None:
     outside = tmp_path.with_name(f"{tmp_path.name}-outside")
     outside.mkdir()
+    Path("suite.yaml").write_text(DRAWN, encoding="utf-8")
     Path("results/small").mkdir(parents=True)
     Path("results/small/gated").symlink_to(outside)
     run("suite.yaml", "--nproc", "1")

@@ -25,6 +25,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 SUITE = """\
 suite: small
 title: A small suite
+table: {figures: false}  # they take most of a second
 dataset: {name: kmnist_sample, resize: 8}
 seeds: 2
 common:

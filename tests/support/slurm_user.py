@@ -15,6 +15,7 @@ from tests.support.slurm_cluster import Cluster, eventually
 SUITE = """\
 suite: small
 title: A small suite
+table: {figures: false}
 dataset: {name: kmnist_sample, resize: 8}
 seeds: 2
 common:
