@@ -19,7 +19,7 @@ from harness.data.registry import DATASETS
 from harness.errors import SuiteError
 from harness.runner.timing_cache import TimingCache
 from tests.support import ROOT
-from tests.support.gated_runs import GATED
+from tests.support.gated_runs import DRAWN
 from tests.support.hostile import Hostile
 from tests.support.records import suite_of
 from tests.support.runs import HARNESS, SUITE
@@ -133,22 +133,22 @@ def test_pickled_paces_in_the_cache_are_none(tmp_path: Path, monkeypatch: pytest
 )
 def test_a_tag_is_refused_with_its_place(key: str, value: str, line: int, tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=rf"suite\.yaml:{line}: {key}: found"):
-        suite_of(tmp_path, re.sub(f"(?m)^{key}: .*", f"{key}: {value}", GATED))
+        suite_of(tmp_path, re.sub(f"(?m)^{key}: .*", f"{key}: {value}", DRAWN))
     assert not Path("executed").exists()
 
 
 def _aliases_of_aliases() -> str:
     levels = [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)]
-    return f"{GATED}bomb:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{''.join(levels)}"
+    return f"{DRAWN}bomb:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{''.join(levels)}"
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         (_aliases_of_aliases(), r"suite\.yaml:\d+: .*alias"),
-        (GATED + "deep: " + "[" * 5000 + "]" * 5000, r"suite\.yaml: .*nested"),
-        (GATED.replace("A small suite", '"half: \\ud800"'), r"suite\.yaml:2: title: found"),
-        (GATED.replace("seeds: 1", f"seeds: {'9' * 5000}"), r"suite\.yaml:4: seeds: found"),
+        (DRAWN + "deep: " + "[" * 5000 + "]" * 5000, r"suite\.yaml: .*nested"),
+        (DRAWN.replace("A small suite", '"half: \\ud800"'), r"suite\.yaml:2: title: found"),
+        (DRAWN.replace("seeds: 1", f"seeds: {'9' * 5000}"), r"suite\.yaml:4: seeds: found"),
     ],
     ids=["aliases", "nested", "half a character", "digits"],
 )

@@ -12,7 +12,7 @@ from harness.config.suite import Suite
 from harness.errors import SuiteError, UsageError
 from harness.results.atomic_files import place, write_whole
 from harness.results.store import Store
-from tests.support.gated_runs import GATED
+from tests.support.gated_runs import DRAWN
 from tests.support.records import SUITE as RECORDED
 from tests.support.records import suite_of
 
@@ -48,7 +48,7 @@ def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) 
     assert victim.read_bytes() == b"precious"
 
 
-MATRIX = GATED.replace("'}}", "'}, matrix: {model.shift: [1]}}")
+MATRIX = DRAWN.replace("'}}", "'}, matrix: {model.shift: [1]}}")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_matrix_whose_names_are_no_folders_is_refused(text: str, tmp_path: Pat
 @pytest.mark.parametrize("name", ["suite.json", "table.md"])
 def test_no_experiment_takes_the_name_of_a_file_of_results(name: str, tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=r"suite\.yaml:8: experiments\..*: found"):
-        suite_of(tmp_path, GATED.replace("gated:", f"{name}:"))
+        suite_of(tmp_path, DRAWN.replace("gated:", f"{name}:"))
 
 
 def test_a_row_of_a_matrix_takes_no_other_experiments_name(tmp_path: Path) -> None:
@@ -97,18 +97,18 @@ def test_a_row_of_a_matrix_takes_no_other_experiments_name(tmp_path: Path) -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_name_is_told_once(name: str, tmp_path: Path) -> None:
     with pytest.raises(SuiteError) as caught:
-        suite_of(tmp_path, GATED.replace("gated:", f"{json.dumps(name)}:"))
+        suite_of(tmp_path, DRAWN.replace("gated:", f"{json.dumps(name)}:"))
     assert len(caught.value.mistakes) == 1
 
 
 @pytest.mark.parametrize("base", ["a\0b", "x" * 5000, "/dev/zero", ".", "../../../../../etc/passwd", "~/x"])
 def test_what_is_no_suite_is_not_extended(base: str, tmp_path: Path) -> None:
     with pytest.raises(SuiteError):
-        suite_of(tmp_path, f"extends: {json.dumps(base)}\n{GATED}")
+        suite_of(tmp_path, f"extends: {json.dumps(base)}\n{DRAWN}")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "/dev/zero", ".."])
 def test_what_is_no_file_holds_no_published_curves(name: str, tmp_path: Path) -> None:
     published = f"published: {{dataset: kmnist, source: x, curves: {json.dumps(name)}, experiments: {{}}}}\n"
     with pytest.raises(SuiteError, match=r"suite\.yaml:9: published\.curves: found"):
-        suite_of(tmp_path, GATED + published)
+        suite_of(tmp_path, DRAWN + published)

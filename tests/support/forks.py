@@ -13,6 +13,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from tests.support import ROOT
+from tests.support.forked_workers import fork_workers
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -57,6 +58,8 @@ def _harness(arguments: list[str], env: dict[str, str], folder: Path, output: st
         stream.flush()
         os.dup2(written, stream.fileno())
     os.close(written)
+    if env.get("PYTHONPATH") == str(ROOT):  # else a test has put something in front that Python reads first
+        fork_workers()
     from harness.cli.main import main
 
     main()
