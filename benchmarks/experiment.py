@@ -90,7 +90,7 @@ class Experiment:
     def network(self) -> nn.Module:
         """Build the network with torch's own initialisation, from torch's current random state."""
         settings = dict(self.model)
-        build = importlib.import_module(f"models.{settings.pop('name')}").build
+        build = importlib.import_module(f"harness.models.{settings.pop('name')}").build
         side = self.resize or 28
         network: nn.Module = build((1, side, side), NUM_CLASSES, **settings)
         return network

@@ -88,7 +88,16 @@ def _request(given: Mapping[str, Any]) -> Request:
 
     from harness.runner.request import Request  # loads torch
 
-    same = ("results", "data_dir", "trials_per_device", "calibrate", "wait", "max_restarts", "retry_diverged")
+    as_given = (
+        "results",
+        "data_dir",
+        "trials_per_device",
+        "calibrate",
+        "wait",
+        "max_restarts",
+        "retry_diverged",
+        "save_model",
+    )
     return Request(
         suites=suites,
         only=only,
@@ -99,9 +108,8 @@ def _request(given: Mapping[str, Any]) -> Request:
         timeout_seconds=given["timeout"],
         checkpoint_seconds=checkpoint_seconds,
         stale_seconds=stale_seconds,
-        save_model=given["save_model"],
         log=given["log"] or [],
-        **{name: given[name] for name in same},
+        **{name: given[name] for name in as_given},
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
+from tests.support.commands import call
 from tests.support.fake_slurm import HOSTILE, SBATCH, SUITE, program
 
 
@@ -32,11 +31,8 @@ def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """Return a function that runs a command to its end and returns what it printed."""
 
     def run(*arguments: str, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        printed = capsys.readouterr()
-        assert left.value.code == code, printed
-        return printed.out if code == 0 else printed.err
+        found, out, err = call(arguments, monkeypatch, capsys)
+        assert found == code, (out, err)
+        return out if code == 0 else err
 
     return run

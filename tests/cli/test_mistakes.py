@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
+from tests.support.commands import call
 from tests.support.golden import assert_golden
 
 GOOD = """\
@@ -180,10 +179,8 @@ def outcome(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> tuple[int, str]:
     """Run the command; return its exit code and what it wrote to stderr."""
-    monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-    with pytest.raises(SystemExit) as left:
-        main()
-    return int(left.value.code or 0), capsys.readouterr().err
+    code, _, err = call(tuple(arguments), monkeypatch, capsys)
+    return int(code or 0), err
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import resource
 import shutil
 import subprocess
@@ -29,7 +28,17 @@ from tests.support.gated_runs import (
 from tests.support.jumping_clock import JUMPING_CLOCK
 from tests.support.records import failed_of
 from tests.support.report_files import is_of_report
-from tests.support.runs import HARNESS, assert_equal, figures, records, run, start, wait_for, workers
+from tests.support.runs import (
+    HARNESS,
+    assert_equal,
+    figures,
+    records,
+    run,
+    start,
+    undisturbed,
+    wait_for,
+    workers,
+)
 
 pytestmark = pytest.mark.usefixtures("gated_suite")
 
@@ -37,13 +46,9 @@ pytestmark = pytest.mark.usefixtures("gated_suite")
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, list[float]]:
     """Return what the suite finds when nothing disturbs it."""
-    with contextlib.chdir(tmp_path_factory.mktemp("whole")), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv("XDG_CACHE_HOME", str(cache))
-        Path("suite.yaml").write_text(GATED, encoding="utf-8")
-        fault_models.OPEN.touch()
-        run("suite.yaml", "--nproc", "1")
-        return figures()
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / fault_models.OPEN).touch()
+    return undisturbed(folder, cache, GATED, "--nproc", "1")
 
 
 def test_a_disk_that_gets_full_costs_the_work_since_the_last_checkpoint(

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
+from tests.support.no_gpu import NONE, OLD
 from tests.support.runs import HARNESS
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *HARNESS[1:]]
-NONE = "(Found no NVIDIA driver|No CUDA GPUs are available)"
-OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040)."
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, fault_models
+from tests.support import fault_models
 from tests.support.runs import (
     LONG,
     TORCHRUN,
@@ -24,6 +23,7 @@ from tests.support.runs import (
     run,
     start,
     start_long,
+    undisturbed,
     workers,
 )
 
@@ -33,12 +33,7 @@ pytestmark = pytest.mark.usefixtures("small_suite")
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, list[float]]:
     """Return what two ranks find in the long suite when nothing disturbs them."""
-    with contextlib.chdir(tmp_path_factory.mktemp("whole")), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv("XDG_CACHE_HOME", str(cache))
-        Path("suite.yaml").write_text(LONG, encoding="utf-8")
-        run("suite.yaml", "--nproc", "2", "--placement", "ddp")
-        return figures()
+    return undisturbed(tmp_path_factory.mktemp("whole"), cache, LONG, "--nproc", "2", "--placement", "ddp")
 
 
 def test_when_a_rank_is_killed_all_start_again_and_go_on(whole: dict[str, list[float]]) -> None:

@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.support import ROOT
+from tests.support.fake_slurm import HOSTILE
 from tests.support.slurm_cluster import Cluster, cluster, eventually
 from tests.support.slurm_user import LONG, SUITE, User
 
 pytestmark = pytest.mark.slurm
 __all__ = ["cluster"]
-
-
-HOSTILE = 'it\'s "one" $(touch pwned); `touch pwned` %j\n& two'
 
 
 @pytest.fixture(scope="module")

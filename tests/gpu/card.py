@@ -18,8 +18,6 @@ from tests.support.trials import MIXER, resident, small_trial
 T = TypeVar("T")
 
 CPU = torch.device("cpu")
-CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
-MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
 EXP_3 = {"name": "patch_mixer", "patch_size": 8, "width": 128, "hidden": [64]}
 EXP_2 = {**EXP_3, "patch_size": 4}
 FINAL = {"name": "patch_mixer", "patch_size": 4, "width": 256, "hidden": [64, 64, 128, 128, 256, 256]}

@@ -15,10 +15,10 @@ from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import alone
 from harness.training.rng import keep_mask, positions
-from tests.gpu.card import CONVNET, CPU, EXP_3, MLP, SGD, Card
+from tests.gpu.card import CPU, EXP_3, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all
-from tests.support.trials import MIXER, resident, small_trial
+from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial
 
 # On a GPU these two compute their corrections from float32 counters, whatever the weights are.
 _COARSE = ("NAdam", "RAdam")

@@ -11,11 +11,11 @@ import torch.distributed as dist
 
 from harness.results.record import EngineName
 from harness.training.distributed import ProcessGroup
-from tests.gpu.card import CONVNET, MLP, SGD, Card
+from tests.gpu.card import SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import train
 from tests.support.ranks import run_ranks
-from tests.support.trials import MIXER, resident, small_trial
+from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial
 
 _MODELS = (MIXER, CONVNET, MLP)
 

@@ -18,9 +18,7 @@ from harness.training.dataloader import Share
 from harness.training.distributed import ProcessGroup
 from harness.training.throughput import TimedTrial, TimedTrials, grow
 from tests.support.ranks import ALONE
-from tests.support.trials import resident, small_trial
-
-MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
+from tests.support.trials import MLP, resident, small_trial
 
 
 def test_held_bytes_follow_what_is_made_and_freed() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from harness.results.record import Placement
 from harness.runner.placement import Execution, PlacementChoice, by_pace, by_rule, makespan, widths
+from tests.support.scheduled_run import SPREAD
 
-SPREAD = Execution(placement="spread")
 TWO_A_DEVICE = Execution(placement="spread", trials_per_device=2)
 DDP = Execution(placement="ddp")
 

@@ -10,8 +10,8 @@ import pytest
 
 from harness.runner.placement import Execution
 from harness.runner.timing_cache import Circumstances, TimingCache
+from tests.support.scheduled_run import SPREAD
 
-SPREAD = Execution(placement="spread")
 DDP = Execution(placement="ddp")
 HERE = Circumstances(kind="mlp", devices=["A GPU", "A GPU"], threads=4, versions=["2.11", "13.0", "c0de"])
 

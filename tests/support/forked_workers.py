@@ -65,15 +65,6 @@ class Worker:
             time.sleep(0.01)
         return code
 
-    def send_signal(self, number: int) -> None:
-        """Send a signal to the worker, if it lives."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """Kill the worker."""
-        self.send_signal(signal.SIGKILL)
-
 
 def fork_workers() -> None:
     """Have torchrun's agent in this process fork its workers; call it before there are threads."""
@@ -107,13 +98,13 @@ def _serve(requests: socket.socket) -> NoReturn:
 
 def _work(command: list[str], env: dict[str, str]) -> NoReturn:
     """Be `python -m harness ...`, as far as it can tell."""
+    os.setsid()  # torchrun signals its group
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     import torch
 
     from harness.cli.main import main
 
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ.clear()
     os.environ.update(env)
     os.environ["HARNESS_LAUNCHED"] = str(os.getppid())  # the zygote, which ends with the launcher

@@ -14,6 +14,9 @@ import torch.distributed as dist
 from harness.training.distributed import KeyValueStore, ProcessGroup, RunRanks
 from tests.support.forks import context
 
+CPU = torch.device("cpu")
+ALONE = ProcessGroup(0, 1, CPU)
+
 
 def run_ranks(
     world_size: int, function: Callable[..., Any], *arguments: Any, device: str = "cpu"
@@ -63,12 +66,6 @@ def _rank(
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-CPU = torch.device("cpu")
-
-
-ALONE = ProcessGroup(0, 1, CPU)
 
 
 def ranks_of_run(world_size: int) -> list[RunRanks]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -13,14 +14,11 @@ import pytest
 from harness.config.loader import load_suite
 from harness.results.record import Record
 from harness.results.store import Store
-from tests.support import fault_models, forks
+from tests.support import ROOT, fault_models, forks
 from tests.support.report_files import is_of_report
 
 HARNESS = [sys.executable, "-m", "harness"]
-
-
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
-
 
 SUITE = """\
 suite: small
@@ -38,15 +36,9 @@ experiments:
   mixer: {model: {name: patch_mixer, patch_size: 4, width: 12, hidden: [8]}}
   mlp: {model: {name: mlp, hidden: [16], dropout: 0.2}}
 """
-
-
 ONE_TRIAL = SUITE.replace("seeds: 2", "seeds: 1").partition("  mlp")[0]
-
-
 # The same that takes half a second an epoch, and hardly computes, as long as there is a file `slow`.
 LONG = re.sub("{name: patch_mixer.*}}", "{name: 'tests.support.fault_models:slow_mixer'}}", ONE_TRIAL)
-
-
 LONG = LONG.replace("epochs: 2", "epochs: 12")
 
 
@@ -124,6 +116,16 @@ def figures(folder: str = "results") -> dict[str, list[float]]:
         ]
         for name, record in records(folder).items()
     }
+
+
+def undisturbed(folder: Path, cache: Path, suite: str, *arguments: str) -> dict[str, list[float]]:
+    """Return what a suite finds when nothing disturbs its run in an empty folder."""
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        Path("suite.yaml").write_text(suite, encoding="utf-8")
+        run("suite.yaml", *arguments)
+        return figures()
 
 
 def assert_equal(found: dict[str, list[float]], expected: dict[str, list[float]]) -> None:

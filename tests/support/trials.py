@@ -20,6 +20,8 @@ from harness.training.trainer import Outcome, Places, step_by_step
 from tests.support.ranks import ALONE
 
 MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
+CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
+MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
 ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
 
 
@@ -100,12 +102,6 @@ def train(
     outcome = course(trial, data, world, places(path), callbacks, engine)
     assert outcome is not None
     return outcome
-
-
-CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
-
-
-MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
 
 
 def figures(epochs: list[Epoch]) -> list[float]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from harness.config.suite import Trial
 from harness.results.record import Epoch
@@ -15,14 +14,13 @@ from harness.results.store import Store
 from harness.tracking import Dispatcher, OpenTracker, default_root
 from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
-from harness.training.distributed import ProcessGroup
 from tests.support import own_trackers
 from tests.support.own_trackers import OURS
+from tests.support.ranks import ALONE
 from tests.support.tracker_readers import name_of, scalars
 from tests.support.trials import course, places, resident, small_trial, train
 
 pytestmark = pytest.mark.usefixtures("_own_folder")
-WORLD = ProcessGroup(0, 1, torch.device("cpu"))
 
 
 def lines(trial: Trial, name: str) -> list[str]:
@@ -45,17 +43,17 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
         "Exits",
         "none",
     ]
-    data = resident(trial, WORLD)
+    data = resident(trial, ALONE)
     with Dispatcher(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as dispatcher:
         callbacks = Callbacks(
             on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch
         )
-        outcome = course(trial, data, WORLD, places(Path("checkpoint")), callbacks)
+        outcome = course(trial, data, ALONE, places(Path("checkpoint")), callbacks)
         dispatcher.status = "done"
     assert outcome is not None
     losses = [f"{epoch.epoch} {epoch.train_loss!r}" for epoch in outcome.epochs]
     assert losses == [
-        f"{each.epoch} {each.train_loss!r}" for each in train(trial, data, WORLD, Path("alone")).epochs
+        f"{each.epoch} {each.train_loss!r}" for each in train(trial, data, ALONE, Path("alone")).epochs
     ]
     assert lines(trial, "Keeps") == [*losses, "done"]
     assert lines(trial, "Fails") == losses[:2]
@@ -80,7 +78,7 @@ def test_a_tracker_that_hangs_is_left_and_the_trial_goes_on() -> None:
         callbacks = Callbacks(
             on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch
         )
-        assert course(trial, resident(trial, WORLD), WORLD, places(Path("checkpoint")), callbacks)
+        assert course(trial, resident(trial, ALONE), ALONE, places(Path("checkpoint")), callbacks)
     assert notes == [
         f"suite/experiment/seed-3: logging to {OURS}:Hangs failed: TimeoutError: no answer for 0.1 s; "
         "the trial goes on without it"
@@ -90,7 +88,7 @@ def test_a_tracker_that_hangs_is_left_and_the_trial_goes_on() -> None:
 def test_an_interrupted_trial_tells_each_epoch_once() -> None:
     """It ends between saving an epoch and telling it; the epoch is told when the trial goes on."""
     trial, store = small_trial(epochs=4), Store(Path("results"))
-    data = resident(trial, WORLD)
+    data = resident(trial, ALONE)
 
     def part(
         on_epoch: Callable[[Dispatcher, Epoch], None], after_epoch: CheckpointAction = CheckpointAction.GO_ON
@@ -101,7 +99,7 @@ def test_an_interrupted_trial_tells_each_epoch_once() -> None:
                 on_epoch=lambda epoch: on_epoch(dispatcher, epoch),
                 on_boundary=lambda saving: after_epoch if saving else CheckpointAction.GO_ON,
             )
-            outcome = course(trial, data, WORLD, places(Path("checkpoint")), callbacks)
+            outcome = course(trial, data, ALONE, places(Path("checkpoint")), callbacks)
             dispatcher.status = outcome.status if outcome else "left"
         return outcome
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.main import main
 from harness.results.record import Record
 from harness.results.store import Store
 from harness.tracking import default_root
 from tests.support import ROOT
+from tests.support.commands import call
 from tests.support.own_trackers import OURS
 from tests.support.records import diverged_of, failed_of, record_of, suite_of
 from tests.support.tracker_readers import (
@@ -44,12 +44,9 @@ def harness(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """Return a function that runs a command in this process and returns what it printed on both streams."""
 
     def run(*arguments: str, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        printed = capsys.readouterr()
-        assert (left.value.code or 0) == code, printed
-        return printed.out + printed.err
+        found, out, err = call(arguments, monkeypatch, capsys)
+        assert (found or 0) == code, (out, err)
+        return out + err
 
     return run
 

@@ -13,12 +13,11 @@ from harness.results.record import Epoch
 from harness.training import checkpoint
 from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
-from harness.training.distributed import ProcessGroup
 from harness.training.model_check import initialised
 from harness.training.trainer import Places
+from tests.support.ranks import ALONE
 from tests.support.trials import course, places, resident, small_trial, train
 
-WORLD = ProcessGroup(0, 1, torch.device("cpu"))
 STEP = {"name": "StepLR", "step_size": 1}
 
 
@@ -26,7 +25,7 @@ def whole_epochs(path: Path, **changes: Any) -> tuple[list[Epoch], list[str]]:
     """Train a small trial of two epochs; return what it found, without times, and what was said."""
     notes: list[str] = []
     trial = small_trial(**changes)
-    outcome = train(trial, resident(trial, WORLD), WORLD, path, Callbacks(on_note=notes.append))
+    outcome = train(trial, resident(trial, ALONE), ALONE, path, Callbacks(on_note=notes.append))
     timeless = {"train_seconds": 0.0, "eval_seconds": 0.0}
     return [epoch.model_copy(update=timeless) for epoch in outcome.epochs], notes
 
@@ -41,7 +40,7 @@ def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | N
     second.write_bytes(second.read_bytes()[:-50] if content is None else content)
     trial = small_trial()
     callbacks = Callbacks(on_step=lambda step, loss: steps.append(step), on_note=said.append)
-    outcome = train(trial, resident(trial, WORLD), WORLD, path, callbacks)
+    outcome = train(trial, resident(trial, ALONE), ALONE, path, callbacks)
     assert steps == list(range(6, 12))  # the second epoch only
     assert outcome.epochs[-1].test_loss == whole[-1].test_loss
     assert len(said) == 1
@@ -86,11 +85,11 @@ def test_a_trial_that_stops_at_any_step_finds_the_same(
     monkeypatch.setattr("harness.training.checkpoint_policy._SECONDS", 0.0)  # a boundary after every step
     expected, _ = whole_epochs(tmp_path / "whole", precision=precision, scheduler=STEP)
     trial = small_trial(precision=precision, scheduler=STEP)
-    data, stops = resident(trial, WORLD), 0
+    data, stops = resident(trial, ALONE), 0
     wishes = itertools.cycle([CheckpointAction.GO_ON, CheckpointAction.STOP])
     while (
         outcome := course(
-            trial, data, WORLD, places(tmp_path / "one"), Callbacks(on_boundary=lambda _: next(wishes))
+            trial, data, ALONE, places(tmp_path / "one"), Callbacks(on_boundary=lambda _: next(wishes))
         )
     ) is None:
         stops += 1
@@ -108,7 +107,7 @@ def test_within_an_epoch_a_state_is_saved_by_time(tmp_path: Path, monkeypatch: p
     def note(step: int, _: object) -> None:
         saved.append([torch.load(path)["steps"] for path in where.paths if path.exists()])
 
-    course(trial, resident(trial, WORLD), WORLD, where, Callbacks(on_step=note))
+    course(trial, resident(trial, ALONE), ALONE, where, Callbacks(on_step=note))
     assert saved == [[], [1], [1, 2], [3, 2], [3, 4], [5, 4]]  # in turn, the last two are there
 
 
@@ -117,8 +116,8 @@ def test_a_trial_that_is_dropped_saves_nothing_more(tmp_path: Path) -> None:
     assert (
         course(
             trial,
-            resident(trial, WORLD),
-            WORLD,
+            resident(trial, ALONE),
+            ALONE,
             where,
             Callbacks(on_boundary=lambda _: CheckpointAction.DROP),
         )
@@ -129,14 +128,14 @@ def test_a_trial_that_is_dropped_saves_nothing_more(tmp_path: Path) -> None:
 
 def test_nothing_is_trained_twice(tmp_path: Path) -> None:
     trial, path = small_trial(epochs=2), tmp_path / "one.checkpoint"
-    first = train(trial, resident(trial, WORLD), WORLD, path)
-    assert train(trial, resident(trial, WORLD), WORLD, path).epochs == first.epochs
+    first = train(trial, resident(trial, ALONE), ALONE, path)
+    assert train(trial, resident(trial, ALONE), ALONE, path).epochs == first.epochs
 
 
 def test_weights_load_into_the_plain_model(tmp_path: Path) -> None:
     trial, path = small_trial(precision="fp32"), tmp_path / "one.weights.pt"
-    data = resident(trial, WORLD)
-    outcome = train(trial, data, WORLD, tmp_path / "one.checkpoint")
+    data = resident(trial, ALONE)
+    outcome = train(trial, data, ALONE, tmp_path / "one.checkpoint")
     checkpoint.save_weights(path, outcome.model)
     plain = initialised(trial.settings.model, 0, data.image_shape, data.num_classes).eval()
     plain.load_state_dict(torch.load(path, weights_only=True))
@@ -147,6 +146,6 @@ def test_weights_load_into_the_plain_model(tmp_path: Path) -> None:
 
 def test_a_trial_that_diverges_stops_at_the_end_of_that_epoch(tmp_path: Path) -> None:
     trial = small_trial(epochs=5, precision="fp32", optimizer={"name": "SGD", "lr": 1e30})
-    outcome = train(trial, resident(trial, WORLD), WORLD, tmp_path / "one.checkpoint")
+    outcome = train(trial, resident(trial, ALONE), ALONE, tmp_path / "one.checkpoint")
     assert outcome.status == "diverged"
     assert len(outcome.epochs) == 1

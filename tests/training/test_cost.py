@@ -11,13 +11,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.training.cost import cost_of, speedup
-from harness.training.distributed import ProcessGroup
 from harness.training.model_check import initialised
 from tests.support import ROOT
+from tests.support.ranks import ALONE, CPU
 from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
-ALONE = ProcessGroup(0, 1, CPU)
+GPU = torch.device("cuda")
 
 
 def estimate(ranks: int = 4, device: torch.device = CPU, **changes: Any) -> float:

@@ -12,9 +12,7 @@ import torch
 
 from harness.training import gpus
 from harness.training.gpus import Gpus
-
-NONE = "(Found no NVIDIA driver|No CUDA GPUs are available)"
-OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040)."
+from tests.support.no_gpu import NONE, OLD
 
 
 @pytest.mark.e2e

@@ -13,13 +13,10 @@ import torch
 from harness.config.suite import Trial
 from harness.training import streams
 from harness.training.callbacks import Callbacks
-from harness.training.distributed import ProcessGroup
 from harness.training.streams import TrialSteps, take_turns
 from harness.training.trainer import Outcome, step_by_step
+from tests.support.ranks import ALONE, CPU
 from tests.support.trials import CONVNET, MIXER, MLP, places, resident, small_trial, train
-
-CPU = torch.device("cpu")
-ALONE = ProcessGroup(0, 1, CPU)
 
 
 def course(name: str, turns: int, log: list[str]) -> Generator[None, None, None]:

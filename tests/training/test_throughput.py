@@ -14,10 +14,9 @@ from harness.training.dataloader import Share
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import WARM_UP_STEPS
 from harness.training.throughput import TimedTrial, TimedTrials, grow
+from tests.support.ranks import ALONE, CPU
 from tests.support.trials import resident, small_trial
 
-CPU = torch.device("cpu")
-ALONE = ProcessGroup(0, 1, CPU)
 SHARE = Share(torch.arange(3), 0, 3)
 
 
