@@ -7,6 +7,7 @@ which closes all connections on any backend, and goes on with the next trial.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -117,7 +118,7 @@ class Heartbeat:
         generation = int(os.environ.get("HARNESS_GENERATION", "0")) + 1
         os.environ["HARNESS_GENERATION"] = str(generation)
         os.environ["HARNESS_START"] = str(self.run_ranks.start[0])
-        os.closerange(3, 65536)
+        _close_files_at_exec()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
     def _run(self) -> None:
@@ -203,3 +204,11 @@ class Heartbeat:
             for trial in self._fractions(rank):
                 self.on_stall(trial, f"rank {rank} {still}")
         raise LostRankError(f"rank {', '.join(map(str, silent))} {still}")
+
+
+def _close_files_at_exec() -> None:
+    """Have exec close all files but the standard streams; closed earlier, gloo's thread would abort."""
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError):  # the one that listed them
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)

@@ -106,7 +106,7 @@ def test_after_a_capture_that_broke_the_next_trial_has_a_process_of_its_own() ->
     said = "engine: eager, because this trial cannot be captured: a made-up break"
     assert output.count(said) == 1
     assert [(each.status, each.hardware.engine) for each in records().values()] == [("done", "eager")] * 4
-    assert processes() == [("None", 0), ("eager", 1), ("eager", 1), ("eager", 1)]
+    assert processes() == [("None", 0), ("eager", 1), ("eager", 1), ("eager", 1)], output
 
 
 def test_ranks_go_on_eagerly_together_where_one_cannot_capture() -> None:
