@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from harness.errors import HarnessError, nearest
@@ -21,8 +22,8 @@ def is_callable_path(name: str) -> bool:
 def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., Any]:
     """Import a callable, also from the current folder; raise `error`, about `what`, if there is none."""
     module_name, _, attribute = name.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # python -m does this by itself, the console script does not
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # last: nothing there hides what is installed
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as why:  # a module may call sys.exit() on import, as a script does
@@ -40,6 +41,16 @@ def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., A
             and not key.startswith("_")
         ]
         raise error(
-            f"{what} {name!r}: {module_name} has no callable {attribute!r}; {nearest(attribute, here)}"
+            f"{what} {name!r}: {_where(module)} has no callable {attribute!r}; {nearest(attribute, here)}"
         )
     return cast("Callable[..., Any]", found)
+
+
+def _where(module: ModuleType) -> str:
+    """Name a module, and its file where that is not the one of this name in the current folder."""
+    name, file = module.__name__, getattr(module, "__file__", None)
+    own = Path.cwd().joinpath(*name.split("."))
+    is_hidden = own.with_suffix(".py").exists() or own.is_dir()
+    if file and is_hidden and Path.cwd() not in Path(file).parents:
+        return f"{name} ({file}, found before {own}: rename yours)"
+    return name

@@ -7,12 +7,12 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import program
 from harness.config.suite import Trial
 from harness.errors import CrashError
 from harness.results.procfs import children
@@ -121,7 +121,7 @@ class FaultDrill:
 
     def _start(self, results: Path, ranks: int, restart: int) -> Running:
         job = results.with_name(f"{results.name}.{restart}")
-        command = [sys.executable, "-m", "harness", "run", *self.arguments]
+        command = [*program.command(), "run", *self.arguments]
         command += ["--results", str(results), "--nproc", str(ranks), "--placement", "ddp"]
         env = {**self.env, "HARNESS_JOB_FILES": str(job)}
         process = subprocess.Popen(

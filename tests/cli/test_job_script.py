@@ -55,12 +55,22 @@ def test_the_script_starts_one_torchrun_a_node(job: Job) -> None:
     assert "job 7, start 0: nodes 2 (n[1-2]), ranks a node 6, threads a rank 1" in done.stdout
     words = Path("srun").read_text(encoding="utf-8").split("\0")[:-1]
     assert words[-len(arguments) :] == arguments
-    assert [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=6"] == words[6:11]
+    assert words[6:12] == [
+        *(sys.executable, "-P", "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=6")
+    ]
     assert "--rdzv-id=7.0" in words
+    assert words[-len(arguments) - 2 : -len(arguments)] == ["-m", "harness"]
     assert "--cpu-bind=none" in words
     env = told()
     assert env["HARNESS_JOB_FILES"] == f"{Path.cwd()}/results/.jobs/7.0"
     assert (env["OMP_NUM_THREADS"], env["MALLOC_TRIM_THRESHOLD_"]) == ("1", str(2**32))
+
+
+def test_the_program_that_was_submitted_runs_whatever_lies_in_the_folder(job: Job) -> None:
+    done = job("suite.yaml", HARNESS_PROGRAM=f"/a path/{HOSTILE}/__main__.py")
+    assert done.returncode == 0, done.stderr
+    words = Path("srun").read_text(encoding="utf-8").split("\0")[:-1]
+    assert words[-2:] == [f"/a path/{HOSTILE}/__main__.py", "suite.yaml"]
 
 
 @pytest.mark.parametrize(

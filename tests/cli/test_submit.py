@@ -28,7 +28,13 @@ def test_a_dry_run_shows_the_argument_lists_and_does_nothing(harness: Callable[.
     start = ["sbatch", "--parsable", "--export=ALL", "--requeue", "--open-mode=append"]
     name = next(each for each in first if each.startswith("--job-name=harness:small@"))
     changed = ["--set=training.epochs=3", f"--results={here}/results", f"{here}/suite.yaml"]
-    exported = [f"HARNESS_PYTHON={sys.executable}", "HARNESS_SETUP=", "HARNESS_NPROC="]
+    entry = ROOT / "harness" / "__main__.py"
+    exported = [
+        f"HARNESS_PYTHON={sys.executable}",
+        f"HARNESS_PROGRAM={entry}",
+        "HARNESS_SETUP=",
+        "HARNESS_NPROC=",
+    ]
     exported += [f"HARNESS_JOBS={here}/results/.jobs", f"HARNESS_CODE={provenance.code_hash()}"]
     script = str(ROOT / "harness" / "runner" / "launch" / "run.sbatch")
     log = f"--output={folder}/%j.log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -67,3 +68,28 @@ def test_models_are_found_and_a_users_own_folder_shadows_nothing(
     )
     said = f"convnet mlp patch_mixer Sequential {home / 'harness/models/mlp.py'}\n"
     assert done.stdout == said, done.stderr
+
+
+def test_the_quickstart_trains_beside_files_named_like_modules(wheel: Path, tmp_path: Path) -> None:
+    """With the `harness` command of an installed wheel, its workers too."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+    subprocess.run([*pip, "--target", str(tmp_path / "site"), str(wheel)], check=True)
+    here = tmp_path / "here"
+    (here / "models").mkdir(parents=True)
+    traps = ("harness", "statistics", "suites", "torch", "numpy", "data", "typing", "models/mlp")
+    for name in traps:
+        (here / f"{name}.py").write_text(f"raise RuntimeError('the wrong {name}')", encoding="utf-8")
+    suite = (ROOT / "suites/quickstart.yaml").read_text(encoding="utf-8")
+    shorter = suite.replace("epochs: 6", "epochs: 1").replace("seeds: 3", "seeds: 1\ntable: {figures: false}")
+    (here / "quickstart.yaml").write_text(shorter, encoding="utf-8")
+    done = subprocess.run(
+        [str(tmp_path / "site/bin/harness"), "quickstart.yaml", "--nproc", "2", "--no-calibrate"],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(list(here.glob("results/*/*/seed-1-*.json"))) == 2, done.stdout

@@ -97,7 +97,7 @@ def _serve(requests: socket.socket) -> NoReturn:
 
 
 def _work(command: list[str], env: dict[str, str]) -> NoReturn:
-    """Be `python -m harness ...`, as far as it can tell."""
+    """Be what `harness.program.command()` starts, as far as it can tell."""
     os.setsid()  # torchrun signals its group
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -109,7 +109,7 @@ def _work(command: list[str], env: dict[str, str]) -> NoReturn:
     os.environ.update(env)
     os.environ["HARNESS_LAUNCHED"] = str(os.getppid())  # the zygote, which ends with the launcher
     torch.set_num_threads(int(env["OMP_NUM_THREADS"]))
-    sys.orig_argv, sys.argv = list(command), ["harness", *command[3:]]
+    sys.orig_argv, sys.argv = list(command), command[2:]
     code = _exit_code(main)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

@@ -51,7 +51,6 @@ def _harness(arguments: list[str], env: dict[str, str], folder: Path, output: st
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
-    sys.path.insert(0, str(folder))
     sys.argv = ["harness", *arguments]
     written = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (sys.stdout, sys.stderr):

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import program
 from harness.errors import UsageError
 from harness.runner.launch.slurm_options import SlurmOptions
 
@@ -46,6 +47,7 @@ class Submission:
         """Return the environment variables that the script reads."""
         return {
             "HARNESS_PYTHON": sys.executable,
+            "HARNESS_PROGRAM": str(program.ENTRY),
             "HARNESS_SETUP": self.options.setup or "",
             "HARNESS_NPROC": str(self.options.nproc or ""),
             "HARNESS_JOBS": str(self.folder),

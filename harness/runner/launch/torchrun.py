@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import CrashError, InterruptedRunError, UsageError
+from harness.program import command
 from harness.results import provenance
 from harness.runner.shutdown import heeded
 from harness.tracking.console import say
@@ -72,7 +73,7 @@ def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
 
 
 def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
-    """Run `python -m harness` with the arguments in all ranks, until they have ended.
+    """Run this program with the arguments in all ranks, until they have ended.
 
     If a rank crashes, torchrun restarts all of them, at most `max_restarts` times.
 
@@ -94,10 +95,10 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         monitor_interval=0.1,
         signals_to_handle=",".join(number.name for number in heeded()),
     )
-    before = dict(os.environ)
+    program, before = command(), dict(os.environ)
     os.environ.update(worker_environment(os.environ, ranks))  # torchrun has no other way
     try:
-        elastic_launch(config, sys.executable)("-m", "harness", *arguments)
+        elastic_launch(config, program[0])(*program[1:], *arguments)
     except SignalException as error:
         raise InterruptedRunError(int(error.sigval)) from None
     except KeyboardInterrupt:
