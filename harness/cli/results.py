@@ -94,7 +94,7 @@ def report(
     files = changed = unreadable = 0
     if not folders:
         raise UsageError(f"{results}: found no results in it; run a suite first, or give --results")
-    page = html or (results / reports.PAGE).exists()
+    page = reports.wants_page(results, asked=html)
     for each in reports.outputs(store, folders, into or [], page=page):
         if isinstance(each, str):
             print(each, file=sys.stderr)  # noqa: T201

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,15 +58,26 @@ def opened(folder: Path) -> tuple[list[Bytes], str] | None:
         return None
 
 
+def _place(new: Path, folder: Path) -> None:
+    """Move the new arrays to `folder`; what else lies there stays."""
+    if not folder.exists():
+        try:
+            new.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # if it is, a process on another machine was first: use its work
+                raise
+        return
+    for name in [*(f"{each}.npy" for each in ARRAYS), "digest.json"]:  # until the last one nobody opens them
+        (new / name).replace(folder / name)
+
+
 def build(folder: Path, make: Callable[[], Sequence[Bytes]]) -> tuple[list[Bytes], str]:
-    """Write the arrays that `make` returns to `folder`, atomically, and open it; replace a damaged `folder`.
+    """Write the arrays that `make` returns to `folder`, atomically, and open it; replace damaged ones there.
 
     Raise OSError if they cannot be written, DataError if they read back differently.
     """
     arrays = make()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.exists():
-        shutil.rmtree(folder)
     with TemporaryDirectory(dir=folder.parent, prefix=".new-", ignore_cleanup_errors=True) as temporary:
         new = Path(temporary) / folder.name
         new.mkdir()
@@ -80,11 +90,7 @@ def build(folder: Path, make: Callable[[], Sequence[Bytes]]) -> tuple[list[Bytes
             json.dump({"digest": digest_of(arrays)}, text)
             text.flush()
             os.fsync(text.fileno())
-        try:
-            new.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # if it is, a process on another machine was first: use its work
-                raise
+        _place(new, folder)
     found = opened(folder)
     if found is None:
         raise DataError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from harness.errors import UsageError
 from harness.report import csv_export, latex, markdown
 from harness.report.aggregate import SuiteResults
 from harness.report.artifacts import Artifact, FigureFile, TextFile, bytes_of
@@ -16,9 +17,15 @@ from harness.report.markdown_blocks import filled, text_of
 from harness.report.table import Table, layout
 from harness.results.store import Store
 
-__all__ = ["PAGE", "Output", "Written", "outputs", "write"]
+__all__ = ["Output", "Written", "outputs", "wants_page", "write"]
 
 PAGE = "index.html"
+# How every page of ours begins: another one of that name, as of a website, is the user's.
+_OWN_PAGE = b"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'sha256-"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,22 @@ def outputs(
     if page:
         found, tables = zip(*map(read, store.folders()), strict=True)
         yield TextFile(store.root / PAGE, page_of(found, tables, lambda path: bytes_of(store.root / path)))
+
+
+def wants_page(root: Path, *, asked: bool) -> bool:
+    """Return whether the page of all results is to be written: if asked for, or if there is one.
+
+    Raise UsageError if it is asked for and another page lies in its place.
+    """
+    path = root / PAGE
+    content = bytes_of(path)
+    is_own = content is not None and content.startswith(_OWN_PAGE)
+    if asked and not is_own and path.exists():
+        raise UsageError(
+            f"{path}: found a file that is no page of the harness's, expected none or its own; move it, or "
+            "give other --results"
+        )
+    return asked or is_own
 
 
 def _read(store: Store, folder: str) -> tuple[SuiteResults, Table]:

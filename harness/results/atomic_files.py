@@ -56,16 +56,14 @@ def place(path: Path, content: bytes) -> bool:
     return True
 
 
-def sweep(path: Path) -> None:
-    """Remove temporary files left by killed writers of the file and of those that share its stem."""
-    for each in path.parent.glob(f".{path.stem}.*.tmp"):
-        remove(each)
-
-
 def remove(path: Path) -> None:
-    """Remove the file if it exists and can be removed; otherwise it may stay, as it is of no more use."""
+    """Remove the file if it exists and can be removed; otherwise it may stay, as it is of no more use.
+
+    A link or a folder of that name stays: the harness makes none.
+    """
     with contextlib.suppress(OSError):
-        path.unlink()
+        if stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
 
 
 @contextlib.contextmanager

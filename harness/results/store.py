@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from harness.config.suite import Suite, Trial
 from harness.errors import LostLeaseError, StoreError, UsageError
-from harness.results.atomic_files import place, remove, sweep, write_whole
+from harness.results.atomic_files import place, remove, write_whole
+from harness.results.file_names import is_record, stem_of_passing, stem_of_temporary
 from harness.results.record import Record
 
 State = Literal["done", "failed", "diverged", "left", "unreadable"]
@@ -96,7 +97,8 @@ class Store:
 
     def files(self, folder: str) -> list[Path]:
         """List all record files of a suite's folder."""
-        return sorted((self.root / folder).glob("*/seed-*.json"))
+        paths = (self.root / folder).glob("*/seed-*.json")
+        return sorted(path for path in paths if is_record(path.name))
 
     def save(self, trial: Trial, record: Record) -> None:
         """Save the record atomically; then remove attempts if it is done, checkpoints unless it failed.
@@ -120,14 +122,17 @@ class Store:
 
     def sweep(self, trial: Trial) -> None:
         """Remove temporary files that killed processes left for the trial; only for the lease's owner."""
-        sweep(self.record_path(trial))
+        record = self.record_path(trial)
+        for path in record.parent.glob(f".{record.stem}.*.tmp"):
+            if stem_of_temporary(path.name):
+                remove(path)
 
     def tidy(self, folder: str) -> None:
-        """Remove files that killed runs left beside done records."""
+        """Remove what killed runs left beside done records, and nothing that the harness did not make."""
         for path in (self.root / folder).glob("*/*seed-*.*"):
-            stem = path.name.removeprefix(".").partition(".")[0]
-            is_kept = path.name in (f"{stem}.json", f"{stem}.weights.pt")
-            if not is_kept and path.with_name(f"{stem}.json").exists():
+            stem = stem_of_passing(path.name)
+            done = path.with_name(f"{stem}.json")
+            if stem and done.exists() and not (is_record(path.name) and _tells_more(path, done)):
                 remove(path)
 
     def save_suite(self, suite: Suite) -> None:
@@ -151,6 +156,15 @@ class Store:
     def folders(self) -> list[str]:
         """List the folders that hold a suite's results."""
         return sorted(path.parent.name for path in self.root.glob("*/suite.json"))
+
+
+def _tells_more(attempt: Path, done: Path) -> bool:
+    """Return whether an attempt's record may hold an error that the done one does not, as in merged folders."""
+    try:
+        earlier, later = (Record.from_json(path.read_text(encoding="utf-8")) for path in (attempt, done))
+    except (OSError, ValueError):
+        return True
+    return any(each not in later.attempts for each in earlier.attempts)
 
 
 def _why(error: Exception) -> str:

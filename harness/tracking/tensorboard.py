@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import stat
 import time
+from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -17,6 +20,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from harness.tracking.interface import End, TrackedEpoch, TrackedTrial
 
+_NAME = re.compile(r"events\.out\.tfevents\.\d{19}\..+\.\d+")  # the time in nanoseconds, host, process
 _STATUSES = {
     "done": api_pb2.STATUS_SUCCESS,
     "diverged": api_pb2.STATUS_FAILURE,
@@ -30,7 +34,7 @@ class EventFile:
 
     def __init__(self, trial: TrackedTrial) -> None:
         trial.folder.mkdir(parents=True, exist_ok=True)
-        earlier = list(trial.folder.glob("events.out.tfevents.*"))
+        earlier = [path for path in trial.folder.glob("events.out.tfevents.*") if _is_own(path)]
         name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
         # written in the calling thread: TensorBoard's own writer has a thread that reports errors late
         self._records = RecordWriter((trial.folder / name).open("ab"))
@@ -71,6 +75,11 @@ class EventFile:
     def _write(self, event: Event) -> None:
         self._records.write(event.SerializeToString())
         self._records.flush()
+
+
+def _is_own(path: Path) -> bool:
+    """Return whether this class has written the file; others' names have seconds and a number at the end."""
+    return _NAME.fullmatch(path.name) is not None and stat.S_ISREG(path.lstat().st_mode)
 
 
 def _plain(value: object) -> str | float | bool:

@@ -74,6 +74,15 @@ def test_damaged_cache_is_rebuilt(place: Place, damage: Callable[[Path], None], 
     assert again == []
 
 
+def test_a_rebuilt_cache_leaves_what_lies_beside(place: Place) -> None:
+    digest = place.load(place.official).digest
+    notes = place.resized / "notes.md"
+    notes.write_bytes(b"mine")
+    flip_byte(place.resized / "train_images.npy")
+    assert place.load(place.official).digest == digest
+    assert notes.read_bytes() == b"mine"
+
+
 def test_garbled_header_in_the_cache(place: Place) -> None:
     digest = place.load(place.official).digest
     path = place.resized / "train_images.npy"

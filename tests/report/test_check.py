@@ -87,10 +87,21 @@ def test_a_check_of_nothing_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_page_is_kept_where_there_is_one(reported: Path) -> None:
     page = reported / "results" / "index.html"
-    page.write_text("old", encoding="utf-8")
+    assert report("--results", str(reported / "results"), "--html")[0] == 0
+    page.write_text(page.read_text(encoding="utf-8")[:-9], encoding="utf-8")
     assert check(reported)[0] == 1
     assert report("--results", str(reported / "results"))[1] == f"{page}\n8 tables and figures, 1 changed\n"
     assert check(reported)[0] == 0
+    page.unlink()
+
+
+def test_a_page_of_the_users_is_left_alone(reported: Path) -> None:
+    page = reported / "results" / "index.html"
+    page.write_text("<!doctype html>\n<title>My site</title>", encoding="utf-8")
+    assert report("--results", str(reported / "results"))[0] == 0
+    with pytest.raises(UsageError, match=r"index\.html: found a file that is no page of the harness's"):
+        report("--results", str(reported / "results"), "--html")
+    assert page.read_text(encoding="utf-8") == "<!doctype html>\n<title>My site</title>"
     page.unlink()
 
 
@@ -111,7 +122,9 @@ def test_a_link_to_a_file_stays_one(reported: Path, tmp_path: Path) -> None:
 
 def test_a_page_that_is_old_is_told_in_lines_that_can_be_read(reported: Path) -> None:
     page = reported / "results" / "index.html"
-    page.write_text("old\n" * 100 + "x" * 9999, encoding="utf-8")
+    assert report("--results", str(reported / "results"), "--html")[0] == 0
+    own = "\n".join(page.read_text(encoding="utf-8").splitlines()[:5])
+    page.write_text(own + "old\n" * 100 + "x" * 9999, encoding="utf-8")
     code, output = check(reported)
     page.unlink()
     assert code == 1

@@ -53,3 +53,18 @@ def test_tensorboard_knows_the_settings_and_the_end() -> None:
     assert end.status == 1
     (text,) = found.Tensors("settings")
     assert trial.digest.encode() in text.tensor_proto.string_val[0]
+
+
+def test_event_files_of_others_keep_their_content(tmp_path: Path) -> None:
+    trial, store = small_trial(), Store(Path("results"))
+    folder = default_root(store, "tensorboard") / "suite/experiment" / name_of(trial)
+    folder.mkdir(parents=True)
+    linked = tmp_path / "elsewhere"
+    linked.write_bytes(b"mine")
+    (folder / "events.out.tfevents.1764000000000000000.host.17").symlink_to(linked)
+    others = [folder / f"events.out.tfevents.1764000000.host.17.{number}" for number in ("0", "1.v2")]
+    for path in others:
+        path.write_bytes(b"mine")
+    with Dispatcher(trial, store, ["tensorboard"], pytest.fail) as feed:
+        feed.begin([], 90)
+    assert {path.read_bytes() for path in [linked, *others]} == {b"mine"}

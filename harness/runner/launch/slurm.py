@@ -5,6 +5,7 @@ Every job runs the same `run.sbatch` beside this file, which reads its arguments
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import subprocess
@@ -131,7 +132,8 @@ class Submission:
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / ".gitignore").write_text("*\n", encoding="utf-8")
+            with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as file:
+                file.write("*\n")
         except OSError as error:
             raise UsageError(
                 f"{self.folder}: cannot be written: {error.strerror}; choose --results"
