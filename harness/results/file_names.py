@@ -1,4 +1,4 @@
-"""Names of the files that the harness makes beside a record, by exact pattern; every other one is a user's."""
+"""Names of the files that the harness makes beside a record, by exact pattern; others are a user's."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from harness.config.settings import Strict
+from harness.config.suite import digest_of
+from harness.results.record_hash import with_hash, without_hash
 
 # JSON has no NaN and no infinity: a metric that is not finite is null in the file and NaN in memory.
 Figure = Annotated[
@@ -109,14 +111,25 @@ class Record(Strict):
                 return f"found epoch {each.epoch} of a trial that is done without a figure, expected numbers"
         return ""
 
+    def settings_digest(self) -> str:
+        """Return the digest of a trial with the settings and the seed that stand here; empty without such."""
+        try:
+            return digest_of({**self.settings, "seed": self.seed})
+        except (KeyError, AttributeError, ValueError):
+            return ""
+
     def to_json(self) -> str:
-        """Return the record as JSON, from which floats are read back exactly."""
-        return json.dumps(self.model_dump(), indent=1, allow_nan=False) + "\n"
+        """Return the record as JSON, from which floats are read back exactly, with its `sha256`."""
+        return with_hash(self.model_dump())
 
     @classmethod
     def from_json(cls, text: str) -> Record:
-        """Parse a record; raise ValueError (pydantic's ValidationError) if it is not one."""
+        """Parse a record; raise ValueError (pydantic's ValidationError) if it is not one, or was changed."""
         try:
-            return cls.model_validate_json(text)  # 2.5 times as fast as json, whose messages are better
-        except ValueError:  # json also accepts half a surrogate pair, as in some tracebacks
-            return cls.model_validate(json.loads(text))
+            text = without_hash(text)
+            try:
+                return cls.model_validate_json(text)  # 2.5 times as fast as json, whose messages are better
+            except ValueError:  # json also accepts half a surrogate pair, as in some tracebacks
+                return cls.model_validate(json.loads(text))
+        except RecursionError:
+            raise ValueError("found JSON that is nested too deeply, expected a record") from None

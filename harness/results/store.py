@@ -82,10 +82,7 @@ class Store:
             return Found(trial, "left")
         except (OSError, ValueError) as error:
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {_why(error)}")
-        if record.digest != trial.digest:
-            digests = f"found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
-            return Found(trial, "unreadable", error=f"{path}: unreadable record: {digests}")
-        if mistake := record.mistake(trial.settings.training.epochs):
+        if mistake := _mismatch(record, trial) or record.mistake(trial.settings.training.epochs):
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {mistake}")
         return Found(trial, record.status, record)
 
@@ -158,8 +155,22 @@ class Store:
         return sorted(path.parent.name for path in self.root.glob("*/suite.json"))
 
 
+def _mismatch(record: Record, trial: Trial) -> str:
+    """Return in what a record at the trial's place is another trial's, or contradicts itself; else empty."""
+    if record.digest != trial.digest:
+        return f"found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
+    if record.seed != trial.seed:
+        return f"found the seed {record.seed}, expected {trial.seed}, as the file's name says"
+    if record.experiment != trial.experiment:
+        found = f"found the experiment {record.experiment!r}"
+        return f"{found}, expected {trial.experiment!r}, as the folder's name says"
+    if (own := record.settings_digest()) != record.digest:
+        return f"found settings with the digest {own[:8]}…, expected those of its own, {record.digest[:8]}…"
+    return ""
+
+
 def _tells_more(attempt: Path, done: Path) -> bool:
-    """Return whether an attempt's record may hold an error that the done one does not, as in merged folders."""
+    """Return whether an attempt may hold an error that the done record lacks, as in merged folders."""
     try:
         earlier, later = (Record.from_json(path.read_text(encoding="utf-8")) for path in (attempt, done))
     except (OSError, ValueError):

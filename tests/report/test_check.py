@@ -144,6 +144,16 @@ def test_an_edited_record_is_named(reported: Path) -> None:
     assert f"{path}: unreadable record: found epochs numbered [1, 3], expected 1 to 2" in output
 
 
+def test_a_digit_that_was_edited_in_a_record_is_told(reported: Path) -> None:
+    (path,) = reported.glob(RECORD)
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b'"test_accuracy": 0.801', b'"test_accuracy": 0.802'))
+    code, output = check(reported)
+    path.write_bytes(before)
+    assert code == 1
+    assert f"{path}: unreadable record: its content is not what was recorded: found the sha256" in output
+
+
 def test_nothing_is_drawn_again_that_is_as_the_records_say(reported: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in reported.rglob("*.*")}
     code, output = report("--results", str(reported / "results"))

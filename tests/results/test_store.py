@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,32 @@ def test_a_record_of_another_digest_is_unreadable_under_this_name(store: Store, 
     one, two, *_ = suite.trials()
     write_whole(store.record_path(one), record_of(two).to_json().encode())
     assert store.find(one).state == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"seed": 2}, "found the seed 2, expected 1"),
+        ({"experiment": "two"}, "found the experiment 'two', expected 'one'"),
+        ({"settings": {}}, "found settings with the digest …"),
+        ({"settings": {"training": 1, "dataset": 1, "model": 1}}, "found settings with the digest …"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_unreadable(
+    store: Store, trial: Trial, change: dict[str, Any], why: str
+) -> None:
+    store.save(trial, record_of(trial, **change))
+    found = store.find(trial)
+    assert (found.state, found.record) == ("unreadable", None)
+    assert found.error is not None
+    assert f"{store.record_path(trial)}: unreadable record: {why}" in found.error
+
+
+def test_settings_that_were_edited_do_not_match_the_digest(store: Store, trial: Trial) -> None:
+    settings = record_of(trial).settings
+    settings["training"]["optimizer"]["lr"] = 0.02
+    store.save(trial, record_of(trial, settings=settings))
+    assert "expected those of its own" in (store.find(trial).error or "")
 
 
 def test_records_of_other_digests_are_stale(store: Store, suite: Suite, tmp_path: Path) -> None:

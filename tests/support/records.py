@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from harness.config.loader import load_suite
 from harness.config.suite import Suite, Trial
+from harness.results import record_hash
 from harness.results.record import Attempt, Epoch, Hardware, Record, Versions
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -96,6 +98,18 @@ def record_of(trial: Trial, test_accuracy: float = 0.8, **changes: Any) -> Recor
         attempts=[],
     )
     return record.model_copy(update=changes)
+
+
+def without_hash(text: str) -> dict[str, Any]:
+    """Return the fields of a record's text as earlier versions wrote them, without a hash."""
+    fields: dict[str, Any] = json.loads(text)
+    fields.pop(record_hash.KEY, None)
+    return fields
+
+
+def hashed_again(text: str) -> str:
+    """Return the text of a record that was changed on purpose, with the hash of what stands in it now."""
+    return record_hash.with_hash(without_hash(text))
 
 
 def failed_of(trial: Trial, error: str = "Traceback ...\nOSError: broken") -> Record:
