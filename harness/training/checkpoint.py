@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from harness.results.atomic_files import write_whole
 from harness.results.record import Epoch
+from harness.training import checkpoint_file
 from harness.training.distributed import ProcessGroup
 from harness.training.lr_schedule import LearningRate
 from harness.training.optim import load_state
@@ -72,7 +73,7 @@ class Checkpoints:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.lr.state_dict(),
         }
-        write_whole(self.paths[self._next], _bytes(state))
+        checkpoint_file.write(self.paths[self._next], _bytes(state))
         self._next = 1 - self._next
 
     def resume(self, world: ProcessGroup, tell: Callable[[str], None]) -> Progress:
@@ -96,7 +97,7 @@ class Checkpoints:
         found: list[tuple[list[int], int, bytes]] = []
         for slot, path in enumerate(self.paths):
             try:
-                content = path.read_bytes()
+                content = checkpoint_file.read(path)
                 found.append((self._checked(content).place, slot, content))
             except FileNotFoundError:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import pickle
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from harness.results.atomic_files import write_whole
 from harness.results.lease import Leases
 from harness.results.lease_owner import this_process
 from harness.results.store import Store
+from harness.training import checkpoint_file
 from tests.support import ROOT, fault_models
 from tests.support.gated_runs import DRAWN, GATED, contents, errors_in, wait_until
 from tests.support.hostile import Hostile
@@ -37,8 +39,9 @@ def test_a_run_refuses_a_hostile_checkpoint_and_says_so() -> None:
     run("suite.yaml", "--results", "whole")
     trial = next(load_suite(Path("suite.yaml")).trials())
     path = Store(Path("results")).checkpoint_paths(trial)[0]
-    path.parent.mkdir(parents=True)
-    torch.save({"digest": trial.digest, "model": Hostile()}, path)
+    buffer = io.BytesIO()
+    torch.save({"digest": trial.digest, "model": Hostile()}, buffer)
+    checkpoint_file.write(path, buffer.getvalue())
     output = run("suite.yaml")
     assert f"{path}: refused, it holds more than numbers" in output
     assert not Path("executed").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from harness.results.record import Epoch
-from harness.training import checkpoint
+from harness.training import checkpoint, checkpoint_file
 from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.model_check import initialised
@@ -48,6 +49,43 @@ def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | N
     assert first.exists()
 
 
+def test_one_flipped_bit_anywhere_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "one.checkpoint-1"
+    checkpoint_file.write(path, bytes(range(256)) * 4)
+    whole = path.read_bytes()
+    assert checkpoint_file.read(path) == bytes(range(256)) * 4
+    for bit in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="it is damaged"):
+            checkpoint_file.read(path)
+
+
+@pytest.mark.parametrize("place", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_flipped_bit_is_told_and_trained_over(place: float, tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    whole, _ = whole_epochs(path)
+    for each in places(path).paths:
+        content = bytearray(each.read_bytes())
+        content[int(place * len(content))] ^= 4
+        each.write_bytes(content)
+    again, said = whole_epochs(path)
+    assert again == whole
+    assert [note.partition(":")[0] for note in said] == [str(each) for each in places(path).paths]
+    assert all("does not have the SHA-256" in note for note in said)
+
+
+def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    whole, _ = whole_epochs(path)
+    for each in places(path).paths:
+        each.write_bytes(checkpoint_file.read(each))
+    again, said = whole_epochs(path)
+    assert again == whole
+    assert all("of an earlier version" in note for note in said)
+
+
 class Hostile:
     """Would make a file when it is unpickled."""
 
@@ -62,7 +100,9 @@ def test_a_hostile_checkpoint_is_refused_and_said_so(tmp_path: Path) -> None:
     expected, _ = whole_epochs(tmp_path / "expected")
     path, proof = tmp_path / "one", tmp_path / "executed"
     for each in places(path).paths:
-        torch.save({"digest": small_trial().digest, "model": Hostile(proof)}, each)
+        buffer = io.BytesIO()
+        torch.save({"digest": small_trial().digest, "model": Hostile(proof)}, buffer)
+        checkpoint_file.write(each, buffer.getvalue())
     found, said = whole_epochs(path)
     assert found == expected
     assert not proof.exists()
@@ -105,7 +145,8 @@ def test_within_an_epoch_a_state_is_saved_by_time(tmp_path: Path, monkeypatch: p
     saved = []
 
     def note(step: int, _: object) -> None:
-        saved.append([torch.load(path)["steps"] for path in where.paths if path.exists()])
+        contents = [checkpoint_file.read(path) for path in where.paths if path.exists()]
+        saved.append([torch.load(io.BytesIO(content))["steps"] for content in contents])
 
     course(trial, resident(trial, ALONE), ALONE, where, Callbacks(on_step=note))
     assert saved == [[], [1], [1, 2], [3, 2], [3, 4], [5, 4]]  # in turn, the last two are there
