@@ -182,13 +182,13 @@ def load(path: Path, changes: list[str] | None) -> Suite:
 def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
     """Return the suites as saved with their results; a YAML file stands for the folder of its results."""
     _need_results(store)
-    folders = named_folders(names, changes)
+    folders = named_folders(names, changes, store)
     return [store.load_suite(folder) for folder in folders or store.folders()]
 
 
 def followed(store: Store, names: list[str] | None, changes: list[str] | None) -> Callable[[], list[str]]:
     """Return a function that lists the folders to follow, those of YAML files even before they exist."""
-    folders = named_folders(names, changes)
+    folders = named_folders(names, changes, store)
     if not folders:
         _need_results(store)
         return store.folders
@@ -199,8 +199,8 @@ def followed(store: Store, names: list[str] | None, changes: list[str] | None) -
     return lambda: folders
 
 
-def named_folders(names: list[str] | None, changes: list[str] | None) -> list[str]:
-    """Return the folders of results that these folder names and YAML files stand for."""
+def named_folders(names: list[str] | None, changes: list[str] | None, store: Store) -> list[str]:
+    """Return the folders in the store that these folders, by name or path, and YAML files stand for."""
     if changes and not names:
         raise UsageError("--set: expected the YAML file of a suite beside it")
     folders: list[str] = []
@@ -210,8 +210,15 @@ def named_folders(names: list[str] | None, changes: list[str] | None) -> list[st
         elif changes:
             raise UsageError(f"--set: found {name!r}, expected the YAML file of a suite beside it")
         else:
-            folders.append(name)
+            folders.append(_folder(name, store))
     return folders
+
+
+def _folder(name: str, store: Store) -> str:
+    """Return the name of a folder in the store that may be given by its path, as a shell completes it."""
+    path = Path(name)
+    is_path = path.name not in ("", "..") and path.parent.resolve() == store.root.resolve()
+    return path.name if is_path else name.removesuffix("/")
 
 
 def _is_yaml(name: str) -> bool:

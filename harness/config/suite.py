@@ -147,7 +147,8 @@ class Trial:
 class Suite(Strict):
     """A resolved suite, the experiments of one table; `changed` is what `--set` changed.
 
-    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones.
+    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones. `found_in` is
+    the folder in which its results lie, whatever its name; empty before they have been looked for.
     """
 
     suite: SuiteName
@@ -160,10 +161,13 @@ class Suite(Strict):
     curves: dict[ExperimentName, list[PublishedCurve]] = Field(default_factory=dict)
     table: Table = Table()
     changed: dict[str, Any] = Field(default_factory=dict)
+    found_in: str = Field(default="", exclude=True)
 
     @property
     def folder(self) -> str:
         """Return the name of its results folder; a suite with changed settings has its own."""
+        if self.found_in:
+            return self.found_in
         return f"{self.suite}@{_sha256(self.changed)[:8]}" if self.changed else self.suite
 
     def trials(self) -> Iterator[Trial]:

@@ -39,7 +39,7 @@ def document(table: Table) -> str:
         r"\begin{table}",
         r"\scriptsize\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{escaped(table.title)}}}",
-        rf"\label{{tab:{table.folder}}}",
+        rf"\label{{tab:{table.label}}}",
         rf"\begin{{tabular}}{{@{{}}{''.join(columns)}@{{}}}}",
         r"\toprule",
         _line(list(map(escaped, header))),

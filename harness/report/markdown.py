@@ -17,8 +17,8 @@ def body(table: Table) -> str:
     """Return the table, its footnotes and the sentences on its sources."""
     rule = ["---"] * len(table.header)
     lines = [line(table.header), line(rule)]
-    lines += [line([_cell(cell, table.folder) for cell in cells]) for cells in table.lines]
-    footnotes = [f"[^{table.folder}-{number}]: {note}" for number, note in enumerate(table.notes, 1)]
+    lines += [line([_cell(cell, table.label) for cell in cells]) for cells in table.lines]
+    footnotes = [f"[^{table.label}-{number}]: {note}" for number, note in enumerate(table.notes, 1)]
     source = [" ".join(line.split()) for line in table.source]
     sentences = [line + "\\" for line in source[:-1]] + source[-1:]
     return "\n\n".join("\n".join(part) for part in (lines, footnotes, sentences) if part)
@@ -29,9 +29,9 @@ def picture(alt: str, path: str) -> str:
     return f"![{escaped(alt)}]({path})"
 
 
-def _cell(cell: Cell, folder: str) -> str:
+def _cell(cell: Cell, label: str) -> str:
     text = f"**{cell.text}**" if cell.bold else cell.text
-    note = "" if cell.note is None else f"[^{folder}-{cell.note}]"
+    note = "" if cell.note is None else f"[^{label}-{cell.note}]"
     return f"{text}{cell.after}{note}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from harness.report.number_format import interval_cell, loss, mean_cell, percent
 from harness.report.published import difference_cell, published_cell, published_figure, verdict_cell
 from harness.results.record import Record
 
+_NO_LABEL = re.compile(r"[^A-Za-z0-9._@=,+-]")
 DIGITS = {"experiments": 2, "runs": 3}
 _METRICS = ["Final training loss", "Final training accuracy", "Final testing accuracy"]
 _INTERVAL = "95 % interval of its mean"
@@ -43,6 +45,11 @@ class Table:
     lines: list[list[Cell]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     source: list[str] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """Return the folder's name in characters that a label may have in Markdown and LaTeX."""
+        return _NO_LABEL.sub("-", self.folder)
 
 
 def layout(contents: SuiteResults) -> Table:

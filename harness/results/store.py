@@ -144,11 +144,12 @@ class Store:
             known = ", ".join(self.folders()) or "none yet"
             raise UsageError(f"{path}: no such results; there are: {known}")
         try:
-            return Suite.model_validate_json(path.read_text(encoding="utf-8"))
+            suite = Suite.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise StoreError(
                 f"{path}: unreadable: {_why(error)}; run the suite again to rewrite it"
             ) from None
+        return suite.model_copy(update={"found_in": folder if folder != suite.folder else ""})
 
     def folders(self) -> list[str]:
         """List the folders that hold a suite's results."""

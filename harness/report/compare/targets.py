@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -33,8 +33,7 @@ class Target:
             suite = self.store.load_suite(folder)
             for name, trials in by_experiment(suite).items():
                 if self.experiment in ("", name):
-                    here = [replace(trial, folder=folder) for trial in trials]  # folders can be renamed
-                    side = Side(suite, row_of(self.store, suite, here))
+                    side = Side(suite, row_of(self.store, suite, trials))
                     yield name if self.folder else f"{folder}/{name}", side
 
 

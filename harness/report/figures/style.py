@@ -71,6 +71,7 @@ def style(salt: str = "harness") -> Iterator[None]:
 def heading(figure: Figure, name: str, rest: str) -> None:
     """Draw a name and a subtitle above a figure, from its left edge on."""
     size = min(9.0, 9.0 * 70 / len(name))
+    name = name.replace("$", r"\$")  # a folder may have any name; between two of these is a formula
     height = figure.get_size_inches()[1]
     figure.text(0.01, 1 - 0.08 / height, name, fontsize=size, fontweight="bold", va="top")
     figure.text(0.01, 1 - 0.26 / height, rest, fontsize=7.5, color=GREY, va="top")
