@@ -83,7 +83,9 @@ Check = Annotated[
     bool,
     typer.Option(
         "--check",
-        help="Write nothing; show what is not as the records say, and exit with 1 if anything is.",
+        help="Write nothing; show which tables, figures and pages are not as the records say, and exit with 1 "
+        "if any is or a record is damaged. It does not show that the records are true: whoever can write "
+        "them can write others.",
     ),
 ]
 Html = Annotated[
@@ -210,15 +212,8 @@ def named_folders(names: list[str] | None, changes: list[str] | None, store: Sto
         elif changes:
             raise UsageError(f"--set: found {name!r}, expected the YAML file of a suite beside it")
         else:
-            folders.append(_folder(name, store))
+            folders.append(store.folder_named(name))
     return folders
-
-
-def _folder(name: str, store: Store) -> str:
-    """Return the name of a folder in the store that may be given by its path, as a shell completes it."""
-    path = Path(name)
-    is_path = path.name not in ("", "..") and path.parent.resolve() == store.root.resolve()
-    return path.name if is_path else name.removesuffix("/")
 
 
 def _is_yaml(name: str) -> bool:

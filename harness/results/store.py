@@ -151,6 +151,12 @@ class Store:
             ) from None
         return suite.model_copy(update={"found_in": folder if folder != suite.folder else ""})
 
+    def folder_named(self, name: str) -> str:
+        """Return the name of a folder here that may be given by its path, as a shell completes it."""
+        path = Path(name)
+        is_path = path.name not in ("", "..") and path.parent.resolve() == self.root.resolve()
+        return path.name if is_path else name.removesuffix("/")
+
     def folders(self) -> list[str]:
         """List the folders that hold a suite's results."""
         return sorted(path.parent.name for path in self.root.glob("*/suite.json"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.config.suite import Trial
+from harness.config.suite import Suite, Trial
 from harness.results.lease import Leases
 from harness.results.lease_owner import this_process
 from harness.results.store import Store
@@ -18,8 +18,13 @@ from tests.support.records import suite_of
 
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Trial:
-    return next(suite_of(tmp_path).trials())
+def suite(tmp_path: Path) -> Suite:
+    return suite_of(tmp_path)
+
+
+@pytest.fixture
+def trial(suite: Suite) -> Trial:
+    return next(suite.trials())
 
 
 @pytest.fixture
