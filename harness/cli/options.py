@@ -83,8 +83,8 @@ Check = Annotated[
     bool,
     typer.Option(
         "--check",
-        help="Write nothing; show which tables, figures and pages are not as the records say, and exit with 1 "
-        "if any is or a record is damaged. It does not show that the records are true: whoever can write "
+        help="Write nothing; show which tables, figures and pages are not as the records say, and exit with "
+        "1 if any is or a record is damaged. It does not show that the records are true: whoever can write "
         "them can write others.",
     ),
 ]
