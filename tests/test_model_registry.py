@@ -60,7 +60,7 @@ def test_what_a_callable_looks_like(name: str, is_path: bool) -> None:
 def test_building_leaves_the_random_state_to_the_caller() -> None:
     import torch
 
-    from harness.training.model_check import initialised
+    from harness.training.model_facts import initialised
     from tests.support.trials import small_trial
 
     before = torch.get_rng_state()

@@ -18,7 +18,7 @@ from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
 from harness.runner.placement import PlacementChoice
 from harness.tracking.console import say
-from harness.training.model_check import has_unused_parameters
+from harness.training.model_check import check_model
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
         key = settings.dataset.model_dump_json()
         if key not in datasets:
             datasets[key] = load_data(request, trial, env)
-        has_unused_parameters(settings, datasets[key].image_shape, datasets[key].num_classes)
+        check_model(settings, datasets[key])
 
 
 def _check_code(request: Request, expected: str) -> None:

@@ -119,11 +119,15 @@ class Checkpoints:
 
 def save_weights(path: Path, model: nn.Module) -> None:
     """Write only the weights, to be loaded with `weights_only=True` into the plain model."""
-    write_whole(path, _bytes({key: value.cpu() for key, value in model.state_dict().items()}))
+    state = model.state_dict()
+    write_whole(
+        path, _bytes({key: each.cpu() if isinstance(each, Tensor) else each for key, each in state.items()})
+    )
 
 
-def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {key: each.shape for key, each in weights.items()}
+def _shapes(state: Mapping[str, Any]) -> dict[str, torch.Size | None]:
+    """Return the shapes in a model's state; its extra state (get_extra_state) has none."""
+    return {key: each.shape if isinstance(each, Tensor) else None for key, each in state.items()}
 
 
 def _loaded(content: bytes) -> dict[str, Any]:

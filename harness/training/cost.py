@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.config.suite import Trial
 from harness.training.dataloader import ResidentDataset
-from harness.training.distributed import alone
-from harness.training.layers import BatchShard, GlobalBatchNorm, swap_layers
-from harness.training.model_check import initialised
+from harness.training.model_facts import initialised
 from harness.training.precision import PRECISIONS
 
 _ROWS = 4
-_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -70,13 +68,12 @@ def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.devic
 @functools.cache
 def _cost_of(model: str, image_shape: tuple[int, int, int], num_classes: int) -> Cost:
     plain = initialised(json.loads(model), 0, image_shape, num_classes).train()
-    swap_layers(plain, BatchShard(alone(_CPU), seed=0, rows=_ROWS))
     with torch.random.fork_rng(devices=[]), _Operations() as operations:
         plain(torch.zeros(_ROWS, *image_shape)).sum().backward()
     return Cost(
         flops_per_image=operations.total / _ROWS,
         gradients=sum(each.numel() for each in plain.parameters() if each.requires_grad),
-        batch_norms=sum(isinstance(each, GlobalBatchNorm) for each in plain.modules()),
+        batch_norms=sum(isinstance(each, _BatchNorm) for each in plain.modules()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,11 @@ class ProcessGroup:
         dist.broadcast(tensor, 0, group=self.group)
         found: list[int] = tensor.tolist()
         return found
+
+    def share_tensors(self, tensors: Sequence[Tensor]) -> None:
+        """Give every rank rank 0's values, in place."""
+        for tensor in tensors if self.world_size > 1 else ():
+            dist.broadcast(tensor, 0, group=self.group)
 
     def share_bytes(self, content: bytes) -> bytes:
         """Return rank 0's bytes on every rank."""

@@ -1,110 +1,231 @@
-"""Check, before training, that a model's results do not depend on how a batch is sharded over ranks."""
+"""Check, before training, that a trial's model is trained as the plain module that it is, on any ranks."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
+import io
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness import model_registry
-from harness.config.settings import Settings
+from harness.config.settings import Settings, Training
+from harness.data import Dataset
 from harness.errors import ModelError
+from harness.training.batch_shard import BatchShard
+from harness.training.dataloader import EVAL_BATCH_SIZE
 from harness.training.distributed import alone
-from harness.training.layers import BatchShard, GlobalBatchNorm, GlobalDropout, swap_layers
-from harness.training.rng import derive
+from harness.training.hidden_state import fingerprint, globals_of
+from harness.training.layers import Takeover
+from harness.training.model_facts import CPU, ROWS, Examples, ModelFacts, facts_of, initialised
+from harness.training.optim import optimizer_for
+from harness.training.precision import PRECISIONS, cast
+from harness.training.random_draws import drawing_modules
+from harness.training.rng import kept_random_states, seed_globally
+from harness.training.sharding_check import ROWS as SHARED_ROWS
+from harness.training.sharding_check import Build, difference_by_sharding, distance
 
-_ROWS = 4
-_CPU = torch.device("cpu")
+_REPEATABLE = 1e-6
+_ADVICE = (
+    "its results would depend on the number of ranks; use torch's dropouts and norms, or allow it with "
+    "`training.allow_rank_dependent: true`"
+)
 
 
-def initialised(
-    settings: Mapping[str, Any], seed: int, image_shape: tuple[int, int, int], num_classes: int
-) -> nn.Module:
-    """Build the model on the CPU with the seed's initial weights; the caller's random state is kept."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "init"))
-        return model_registry.build(settings, image_shape, num_classes)
+def check_model(settings: Settings, dataset: Dataset) -> ModelFacts:
+    """Check the model on the CPU, once for its settings, by computing the same in several ways.
 
-
-def has_unused_parameters(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> bool:
-    """Check the model on the CPU, once for its settings; return whether some parameters get no gradient.
-
-    Raise ModelError, with the layer's name, if it draws random numbers of its own or mixes the rows of a
-    batch other than by batch norm, unless that is allowed; also if it fails on any batch.
+    Raise ModelError if it fails on a batch or with its optimizer; if it keeps state that no checkpoint holds;
+    unless that is allowed also if it draws random numbers of its own, or if an image's results depend on the
+    others of its batch other than by torch's norms.
     """
-    model = json.dumps(settings.model)
-    return _has_unused_parameters(model, image_shape, num_classes, settings.training.allow_rank_dependent)
+    facts = facts_of(settings, dataset.image_shape, dataset.num_classes)
+    with kept_random_states(), _one_thread():
+        _check(
+            settings.model_dump_json(include={"model", "training"}), dataset.image_shape, dataset.num_classes
+        )
+        _check_lone_images(settings, dataset)
+    return facts
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @functools.cache
-def _has_unused_parameters(
-    model: str, image_shape: tuple[int, int, int], num_classes: int, allow: bool
-) -> bool:
-    settings = json.loads(model)
-    name = settings["name"]
-    probe = initialised(settings, 0, image_shape, num_classes).train()
-    shard = BatchShard(alone(_CPU), seed=0, rows=_ROWS)
-    swap_layers(probe, shard)
-    images = torch.rand(_ROWS, *image_shape, generator=torch.Generator().manual_seed(0))
-    with torch.random.fork_rng(devices=[]):
-        try:
-            culprits = _random_layers(probe, images)
-            logits = probe(images)
-            logits.sum().backward()
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise ModelError(f"model {name!r}: fails on a batch of {_ROWS} images: {error}") from error
-        reasons = [f"{layer} draws random numbers of its own" for layer in culprits]
-        if not culprits and _mixes_rows(probe, images):
-            reasons.append("an image's logits depend on the other images of the batch, and not by batch norm")
-    if reasons and not allow:
-        raise ModelError(
-            f"model {name!r}: {'; '.join(reasons)}: its results would depend on the number of ranks; use "
-            "nn.Dropout and nn.BatchNorm, or allow it with `training.allow_rank_dependent: true`"
+def _check(settings: str, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    """Raise ModelError for the first reason not to train a model, once for its settings."""
+    found = json.loads(settings)
+    training = Training.model_validate(found["training"])
+    model = _CheckedModel(found["model"], training, image_shape, num_classes)
+    if not _is_same(model.build().state_dict(), model.build().state_dict()):
+        raise model.error(
+            "two builds from one seed begin with other weights; draw them from torch's, Python's or NumPy's "
+            "global generators, which the trial's seed has set"
         )
-    return any(each.grad is None for each in probe.parameters() if each.requires_grad)
+    draws = model.draws()
+    if draws and not training.allow_rank_dependent:
+        raise model.error(f"{'; '.join(draws)}: {_ADVICE}")
+    if hidden := model.hidden_state():
+        raise model.error(
+            f"keeps state that no checkpoint holds: {', '.join(hidden)}; a resumed trial would be another: "
+            "keep it in a buffer (register_buffer), or in get_extra_state and set_extra_state"
+        )
+    if not training.allow_rank_dependent and (differing := model.difference_by_sharding()):
+        raise model.error(
+            f"{differing} depends on the other images of the batch, and not by torch's norms: {_ADVICE}"
+        )
+    model.take_a_step()
 
 
-def _random_layers(model: nn.Module, images: Tensor) -> list[str]:
-    """Name the innermost modules whose forward changes torch's random state."""
-    moved: list[str] = []
-    before: dict[str, Tensor] = {}
+@dataclass(frozen=True)
+class _CheckedModel:
+    settings: dict[str, Any]
+    training: Training
+    image_shape: tuple[int, int, int]
+    num_classes: int
 
-    def enter(name: str) -> None:
-        before[name] = torch.get_rng_state()
+    @property
+    def dtype(self) -> torch.dtype:
+        return PRECISIONS[self.training.precision].dtype
 
-    def leave(name: str) -> None:
-        inner = any(each.startswith(f"{name}.") or not name for each in moved)
-        if not inner and not torch.equal(before[name], torch.get_rng_state()):
-            moved.append(name)
+    def build(self, dtype: torch.dtype | None = None) -> nn.Module:
+        model = initialised(self.settings, 0, self.image_shape, self.num_classes)
+        cast(model, dtype or self.dtype)
+        return model
 
-    handles = []
-    for name, module in model.named_modules():
-        handles.append(module.register_forward_pre_hook(lambda *_, name=name: enter(name)))
-        handles.append(module.register_forward_hook(lambda *_, name=name: leave(name)))
-    model(images)
-    for handle in handles:
-        handle.remove()
-    return [_described(model, name) for name in moved]
+    def examples(self, dtype: torch.dtype | None = None, rows: int = ROWS) -> Examples:
+        return Examples.of(self.image_shape, self.num_classes, dtype or self.dtype, rows)
+
+    def error(self, reason: str) -> ModelError:
+        return ModelError(f"model {self.settings['name']!r}: {reason}")
+
+    def difference_by_sharding(self) -> str:
+        """Name what depends on how a batch is cut, if anything does."""
+        try:
+            return difference_by_sharding(*self._judged())
+        except Exception as error:
+            raise self.error(
+                f"fails on a part of a batch: {type(error).__name__}: {error}; {_ADVICE}"
+            ) from error
+
+    def _judged(self) -> tuple[Build, Examples]:
+        """Return the model and its examples in float64, or as it is trained where it has no float64."""
+        try:
+            with torch.no_grad():
+                self.build(torch.float64)(self.examples(torch.float64).images)
+        except Exception:
+            return self.build, self.examples(rows=SHARED_ROWS)
+        return partial(self.build, torch.float64), self.examples(torch.float64, SHARED_ROWS)
+
+    def draws(self) -> list[str]:
+        """Describe the modules that draw random numbers of their own."""
+        model = self.build().train()
+        takeover, shard = Takeover(model), BatchShard(alone(CPU), seed=0)
+
+        def run() -> None:
+            with takeover.functions():
+                self.examples().passed(model.train(), shard)
+                self.examples().passed(model.eval(), shard)
+
+        return drawing_modules(model, run)
+
+    def hidden_state(self) -> list[str]:
+        """Name the state that moves from pass to pass, or that a pass depends on, outside of checkpoints."""
+        model = self.build()
+        takeover, start = Takeover(model), copy.deepcopy(model.state_dict())
+        passes = []
+        for _ in range(3):  # the first may set up what then stays
+            for key, value in model.state_dict().items():
+                if isinstance(value, Tensor):
+                    value.detach().copy_(start[key])
+            logits = self._logits(model, takeover, self.examples())
+            passes.append((logits, fingerprint(model), globals_of(model)))
+        (one, before, globals_before), (another, after, globals_after) = passes[1:]
+        fresh = self._resumed(model)
+        resumed = fingerprint(fresh)
+        moved = [key for key in after if before.get(key) != after[key] != resumed.get(key)]
+        moved += [key for key in globals_after if globals_before.get(key) != globals_after[key]]
+        if moved:
+            return sorted(moved)
+        if distance(one, another) > _REPEATABLE:
+            return ["something that makes two passes over the same images differ"]
+        turned = Examples(self.examples().images.flip(0), self.examples().labels)
+        differing = [key for key, value in after.items() if resumed.get(key) != value]
+        pair = (self._logits(each, Takeover(each), turned) for each in (model, fresh))
+        return sorted(differing) if distance(*pair) > _REPEATABLE else []
+
+    def _logits(self, model: nn.Module, takeover: Takeover, examples: Examples) -> Tensor:
+        """Return the logits of one pass in train mode, and one in eval mode."""
+        seed_globally(0)
+        shard = BatchShard(alone(CPU), seed=0, expects_recomputation=True)
+        with takeover.functions():
+            logits = [examples.passed(model.train(mode), shard)[0] for mode in (True, False)]
+        model.zero_grad()
+        return torch.cat(logits)
+
+    def _resumed(self, model: nn.Module) -> nn.Module:
+        """Return a new model with the other's state, as a checkpoint keeps it."""
+        buffer, fresh = io.BytesIO(), self.build()
+        try:
+            torch.save(model.state_dict(), buffer)
+            buffer.seek(0)
+            fresh.load_state_dict(torch.load(buffer, weights_only=True))
+        except Exception as error:
+            raise self.error(
+                f"its state cannot be kept in a checkpoint: {type(error).__name__}: {error}; expected what a "
+                "newly built model takes: tensors, numbers, texts, lists and dictionaries"
+            ) from error
+        return fresh
+
+    def take_a_step(self) -> None:
+        """Take a step with the trial's optimizer, which may not take the model's gradients."""
+        model = self.build().train()
+        takeover = Takeover(model)
+        with takeover.functions():
+            self.examples().passed(model, BatchShard(alone(CPU), seed=0))
+        has_sparse = any(each.grad is not None and each.grad.is_sparse for each in model.parameters())
+        try:
+            optimizer_for(self.training, model.parameters(), has_sparse=has_sparse).step()
+        except Exception as error:
+            raise self.error(f"{self.training.optimizer.name} does not train it: {error}") from error
 
 
-def _described(model: nn.Module, name: str) -> str:
-    kind = type(model.get_submodule(name)).__name__
-    return f"layer {name!r} ({kind})" if name else f"the forward of {kind} itself"
+def _check_lone_images(settings: Settings, dataset: Dataset) -> None:
+    """Raise ModelError if the model cannot take a last batch of one image, where there is one."""
+    train, test, batch_size = (
+        len(dataset.train.labels),
+        len(dataset.test.labels),
+        settings.training.batch_size,
+    )
+    last = {"training": train % min(batch_size, train) or batch_size, "testing": test % EVAL_BATCH_SIZE}
+    model = _CheckedModel(settings.model, settings.training, dataset.image_shape, dataset.num_classes)
+    for kind, size in last.items():
+        if size != 1:
+            continue
+        plain = model.build().train(kind == "training")
+        try:
+            with Takeover(plain).functions():
+                model.examples(rows=1).passed(plain, BatchShard(alone(CPU), seed=0))
+        except ValueError as error:
+            raise model.error(
+                f"the last batch of {kind} holds one image ({train} and {test} images, training.batch_size "
+                f"{batch_size}), and the model takes no such batch: {error}; choose another batch_size"
+            ) from error
 
 
-def _mixes_rows(model: nn.Module, images: Tensor) -> bool:
-    """Tell whether the first row's logits depend on the other rows, other than by the swapped layers."""
-    for module in _swapped(model):
-        module.eval()
-    model.double()
-    rows = images.double()
-    with torch.no_grad():
-        return not torch.allclose(model(rows)[0], model(torch.cat([rows[:1], 1 - rows[1:]]))[0], rtol=1e-9)
-
-
-def _swapped(model: nn.Module) -> Iterator[nn.Module]:
-    return (module for module in model.modules() if isinstance(module, GlobalBatchNorm | GlobalDropout))
+def _is_same(one: Mapping[str, Any], another: Mapping[str, Any]) -> bool:
+    tensors = {key: value for key, value in one.items() if isinstance(value, Tensor)}
+    return all(distance(value, another[key]) == 0 for key, value in tensors.items())

@@ -17,15 +17,18 @@ _CAPTURABLE = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")
 _OWN = ("lr", "fused", "foreach", "capturable", "differentiable")
 
 
-def optimizer_for(training: Training, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def optimizer_for(
+    training: Training, parameters: Iterable[nn.Parameter], *, has_sparse: bool = False
+) -> torch.optim.Optimizer:
     """Build the optimizer; on a GPU in a form whose steps can be captured in a graph, if there is one.
 
-    There, a learning rate that changes is a tensor: a graph would keep a number as a constant.
+    There, a learning rate that changes is a tensor: a graph would keep a number as a constant. Fused kernels
+    take neither sparse gradients nor complex parameters.
     """
     trained = list(parameters)
     settings: dict[str, Any] = training.optimizer.model_dump()
     name = settings.pop("name")
-    if name in _FUSED:
+    if name in _FUSED and not has_sparse and not any(each.is_complex() for each in trained):
         settings["fused"] = True
     if name in _CAPTURABLE and trained[0].is_cuda:
         settings["capturable"] = True

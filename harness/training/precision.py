@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,16 @@ class Precision:
     def forward(self, device: torch.device) -> AbstractContextManager[None]:
         """Return the autocast context of a forward pass."""
         return torch.autocast(device.type, self.activations, enabled=self.activations is not None)
+
+
+def cast(model: nn.Module, dtype: torch.dtype) -> None:
+    """Give floating parameters and buffers the dtype, in place, and complex ones that of the same width."""
+    complex_dtype = dtype.to_complex()
+    model._apply(  # type: ignore[no-untyped-call]
+        lambda each: each.to(
+            complex_dtype if each.is_complex() else dtype if each.is_floating_point() else each.dtype
+        )
+    )
 
 
 PRECISIONS = {

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import random
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +19,26 @@ def derive(seed: int, purpose: str, *counters: int | str) -> int:
     """Derive a 63-bit seed from the trial's by SHA-256; each purpose and counter gives another stream."""
     text = ":".join(map(str, (seed, purpose, *counters)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seed_globally(seed: int) -> None:
+    """Seed the generators that user code draws from: torch's, on all devices, Python's and NumPy's."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+@contextlib.contextmanager
+def kept_random_states(device: torch.device | None = None) -> Iterator[None]:
+    """Restore at the end the states of those generators, of the GPUs only `device`'s."""
+    devices = [device] if device and device.type == "cuda" else []
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(of_python)
+            np.random.set_state(of_numpy)
 
 
 def permutation(seed: int, epoch: int, size: int) -> Tensor:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.training.dataloader import ResidentDataset, Share
+from harness.training.batch_shard import BatchShard
+from harness.training.dataloader import Resident, ResidentDataset, Share
 from harness.training.distributed import ProcessGroup
-from harness.training.layers import BatchShard
+from harness.training.layers import Takeover
 from harness.training.precision import Precision
+from harness.training.rng import kept_random_states
 
 
 @dataclass
@@ -23,7 +28,8 @@ class Totals:
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add one rank's share of a batch."""
-        right = (logits.argmax(1) == labels).sum() if len(labels) else loss.new_zeros(())
+        loss = loss if len(labels) else loss.new_zeros(())  # times zero it may still be no number
+        right = (logits.argmax(1) == labels).sum()
         count = loss.new_full((), len(labels), dtype=torch.float64)
         self.sums += torch.stack([loss.detach().double(), right.double(), count])
 
@@ -53,19 +59,22 @@ class Step:
     precision: Precision
     label_smoothing: float
     shard: BatchShard
+    takeover: Takeover
     totals: Totals = field(init=False)
 
     def __post_init__(self) -> None:
-        self.totals = Totals(torch.zeros(3, dtype=torch.float64, device=self.shard.world.device))
+        device = self.shard.world.device
+        self.totals = Totals(torch.zeros(3, dtype=torch.float64, device=device))
+        self._first = torch.zeros(1, dtype=torch.int64, device=device)
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
         world = self.shard.world
-        images, labels = self.data.train.gather(share.chosen)
         self.optimizer.zero_grad(set_to_none=True)
-        logits, loss = self._forward(images, labels, share)
-        # DDP averages gradients over ranks: scaled so, a rank's sum counts by the samples that it holds.
-        (loss * (world.world_size / share.size)).backward()  # type: ignore[no-untyped-call]
+        with self._pass():
+            logits, labels, loss = self._forward(self.data.train, share)
+            # DDP averages gradients over ranks: scaled so, a rank's sum counts by the samples that it holds.
+            (loss * (world.world_size / share.size)).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.shard.step.add_(1)
         self.totals.add(loss, logits, labels)
@@ -77,31 +86,45 @@ class Step:
         DDP lays gradients out anew after the first passes of a process, and the layout decides the order of
         sums: a trial that resumes in another process must not take a step in the first layout again.
         """
-        kept = [buffer.clone() for buffer in self.model.buffers()]
+        kept = copy.deepcopy(self.model.state_dict())
+        others = [buffer.clone() for buffer in self.model.buffers()]
         self.model.train()
-        for _ in range(2):
-            images, labels = self.data.train.gather(share.chosen)
-            self.optimizer.zero_grad(set_to_none=True)
-            self._forward(images, labels, share)[1].backward()  # type: ignore[no-untyped-call]
+        with kept_random_states(self.shard.world.device), self._pass():
+            for _ in range(2):
+                self.optimizer.zero_grad(set_to_none=True)
+                self._forward(self.data.train, share)[2].backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
+        self.model.load_state_dict(kept)
         with torch.no_grad():
-            for buffer, value in zip(self.model.buffers(), kept, strict=True):
+            for buffer, value in zip(self.model.buffers(), others, strict=True):  # some are in no state
                 buffer.copy_(value)
 
     @torch.no_grad()
     def evaluate(self, share: Share) -> Tensor:
         """Evaluate one batch of the test set and add to the totals; return this rank's summed loss."""
-        images, labels = self.data.test.gather(share.chosen)
-        logits, loss = self._forward(images, labels, share)
+        with self._pass():
+            logits, labels, loss = self._forward(self.data.test, share)
         self.totals.add(loss, logits, labels)
         return loss
 
-    def _forward(self, images: Tensor, labels: Tensor, share: Share) -> tuple[Tensor, Tensor]:
+    @contextlib.contextmanager
+    def _pass(self) -> Iterator[None]:
+        with self.takeover.functions(), self.shard.active():
+            yield
+
+    def _forward(self, data: Resident, share: Share) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, labels and summed loss of a share.
+
+        An empty share runs one row that counts in nothing: collectives and DDP's backward must be met.
+        """
         device = self.shard.world.device
-        self.shard.set(share.first_row, len(labels), share.size)
+        is_empty = len(share.chosen) == 0
+        images, labels = data.gather(self._first if is_empty else share.chosen)
+        self.shard.set(share.first_row, len(share.chosen), share.size)
         self.precision.set_products(device)
         with self.precision.forward(device):
             logits = self.model(images)
         logits = logits.to(self.precision.dtype)
         smoothing = self.label_smoothing
-        return logits, functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+        loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+        return (logits[:0], labels[:0], loss * 0) if is_empty else (logits, labels, loss)

@@ -17,8 +17,8 @@ from harness.results.record import EngineName
 from harness.training.dataloader import ResidentDataset, Share
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS
+from harness.training.prepared_trial import PreparedTrial, prepare
 from harness.training.streams import own_stream
-from harness.training.trainer import PreparedTrial, prepare
 
 
 @dataclass(frozen=True)

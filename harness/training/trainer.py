@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,13 +22,8 @@ from harness.training.checkpoint_policy import CheckpointPolicy
 from harness.training.dataloader import ResidentDataset
 from harness.training.device import peak_memory_gib, reset_peak_memory
 from harness.training.distributed import ProcessGroup
-from harness.training.engine import Engine, engine_for
-from harness.training.layers import BatchShard, swap_layers
-from harness.training.lr_schedule import LearningRate
-from harness.training.model_check import has_unused_parameters, initialised
-from harness.training.optim import optimizer_for
-from harness.training.precision import PRECISIONS
-from harness.training.step import Step, averages
+from harness.training.prepared_trial import PreparedTrial, prepare
+from harness.training.step import averages
 
 
 @dataclass(frozen=True)
@@ -55,44 +50,6 @@ class Places:
     paths: tuple[Path, Path]
     code: str = ""
     every_seconds: float = 300.0
-
-
-@dataclass
-class PreparedTrial:
-    """A trial's model with its step, engine and learning rate; its layers are those of the global batch."""
-
-    plain: nn.Module
-    step: Step
-    engine: Engine
-    lr: LearningRate
-    replaced_layers: dict[str, int]
-    parameters: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.parameters = sum(each.numel() for each in self.plain.parameters() if each.requires_grad)
-
-
-def prepare(
-    trial: Trial,
-    data: ResidentDataset,
-    world: ProcessGroup,
-    engine: EngineName | None = None,
-    tell: Callable[[str], None] = lambda text: None,
-) -> PreparedTrial:
-    """Build the trial's model, replace its layers by those of the global batch, and build step and engine."""
-    settings, training = trial.settings, trial.settings.training
-    plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
-    unused = has_unused_parameters(settings, data.image_shape, data.num_classes)
-    shard, precision = BatchShard(world, trial.seed), PRECISIONS[training.precision]
-    replaced = swap_layers(plain, shard)
-    plain.to(device=world.device, dtype=precision.dtype)
-    optimizer = optimizer_for(training, plain.parameters())
-    wrapped = world.wrap(plain, find_unused_parameters=unused)
-    step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, shard)
-    if world.world_size > 1:
-        step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
-    executed = engine_for(step, engine, tell, has_unused=unused)
-    return PreparedTrial(plain, step, executed, LearningRate(training, optimizer), replaced)
 
 
 def step_by_step(
@@ -206,6 +163,7 @@ def _train(
     step.totals.start(progress.sums_of(world))
     shares = data.train.train_shares(trial.seed, number, batch_size, world)
     for share in itertools.islice(shares, steps, None):
+        prepared.seed_draws("train", first_step + steps)
         callbacks.on_step(first_step + steps, prepared.engine.train(share))
         steps += 1
         if policy.leaves(partial(here, steps)):
@@ -227,7 +185,10 @@ def _evaluate(
     """
     prepared.step.totals.start()
     prepared.step.model.eval()
-    for share in data.test.eval_shares(prepared.step.shard.world):
+    if prepared.may_draw:  # its buffers may follow the rows that a rank has
+        prepared.step.shard.world.share_tensors(list(prepared.plain.buffers()))
+    for number, share in enumerate(data.test.eval_shares(prepared.step.shard.world)):
+        prepared.seed_draws("test", len(trained.history), number)
         prepared.engine.evaluate(share)
         callbacks.on_batch()
         if policy.leaves(lambda: trained):

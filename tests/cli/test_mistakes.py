@@ -133,17 +133,13 @@ SUITE_RULES = {
         "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}\n",
         "{name: 'tests.support.own_models:noisy_layer'}\n",
     ),
-    "model-functional-dropout": (
+    "model-sees-other-rows": (
         "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}\n",
-        "{name: 'tests.support.own_models:functional_dropout'}\n",
+        "{name: 'tests.support.odd_models:earlier_rows'}\n",
     ),
-    "model-channel-dropout": (
+    "model-keeps-state": (
         "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}\n",
-        "{name: 'tests.support.own_models:channel_dropout'}\n",
-    ),
-    "model-own-norm": (
-        "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}\n",
-        "{name: 'tests.support.own_models:functional_norm'}\n",
+        "{name: 'tests.support.odd_models:step_counter'}\n",
     ),
 }
 ARGUMENT_RULES = {

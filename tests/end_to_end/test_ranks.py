@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.config.suite import Trial
-from harness.training import checkpoint_policy, layers, rng, step
+from harness.training import batch_shard, checkpoint_policy, layers, rng, step
 from harness.training.callbacks import Callbacks
 from harness.training.dataloader import Share
 from harness.training.distributed import ProcessGroup
-from harness.training.trainer import prepare
+from harness.training.prepared_trial import prepare
 from tests.support.ranks import run_ranks
 from tests.support.trials import (
     CONVNET,
@@ -85,14 +85,14 @@ def test_a_rank_without_a_share_of_the_last_batch_takes_part(tmp_path: Path) -> 
 
 def local_norm(world: ProcessGroup, *arguments: Any) -> Any:
     """Normalise by each rank's own share."""
-    layers.GlobalBatchNorm.forward = nn.modules.batchnorm._BatchNorm.forward  # type: ignore[method-assign]
+    layers._OURS["batch_norm"] = layers._PLAIN["batch_norm"]
     return losses_and_figures(world, *arguments)
 
 
 def local_dropout(world: ProcessGroup, *arguments: Any) -> Any:
     """Draw dropout's masks by the position in the rank's share."""
     broken = lambda key, first_row, *rest: rng.positions(key, 0, *rest)  # noqa: E731
-    setattr(layers, "positions", broken)  # noqa: B010
+    setattr(batch_shard, "positions", broken)  # noqa: B010
     return losses_and_figures(world, *arguments)
 
 

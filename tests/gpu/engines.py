@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from harness.config.suite import Trial
 from harness.results.record import EngineName
-from harness.training import device, trainer
+from harness.training import device, prepared_trial
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import Engine, Graph
@@ -24,7 +24,7 @@ from tests.support.traced import TracingRecorder
 
 def trace_graphs() -> None:
     """Have this process execute traced graphs where CUDA graphs are asked for."""
-    plain: Callable[..., Engine] = vars(trainer)["engine_for"]
+    plain: Callable[..., Engine] = vars(prepared_trial)["engine_for"]
 
     def engine_for(
         step: Step, requested: EngineName | None, tell: Callable[[str], None], **settings: Any
@@ -33,7 +33,7 @@ def trace_graphs() -> None:
             return Graph(step, TracingRecorder(step), tell)
         return plain(step, "eager", tell, **settings)
 
-    setattr(trainer, "engine_for", engine_for)  # noqa: B010
+    setattr(prepared_trial, "engine_for", engine_for)  # noqa: B010
 
 
 def forget_broken_captures() -> None:

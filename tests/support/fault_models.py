@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import model_registry
-from harness.training import trainer
+from harness.training import prepared_trial
 from harness.training.engine import Eager, Engine, Graph
 from harness.training.graph_capture import Work
 
@@ -152,7 +152,7 @@ def crowded(image_shape: Shape, num_classes: int) -> nn.Module:
 def unrecordable(image_shape: Shape, num_classes: int) -> nn.Module:
     """Build a shipped model whose captures break; note in which process of a rank it is trained."""
     if "RANK" in os.environ:
-        setattr(trainer, "engine_for", _engine_or_breaking)  # noqa: B010
+        setattr(prepared_trial, "engine_for", _engine_or_breaking)  # noqa: B010
     return model_registry.build({"name": "mlp", "hidden": [16], "dropout": 0.2}, image_shape, num_classes)
 
 

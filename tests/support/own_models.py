@@ -7,7 +7,6 @@ import signal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 Shape = tuple[int, int, int]
 
@@ -43,39 +42,14 @@ def plain(image_shape: Shape, num_classes: int) -> nn.Module:
     return _Net(image_shape, num_classes)
 
 
-class _FunctionalDropout(_Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.dropout(super().forward(x), 0.5, self.training)
-
-
-class _FunctionalNorm(_Net):
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.batch_norm(super().forward(x), None, None, training=True)
-
-
 class _Noise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x + torch.rand_like(x)
 
 
-def functional_dropout(image_shape: Shape, num_classes: int) -> nn.Module:
-    """Build a net that draws its own dropout."""
-    return _FunctionalDropout(image_shape, num_classes)
-
-
-def functional_norm(image_shape: Shape, num_classes: int) -> nn.Module:
-    """Build a net that normalises over the batch by itself."""
-    return _FunctionalNorm(image_shape, num_classes)
-
-
 def noisy_layer(image_shape: Shape, num_classes: int) -> nn.Module:
     """Build a net with a layer of noise."""
     return nn.Sequential(_Noise(), _Net(image_shape, num_classes))
-
-
-def channel_dropout(image_shape: Shape, num_classes: int) -> nn.Module:
-    """Build a net with Dropout2d, which the harness does not swap."""
-    return nn.Sequential(nn.Dropout2d(0.5), _Net(image_shape, num_classes))
 
 
 def raises(image_shape: Shape, num_classes: int) -> nn.Module:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.training import device, trainer
+from harness.training import device, prepared_trial
 from harness.training.engine import Graph
 from harness.training.step import Step
 from tests.support.traced import TracingRecorder
@@ -27,5 +27,5 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
         made.append(Graph(step, TracingRecorder(step), tell))
         return made[-1]
 
-    monkeypatch.setattr(trainer, "engine_for", traced)
+    monkeypatch.setattr(prepared_trial, "engine_for", traced)
     return made

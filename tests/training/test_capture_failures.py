@@ -15,13 +15,13 @@ import torch
 from torch import nn
 
 from harness.config.suite import Trial
-from harness.training import device, trainer
+from harness.training import device, prepared_trial
 from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import CaptureError, Eager, Graph, engine_for
 from harness.training.graph_capture import Work
+from harness.training.prepared_trial import prepare
 from harness.training.step import Step
-from harness.training.trainer import prepare
 from tests.support.ranks import ALONE, run_ranks
 from tests.support.traced import TracingRecorder
 from tests.support.trials import figures, figures_alone, resident, small_trial, train
@@ -41,7 +41,9 @@ def test_what_a_rehearsal_finds_is_executed_eagerly_from_the_start(
 
     trial, notes = small_trial(epochs=3), list[str]()
     eager = figures_alone(trial, tmp_path / "eager")
-    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Waiting(step), tell))
+    monkeypatch.setattr(
+        prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Waiting(step), tell)
+    )
     assert figures_alone(trial, tmp_path / "graph", Callbacks(on_note=notes.append)) == eager
     assert notes == ["engine: eager, because this trial cannot be captured: the host waits"]
 
@@ -60,7 +62,7 @@ def one_rank_cannot(world: ProcessGroup, trial: Trial, folder: str, how: str) ->
                 raise RuntimeError("a made-up break")
             return lambda: None, torch.zeros(())
 
-    setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Other(step), tell))  # noqa: B010
+    setattr(prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Other(step), tell))  # noqa: B010
     notes: list[str] = []
     try:
         outcome = train(
@@ -106,7 +108,9 @@ def test_a_capture_that_breaks_is_executed_eagerly_and_one_that_lacks_memory_end
 
     trial, notes = small_trial(epochs=3), list[str]()
     eager = figures_alone(trial, tmp_path / "eager")
-    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Breaking(step), tell))
+    monkeypatch.setattr(
+        prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Breaking(step), tell)
+    )
     with pytest.raises(torch.OutOfMemoryError) if is_raised else contextlib.nullcontext():
         assert figures_alone(trial, tmp_path / "graph", Callbacks(on_note=notes.append)) == eager
         assert notes == ["engine: eager, because this trial cannot be captured: a made-up break"]
@@ -126,7 +130,7 @@ def test_a_capture_that_lacks_memory_keeps_none_of_it(
         made.append(weakref.ref(step))
         return Graph(step, Full(step), tell)
 
-    monkeypatch.setattr(trainer, "engine_for", full)
+    monkeypatch.setattr(prepared_trial, "engine_for", full)
     gc.disable()
     with contextlib.suppress(torch.OutOfMemoryError):
         figures_alone(small_trial(epochs=3), tmp_path / "one")

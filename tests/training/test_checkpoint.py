@@ -14,7 +14,7 @@ from harness.results.record import Epoch
 from harness.training import checkpoint, checkpoint_file
 from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
-from harness.training.model_check import initialised
+from harness.training.model_facts import initialised
 from harness.training.trainer import Places
 from tests.support.ranks import ALONE
 from tests.support.trials import course, places, resident, small_trial, train

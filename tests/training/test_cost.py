@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.training.cost import cost_of, speedup
-from harness.training.model_check import initialised
+from harness.training.model_facts import initialised
 from tests.support import ROOT
 from tests.support.ranks import ALONE, CPU
 from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial

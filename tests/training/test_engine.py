@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from harness.training import optim, trainer
+from harness.training import optim, prepared_trial
 from harness.training.callbacks import Callbacks
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, Eager, Graph, engine_for
 from harness.training.graph_capture import CudaRecorder, Work
-from harness.training.trainer import prepare
+from harness.training.prepared_trial import prepare
 from tests.support.ranks import ALONE
 from tests.support.traced import TracingRecorder
 from tests.support.trials import (
@@ -63,7 +63,9 @@ def test_graphs_are_recorded_after_a_warm_up_for_every_cut_and_rate(
             recorded.append(len(steps))
             return super().record(work)
 
-    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
+    monkeypatch.setattr(
+        prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell)
+    )
     trial = small_trial(epochs=4, scheduler=STEPS)
     figures_alone(trial, tmp_path / "one", Callbacks(on_step=lambda number, loss: steps.append(number)))
     # An epoch has five batches of 16 and one of 10, then one of evaluation; the rate changes after the third.
@@ -85,7 +87,9 @@ def test_a_rate_that_is_a_tensor_may_change_each_epoch_and_each_cut_is_recorded_
 
             return replay, left
 
-    monkeypatch.setattr(trainer, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell))
+    monkeypatch.setattr(
+        prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell)
+    )
     trial = small_trial(precision="fp32", epochs=50, scheduler={"name": "ExponentialLR", "gamma": 0.9})
     numbers = train(trial, resident(trial, ALONE), ALONE, tmp_path / "numbers")
     assert len(recorded) == 48  # whole batches, in each epoch after the warm-up; others come once an epoch
@@ -112,7 +116,7 @@ def test_a_rate_that_is_a_tensor_is_taken_by_every_engine_and_after_an_interrupt
         by_tensor.setattr(optim, "_reads_rate_from_tensor", lambda parameter: True)
         graph = interrupted(ALONE, trial, str(tmp_path / "graph"), 0)
         with by_tensor.context() as eagerly:
-            eagerly.setattr(trainer, "engine_for", engine_for)
+            eagerly.setattr(prepared_trial, "engine_for", engine_for)
             assert interrupted(ALONE, trial, str(tmp_path / "eager"), 0) == graph
             interrupted(ALONE, trial, str(tmp_path / "parts"), 2)
         assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == graph
@@ -128,7 +132,7 @@ def test_an_interrupted_trial_ends_as_one_in_one_go_whichever_engine_goes_on(
     whole = interrupted(ALONE, trial, str(tmp_path / "whole"), 0)
     interrupted(ALONE, trial, str(tmp_path / "parts"), 3)
     with monkeypatch.context() as eagerly:
-        eagerly.setattr(trainer, "engine_for", engine_for)
+        eagerly.setattr(prepared_trial, "engine_for", engine_for)
         interrupted(ALONE, trial, str(tmp_path / "parts"), 5)
     assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == whole
     assert [each.name for each in graphs] == ["graph"] * 3

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.training.batch_shard import BatchShard
 from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup, alone
-from harness.training.layers import BatchShard, GlobalBatchNorm
 from harness.training.precision import PRECISIONS
-from harness.training.trainer import prepare
+from harness.training.prepared_trial import prepare
+from tests.support.layers import taken_over
 from tests.support.ranks import run_ranks
 from tests.support.trials import resident, small_trial, train
 
@@ -32,7 +33,7 @@ def losses(precision: str, path: Path, epochs: int = 2) -> list[float]:
 def test_bf16_computes_activations_in_bfloat16_and_keeps_all_else_in_float32() -> None:
     trial = small_trial(precision="bf16")
     prepared = prepare(trial, resident(trial, ALONE), ALONE)
-    types: dict[str, set[torch.dtype]] = {"Linear": set(), "GlobalBatchNorm": set()}
+    types: dict[str, set[torch.dtype]] = {"Linear": set(), "BatchNorm1d": set()}
 
     def look(layer: nn.Module, _: object, out: Tensor) -> None:
         types[type(layer).__name__].add(out.dtype)
@@ -42,7 +43,7 @@ def test_bf16_computes_activations_in_bfloat16_and_keeps_all_else_in_float32() -
             layer.register_forward_hook(look)
     prepared.step.model.train()
     loss = prepared.engine.train(next(prepared.step.data.train.train_shares(1, 1, 16, ALONE)))
-    assert types == {"Linear": {torch.bfloat16}, "GlobalBatchNorm": {torch.bfloat16}}
+    assert types == {"Linear": {torch.bfloat16}, "BatchNorm1d": {torch.bfloat16}}
     assert loss.dtype == torch.float32
     held = [
         *prepared.plain.parameters(),
@@ -83,14 +84,14 @@ def test_only_tf32_lets_a_gpu_round_factors(precision: str) -> None:
 def normed(world: ProcessGroup) -> list[Tensor]:
     """Normalise bfloat16 rows with large means; return output, gradient and running statistics."""
     torch.manual_seed(0)
-    norm: nn.Module = nn.BatchNorm1d(3)
-    layer = GlobalBatchNorm(norm, BatchShard(world, 0)) if world.group else norm  # type: ignore[arg-type]
+    norm = nn.BatchNorm1d(3)
     rows = (torch.randn(11, 3, 40) + torch.tensor([0.0, 1.0, 10.0])[:, None]).to(torch.bfloat16)
     upstream = torch.randn(11, 3, 40).to(torch.bfloat16)
     start, stop = world.share(11)
     x = rows[start:stop].clone().requires_grad_()
-    out = layer(x)
-    out.backward(upstream[start:stop])
+    with taken_over(norm, BatchShard(world, 0)):
+        out = norm(x)
+        out.backward(upstream[start:stop])
     assert x.grad is not None
     assert out.dtype == x.grad.dtype == torch.bfloat16
     return [out.detach(), x.grad, *(each.double() for each in norm.buffers())]

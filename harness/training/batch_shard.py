@@ -1,0 +1,106 @@
+"""A rank's shard of the global batch, which torch's functions look up while a model's forward runs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from harness.training.distributed import ProcessGroup
+from harness.training.rng import derive, positions
+
+_TOKENS = 2**62
+
+
+@dataclass
+class BatchShard:
+    """A rank's rows of the global batch of the current step; the training step sets it.
+
+    `step` is an int64 scalar on the device. A rank without rows (`is_empty`) runs one that counts nowhere.
+    `layer` names the dropout that is being called, if it is a module. If dropouts may be recomputed
+    (torch.utils.checkpoint) `expects_recomputation` is set; `has_recomputed` tells whether one was.
+    """
+
+    world: ProcessGroup
+    seed: int
+    first_row: int = 0
+    rows: int = 0
+    size: int = 0
+    is_empty: bool = False
+    layer: str = ""
+    expects_recomputation: bool = False
+    has_recomputed: bool = False
+    step: Tensor = field(init=False)
+    _calls: dict[str, dict[int, int]] = field(init=False, default_factory=dict)
+    _hashed: dict[tuple[str, int, int, int, int], Tensor] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.step = torch.zeros((), dtype=torch.int64, device=self.world.device)
+
+    def set(self, first_row: int, rows: int, size: int) -> None:
+        """Move on to another batch: `rows` rows, from `first_row` on, of a global batch of `size`."""
+        self.first_row, self.rows, self.size, self.is_empty = first_row, max(rows, 1), size, rows == 0
+        self._calls.clear()
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Have torch's functions look at this shard, also in torch's own threads, until the context ends."""
+        _Active.shard, before = self, _Active.shard
+        try:
+            yield
+        finally:
+            _Active.shard = before
+
+    @contextlib.contextmanager
+    def active_in_thread(self) -> Iterator[None]:
+        """Do so in this thread only, which stands for a rank."""
+        _of_thread.shard = self
+        try:
+            yield
+        finally:
+            _of_thread.shard = None
+
+    def hashed_positions(self, x: Tensor, features: int) -> Tensor:
+        """Return int32 (rows, features) that identify a layer's call, on x, and places in the global batch.
+
+        They are computed once for each different shard.
+        """
+        place = (self.layer, self._call(x), self.first_row, self.rows, features)
+        if place not in self._hashed:
+            key = derive(self.seed, "dropout", *place[:2])
+            self._hashed[place] = positions(key, *place[2:], self.world.device)
+        return self._hashed[place]
+
+    def _call(self, x: Tensor) -> int:
+        """Return the number of the layer's call in this pass; of a call that is recomputed, the same again.
+
+        It is known by what it draws, as torch restores the random state for it; in a thread that
+        stands for a rank, which has no random state of its own, by what it is given.
+        """
+        calls = self._calls.setdefault(self.layer, {})
+        token = len(calls)
+        if self.expects_recomputation:
+            is_simulated = getattr(_of_thread, "shard", None) is self
+            token = (
+                hash(x.detach().double().numpy().tobytes())
+                if is_simulated
+                else int(torch.randint(_TOKENS, ()))
+            )
+        self.has_recomputed |= token in calls
+        return calls.setdefault(token, len(calls))
+
+
+class _Active:
+    shard: BatchShard | None = None
+
+
+_of_thread = threading.local()
+
+
+def active_shard() -> BatchShard | None:
+    """Return the shard that a forward or backward pass is at, None outside of training."""
+    return getattr(_of_thread, "shard", None) or _Active.shard

@@ -1,0 +1,81 @@
+"""A trial's model taken over, with its step, engine and learning rate: all that its loop needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from harness.config.suite import Trial
+from harness.results.record import EngineName
+from harness.training.batch_shard import BatchShard
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import ProcessGroup
+from harness.training.engine import Engine, engine_for
+from harness.training.layers import Takeover
+from harness.training.lr_schedule import LearningRate
+from harness.training.model_facts import ModelFacts, facts_of, initialised
+from harness.training.optim import optimizer_for
+from harness.training.precision import PRECISIONS, cast
+from harness.training.rng import derive, seed_globally
+from harness.training.step import Step
+
+
+@dataclass
+class PreparedTrial:
+    """A trial's model with its step, engine and learning rate; its layers are those of the global batch."""
+
+    plain: nn.Module
+    step: Step
+    engine: Engine
+    lr: LearningRate
+    replaced_layers: dict[str, int]
+    facts: ModelFacts
+    may_draw: bool
+    parameters: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.parameters = sum(each.numel() for each in self.plain.parameters() if each.requires_grad)
+
+    def seed_draws(self, *counters: int | str) -> None:
+        """Seed what a model that is allowed to may draw from, by trial, rank and place in the trial.
+
+        So a resumed trial goes on with the same draws, whichever trials have taken turns with it.
+        """
+        if self.may_draw:
+            shard = self.step.shard
+            seed_globally(derive(shard.seed, "draws", shard.world.rank, *counters))
+
+
+def prepare(
+    trial: Trial,
+    data: ResidentDataset,
+    world: ProcessGroup,
+    engine: EngineName | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> PreparedTrial:
+    """Build the trial's model, replace its layers by those of the global batch, and build step and engine."""
+    settings, training = trial.settings, trial.settings.training
+    plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
+    facts = facts_of(settings, data.image_shape, data.num_classes)
+    shard = BatchShard(world, trial.seed, expects_recomputation=facts.recomputes)
+    precision = PRECISIONS[training.precision]
+    takeover = Takeover(plain)
+    cast(plain, precision.dtype)
+    plain.to(world.device)
+    optimizer = optimizer_for(training, plain.parameters(), has_sparse=facts.has_sparse)
+    wrapped = world.wrap(plain, find_unused_parameters=facts.has_unused)
+    step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, shard, takeover)
+    if world.world_size > 1:
+        step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
+    executed = engine_for(step, engine, tell, has_unused=facts.has_unused)
+    return PreparedTrial(
+        plain,
+        step,
+        executed,
+        LearningRate(training, optimizer),
+        takeover.replaced_layers,
+        facts,
+        may_draw=training.allow_rank_dependent,
+    )
