@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from harness.errors import ModelError
 from harness.training.batch_norm import batch_norm, instance_norm
 from harness.training.batch_shard import active_shard
 from harness.training.dropout import attention, dropout_like
@@ -43,8 +44,8 @@ class Takeover:
             if isinstance(module, _DropoutNd):
                 module.register_forward_pre_hook(partial(_enter, name))
                 module.register_forward_hook(partial(_enter, ""), always_call=True)
-            if type(module).forward is nn.SyncBatchNorm.forward:
-                module.forward = partial(_BatchNorm.forward, module)
+            if isinstance(module, nn.SyncBatchNorm):
+                _make_plain(name, module)
         self._places = list(_places())
 
     @contextlib.contextmanager
@@ -70,6 +71,21 @@ def _places() -> Iterator[tuple[ModuleType, str, str]]:
                     "harness.training."
                 ):
                     yield module, alias, names[id(value)]
+
+
+class _BatchNormOfAnyShape(_BatchNorm):
+    """What SyncBatchNorm is without its own communication, which wants GPUs."""
+
+    _check_input_dim = nn.SyncBatchNorm._check_input_dim
+
+
+def _make_plain(name: str, module: nn.SyncBatchNorm) -> None:
+    if type(module) is not nn.SyncBatchNorm:
+        raise ModelError(
+            f"layer {name!r} ({type(module).__name__}) is a SyncBatchNorm of its own kind; derive it from a "
+            "BatchNorm, which sees the batch of all ranks as well"
+        )
+    module.__class__ = _BatchNormOfAnyShape  # type: ignore[assignment]
 
 
 def _enter(name: str, *_: Any) -> None:

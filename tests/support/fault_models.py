@@ -29,10 +29,11 @@ _GIB = 2**30
 class _Net(nn.Module):
     """A linear net that counts its training steps, in a rank only: probes are none."""
 
-    steps = 0
+    steps: Tensor
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         self.linear = nn.Linear(shape[1] * shape[2], classes)
 
     def forward(self, x: Tensor) -> Tensor:

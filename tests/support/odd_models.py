@@ -6,7 +6,7 @@ import itertools
 import os
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -126,7 +126,7 @@ def untracked_norm(shape: Shape, classes: int) -> nn.Module:
 def sync_norm(shape: Shape, classes: int) -> nn.Module:
     """Build a net whose norms were converted for several GPUs."""
     net = _net(shape, classes, nn.BatchNorm1d(16), nn.ReLU())
-    return nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(net))  # type: ignore[no-untyped-call]
 
 
 @trained
@@ -305,6 +305,8 @@ trained(_ExtraState)
 
 
 class _StepBuffer(_Two):
+    steps: Tensor
+
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__(shape, classes)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -364,6 +366,8 @@ refused("_ByPlace itself depends on the other images")(_ByPlace)
 
 
 class _InputNorm(nn.Module):
+    mean: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(1))
@@ -466,11 +470,14 @@ _COUNTS: dict[str, Callable[[], Any]] = {
     "generator_of_torch": torch.Generator,
     "generator_of_numpy": lambda: np.random.default_rng(0),
 }
+
+
+def _counting_in(count: Callable[[], Any]) -> Build:
+    return lambda shape, classes: _CountsOften(shape, classes, count())
+
+
 for _kind, _count in _COUNTS.items():
-    REFUSED[f"counts_in_a_{_kind}"] = (
-        lambda shape, classes, count=_count: _CountsOften(shape, classes, count()),
-        "keeps state that no checkpoint holds: count",
-    )
+    REFUSED[f"counts_in_a_{_kind}"] = _counting_in(_count), "keeps state that no checkpoint holds: count"
 
 
 class _CountsInItsClass(_Two):
@@ -496,6 +503,8 @@ refused("keeps state that no checkpoint holds: tests.support.odd_models._STEPS")
 
 
 class _NotKept(_Two):
+    average: Tensor
+
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__(shape, classes)
         self.register_buffer("average", torch.zeros(()), persistent=False)

@@ -63,10 +63,11 @@ def raises_on_rank_one(image_shape: Shape, num_classes: int) -> nn.Module:
 
 
 class _Raises(_Net):
-    calls = 0
+    calls: Tensor
 
     def __init__(self, shape: Shape, classes: int, rank: str) -> None:
         super().__init__(shape, classes)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
         self.rank = rank
 
     def forward(self, x: Tensor) -> Tensor:

@@ -39,10 +39,16 @@ def norm_of(kind: str) -> nn.Module:
     cls, _, settings = NORMS[kind]
     norm: nn.Module = cls(3, **settings).double()
     if kind == "no-bias":
-        norm.bias = None
+        setattr(norm, "bias", None)  # noqa: B010
     for each in norm.parameters():
         nn.init.uniform_(each, 0.5, 1.5)
     return norm
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """Return a copy of a parameter's gradient."""
+    assert parameter.grad is not None
+    return parameter.grad.clone()
 
 
 def passed(world: ProcessGroup, kind: str, *, train: bool = True) -> list[Tensor]:
@@ -61,7 +67,7 @@ def passed(world: ProcessGroup, kind: str, *, train: bool = True) -> list[Tensor
             assert x.grad is not None
             outputs += [out.detach(), x.grad]
     statistics = [value.double() for value in norm.buffers()]
-    gradients = [world.sum_(each.grad.clone()) for each in norm.parameters()]
+    gradients = [world.sum_(gradient_of(each)) for each in norm.parameters()]
     return [*outputs, *statistics, *gradients]
 
 
@@ -126,7 +132,7 @@ def test_a_row_that_counts_nowhere_is_in_no_statistics_and_no_gradient(kind: str
                 (out * (upstream if rows else torch.zeros_like(out))).sum().backward()
                 assert x.grad is not None
                 found += [out.detach(), x.grad]
-        return [*found, *norm.buffers(), *(world.sum_(each.grad.clone()) for each in norm.parameters())]
+        return [*found, *norm.buffers(), *(world.sum_(gradient_of(each)) for each in norm.parameters())]
 
     with Takeover(models[0]).functions():
         counted, empty = simulate(2, work)

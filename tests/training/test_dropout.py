@@ -90,9 +90,9 @@ def test_what_is_dropped_is_elements_or_whole_channels(kind: str) -> None:
 def test_alpha_dropout_has_torchs_values_and_keeps_mean_and_variance(layer: nn.Module) -> None:
     x = torch.full((200, 50, 2), 0.7)
     torch.manual_seed(0)
-    values = layer(x).unique()
+    values = {round(float(each), 5) for each in layer(x).flatten()}
     out = dropped(layer, x)
-    torch.testing.assert_close(out.unique(), values)
+    assert {round(float(each), 5) for each in out.flatten()} == values
     normal = dropped(nn.AlphaDropout(0.2), torch.randn(400, 500))
     assert abs(float(normal.mean())) < 0.02
     assert abs(float(normal.std()) - 1) < 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,20 +12,20 @@ from torch import nn
 
 from harness.errors import ModelError
 from harness.training.model_check import check_model
-from harness.training.model_facts import facts_of, initialised
+from harness.training.model_facts import ModelFacts, facts_of, initialised
 from tests.support import odd_models
 from tests.support.trials import MLP, small_dataset, small_trial
 
 OWN = "tests.support.odd_models:build"
 
 
-def check(kind: str, precision: str = "fp64", **training: object) -> None:
+def check(kind: str, precision: str = "fp64", **training: Any) -> None:
     """Check one of the odd models."""
     trial = small_trial({"name": OWN, "kind": kind}, precision=precision, **training)
     check_model(trial.settings, small_dataset())
 
 
-def optimizer_of(kind: str) -> dict[str, object]:
+def optimizer_of(kind: str) -> dict[str, Any]:
     """Return the optimizer with which a model is trained: sparse gradients are for few of them."""
     return {"optimizer": {"name": "SGD", "lr": 0.1}} if kind == "_Sparse" else {}
 
@@ -92,15 +93,13 @@ def test_an_optimizer_that_does_not_take_the_gradients_is_refused() -> None:
 
 
 def test_the_check_leaves_random_states_and_threads_as_they_were() -> None:
-    before = (
-        torch.get_rng_state(),
-        random.getstate(),
-        np.random.get_state()[1].tobytes(),
-        torch.get_num_threads(),
-    )
+    def states() -> list[object]:
+        of_numpy = np.random.get_state(legacy=False)
+        return [torch.get_rng_state().tolist(), random.getstate(), str(of_numpy), torch.get_num_threads()]
+
+    before = states()
     check("_Recurrent", allow_rank_dependent=True, batch_size=17)
-    assert torch.equal(torch.get_rng_state(), before[0])
-    assert (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_num_threads()) == before[1:]
+    assert states() == before
 
 
 def fixed(image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
@@ -110,7 +109,7 @@ def fixed(image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
 
 
 def test_facts_of_a_model() -> None:
-    def facts(model: dict[str, object]) -> object:
+    def facts(model: dict[str, Any]) -> ModelFacts:
         return facts_of(small_trial(model).settings, (1, 8, 8), 10)
 
     assert facts(MLP).has_fixed_weights is False
