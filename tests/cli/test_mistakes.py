@@ -135,11 +135,11 @@ SUITE_RULES = {
     ),
     "model-sees-other-rows": (
         "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}\n",
-        "{name: 'tests.support.odd_models:earlier_rows'}\n",
+        "{name: 'tests.support.odd_models.rows_and_draws:earlier_rows'}\n",
     ),
     "model-keeps-state": (
         "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}\n",
-        "{name: 'tests.support.odd_models:step_counter'}\n",
+        "{name: 'tests.support.odd_models.hidden_state:step_counter'}\n",
     ),
 }
 ARGUMENT_RULES = {
