@@ -14,7 +14,8 @@ from tests.support import ROOT
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
     {"errors", "program"},
-    {"formatting"},
+    {"formatting", "process_state"},
+    {"user_code"},
     {"plugins"},
     {"stats"},
     {"model_registry"},

@@ -1,0 +1,102 @@
+"""The user's own code: how it is called, and what is said where it fails."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from harness.errors import HarnessError, ModelError
+from harness.process_state import restored
+
+_OURS = Path(__file__).resolve().parent
+_STANDARD = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+_INSTALLED = {"site-packages", "dist-packages"}
+_LONGEST = 600
+
+
+@contextmanager
+def calling(
+    what: str, error: type[HarnessError] = ModelError, *, random_states: bool = True
+) -> Iterator[None]:
+    """Run the user's code; whatever it raises becomes one `error` about `what`, with its file and line.
+
+    Whatever happens, the process's settings are put back, and the `random_states` too unless told
+    otherwise (see `process_state`). A HarnessError and KeyboardInterrupt are passed on.
+    """
+    try:
+        with restored(random_states=random_states):
+            yield
+    except (HarnessError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as why:
+        raise error(f"{what}: {described(why)}") from why
+
+
+def described(why: BaseException) -> str:
+    """Return the type, the message and the place of an exception: `KeyError: 'x' (own.py, line 12, in f)`."""
+    text = f"{type(why).__name__}: {_message(why)}".removesuffix(": ")
+    place = _place(why)
+    return f"{text} ({place})" if place else text
+
+
+def _message(why: BaseException) -> str:
+    """Return an exception's message in one line."""
+    try:
+        text = why.msg if isinstance(why, SyntaxError) else str(why)
+    except Exception:  # the user's own `__str__`
+        text = repr(why.args)
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def _place(why: BaseException) -> str:
+    """Return file, line and function of the innermost frame in the user's own files, or nothing.
+
+    The line of a syntax error is that of the mistake.
+    """
+    if isinstance(why, SyntaxError) and why.filename and Path(why.filename).is_file():
+        return f"{_shown(Path(why.filename))}, line {why.lineno}"
+    frame = _users_frame(why.__traceback__)
+    if frame is None:
+        return ""
+    function = "" if frame.name.startswith("<") else f", in {frame.name}"
+    return f"{_shown(Path(frame.filename))}, line {frame.lineno}{function}"
+
+
+def _users_frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
+    """Return the innermost frame of the user's, whose package may be an installed one."""
+    frames = traceback.extract_tb(trace)
+    caller = next((index for index, frame in enumerate(frames) if frame.filename != __file__), 0)
+    foreign = [frame for frame in frames[caller + 1 :] if _is_foreign(frame.filename)]
+    own = [frame for frame in foreign if not _INSTALLED & set(Path(frame.filename).parts)]
+    if own or not foreign:
+        return own[-1] if own else None
+    called = _installed_package(foreign[0].filename)  # by us: it is the one that the suite names
+    return [frame for frame in foreign if _installed_package(frame.filename) == called][-1]
+
+
+def _is_foreign(filename: str) -> bool:
+    """Tell whether a file is neither Python's, torch's nor the harness's."""
+    if not Path(filename).is_file():  # `<frozen importlib._bootstrap>`
+        return False
+    path = Path(filename).resolve()
+    if _OURS in (*path.parents, *Path(filename).parents) or _installed_package(filename) == "torch":
+        return False
+    return bool(_INSTALLED & set(path.parts)) or not _STANDARD & set(path.parents)
+
+
+def _installed_package(filename: str) -> str:
+    """Return the top-level name of an installed file: the part of its path after `site-packages`."""
+    parts = Path(filename).parts
+    places = [index for index, part in enumerate(parts[:-1]) if part in _INSTALLED]
+    return parts[places[-1] + 1] if places else ""
+
+
+def _shown(path: Path) -> str:
+    """Return a path as short as it is clear: from the current folder if it lies there."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder)) if folder in path.parents else str(path)
