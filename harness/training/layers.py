@@ -19,7 +19,6 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from harness.errors import ModelError
 from harness.training.batch_norm import batch_norm, instance_norm
 from harness.training.batch_shard import active_shard
 from harness.training.dropout import attention, dropout_like
@@ -81,7 +80,7 @@ class _BatchNormOfAnyShape(_BatchNorm):
 
 def _make_plain(name: str, module: nn.SyncBatchNorm) -> None:
     if type(module) is not nn.SyncBatchNorm:
-        raise ModelError(
+        raise TypeError(
             f"layer {name!r} ({type(module).__name__}) is a SyncBatchNorm of its own kind; derive it from a "
             "BatchNorm, which sees the batch of all ranks as well"
         )
