@@ -121,12 +121,16 @@ class ExperimentSettings(Strict):
 
 @dataclass(frozen=True)
 class Trial:
-    """One experiment with one seed: the unit that is trained, recorded and retried."""
+    """One experiment with one seed: the unit that is trained, recorded and retried.
+
+    `data_digest` is that of the data it is trained on, empty if that is not known yet.
+    """
 
     folder: str
     experiment: str
     seed: int
     settings: Settings
+    data_digest: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -147,8 +151,9 @@ class Trial:
 class Suite(Strict):
     """A resolved suite, the experiments of one table; `changed` is what `--set` changed.
 
-    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones. `found_in` is
-    the folder in which its results lie, whatever its name; empty before they have been looked for.
+    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones. `data_digest`
+    is that of the data with which it last ran. `found_in` is the folder in which its results were found, if
+    that has another name.
     """
 
     suite: SuiteName
@@ -161,6 +166,7 @@ class Suite(Strict):
     curves: dict[ExperimentName, list[PublishedCurve]] = Field(default_factory=dict)
     table: Table = Table()
     changed: dict[str, Any] = Field(default_factory=dict)
+    data_digest: str = ""
     found_in: str = Field(default="", exclude=True)
 
     @property
@@ -175,7 +181,7 @@ class Suite(Strict):
         for name, own in self.experiments.items():
             settings = Settings(dataset=self.dataset, model=own.model, training=own.training)
             for seed in self.seeds:
-                yield Trial(self.folder, name, seed, settings)
+                yield Trial(self.folder, name, seed, settings, self.data_digest)
 
 
 def chosen(suites: Iterable[Suite], only: Collection[str] = (), seeds: Collection[int] = ()) -> list[Trial]:

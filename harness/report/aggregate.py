@@ -23,6 +23,7 @@ class Entry:
 
     `record` holds neither settings (they are the trial's) nor epochs: `epochs` has one value per epoch for
     each of FIGURES. `error` says why a record is unreadable, and `file` is its path within the results.
+    `other_data` is the digest of the data of a stale record.
     """
 
     trial: Trial
@@ -31,13 +32,14 @@ class Entry:
     error: str | None = None
     record: Record | None = None
     epochs: Mapping[str, array[float]] = field(default_factory=dict)
+    other_data: str = ""
 
     @classmethod
     def of(cls, found: Found, file: str) -> Entry:
         """Return the entry of a trial, with what a report shows of its record."""
         record = found.record
         if record is None:
-            return cls(found.trial, found.state, file, found.error)
+            return cls(found.trial, found.state, file, found.error, other_data=found.other_data)
         epochs = {name: array("d", (getattr(each, name) for each in record.epochs)) for name in FIGURES}
         slim = record.model_copy(update={"settings": {}, "epochs": []})
         return cls(found.trial, found.state, file, None, slim, epochs)
@@ -50,6 +52,8 @@ class Entry:
     @property
     def word(self) -> str:
         """Return the state's name in reports."""
+        if self.other_data:
+            return "stale"
         return "missing" if self.state == "left" else self.state
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.data.registry import DATASETS
-from harness.report.aggregate import Row, SuiteResults, numbers_text
+from harness.report.aggregate import Row, SuiteResults, numbers_text, seeds_text
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width
 
@@ -26,7 +26,7 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
         if not contents.is_published_dataset:
             note += f", on {suite.published.dataset}, another dataset: no difference is taken"
         lines.append(note + ".")
-    return [*lines, *verdict_notes(contents, digits), *_made_from(contents)]
+    return [*lines, *verdict_notes(contents, digits), *_made_from(contents), *_other_data(contents)]
 
 
 def _figures(contents: SuiteResults) -> str:
@@ -86,6 +86,25 @@ def _made_from(contents: SuiteResults) -> list[str]:
     return [
         f"Made from {len(records)} record{'s' * (len(records) > 1)}: {', '.join(devices)}; "
         f"torch {', '.join(torch)}; commit {', '.join(commits)}."
+    ]
+
+
+def _other_data(contents: SuiteResults) -> list[str]:
+    """Return which records were made from other data than the suite's, and are not counted."""
+    stale: dict[str, list[str]] = {}
+    for row in contents.rows:
+        seeds: dict[str, list[int]] = {}
+        for each in row.entries:
+            if each.other_data:
+                seeds.setdefault(each.other_data, []).append(each.seed)
+        for digest, own in seeds.items():
+            stale.setdefault(digest, []).append(f"{row.name} {seeds_text(own)}")
+    if not stale:
+        return []
+    others = "; ".join(f"digest {digest[:8]}: {', '.join(those)}" for digest, those in sorted(stale.items()))
+    return [
+        f"Stale records, made from other data and in no figure above: {others}. The data of the figures "
+        f"above have the digest {contents.suite.data_digest[:8]}."
     ]
 
 

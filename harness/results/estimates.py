@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.config.suite import Suite, Trial
 from harness.formatting import duration
+from harness.results.data_digests import stale_texts
 from harness.results.record import Record
 from harness.results.seed_rule import called_for
 from harness.results.store import State, Store, to_train
@@ -23,21 +24,26 @@ _TIMELESS = ("epochs", "scheduler")
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """A trial, its state on disk, and its estimated seconds, None if unknown."""
+    """A trial, its state on disk, and its estimated seconds, None if unknown.
+
+    `other_data` is the digest of the data of its record, if that is stale.
+    """
 
     trial: Trial
     state: State
     seconds: float | None
+    other_data: str = ""
 
 
 @dataclass(frozen=True)
 class SuiteStatus:
-    """Counts of a suite's trials by state and of stale records, and the errors of unreadable ones."""
+    """Counts of a suite's trials by state and of stale records; sentences on stale and unreadable ones."""
 
     folder: str
     counts: dict[State, int]
     stale: int
     unreadable: list[str] = field(default_factory=list)
+    other_data: list[str] = field(default_factory=list)
 
     @property
     def is_troubled(self) -> bool:
@@ -51,17 +57,19 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
     Estimates come from earlier records or else from `paces`, the seconds per epoch by kind of trial.
     """
     seconds, known = EpochSeconds(), called_for(store, [suite], suite.trials())
-    states: list[State] = []
+    states: list[tuple[State, str]] = []
+    read: set[Path] = set()
     for trial in known:
         found = store.find(trial)
-        states.append(found.state)
+        states.append((found.state, found.other_data))
         if found.record is not None:
             seconds.add(found.record)
-    seconds.add_all(store, {store.record_path(trial).with_suffix("") for trial in known})
+            read.add(store.record_path(trial).with_suffix(""))
+    seconds.add_all(store, read)
     speeds = {**(paces or {}), **seconds.medians()}
     return [
-        PlannedTrial(trial, state, estimate)
-        for trial, state, estimate in zip(known, states, estimates(known, speeds), strict=True)
+        PlannedTrial(trial, state, estimate, other_data)
+        for trial, (state, other_data), estimate in zip(known, states, estimates(known, speeds), strict=True)
     ]
 
 
@@ -101,7 +109,8 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
     for each in planned:
         estimate = "unknown" if each.seconds is None else duration(each.seconds)
         estimate = estimate if each.state in to_train() else ""
-        rows.append((each.trial.name, each.state, each.trial.digest[:8], estimate))
+        state = "stale" if each.other_data else each.state
+        rows.append((each.trial.name, state, each.trial.digest[:8], estimate))
     left = [each for each in planned if each.state in to_train()]
     known = [each.seconds for each in left if each.seconds is not None]
     total = f"{len(left)} of {len(planned)} trials left"
@@ -113,28 +122,33 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
     rule = suite.seed_rule
     if rule and any(each.trial.seed in suite.seeds[: rule.at_least] for each in left):  # not decided yet
         total += f"\nresults may call for more seeds, up to {rule.at_most} an experiment"
-    return f"{suite.folder}: {suite.title}\n{_columns(rows)}\n{total}"
+    stale = [(each.trial.experiment, each.other_data) for each in planned if each.other_data]
+    return "\n".join([f"{suite.folder}: {suite.title}", _columns(rows), total, *stale_texts(suite, stale)])
 
 
 def status(store: Store, suite: Suite) -> SuiteStatus:
     """Count the suite's trials by their state on disk."""
     counts: dict[State, int] = dict.fromkeys(("done", "failed", "diverged", "left", "unreadable"), 0)
-    unreadable = []
+    unreadable, stale = [], []
     trials = called_for(store, [suite], suite.trials())
     for found in map(store.find, trials):  # one at a time: many records may not fit in memory
         counts[found.state] += 1
         if found.error:
             unreadable.append(found.error)
-    return SuiteStatus(suite.folder, counts, len(store.stale(suite)), unreadable)
+        if found.other_data:
+            stale.append((found.trial.experiment, found.other_data))
+    count = len(store.stale(suite)) + len(stale)
+    return SuiteStatus(suite.folder, counts, count, unreadable, stale_texts(suite, stale))
 
 
 def status_text(states: Sequence[SuiteStatus]) -> str:
-    """Format the status: a line for each suite, then the errors of unreadable records."""
+    """Format the status: a line for each suite, then sentences on unreadable and stale records."""
     if not states:
         return "no results yet"
     rows: list[tuple[str, ...]] = [("suite", *states[0].counts, "stale")]
     rows += [(each.folder, *map(str, each.counts.values()), str(each.stale)) for each in states]
-    return "\n".join([_columns(rows), *(error for each in states for error in each.unreadable)])
+    sentences = [text for each in states for text in (*each.unreadable, *each.other_data)]
+    return "\n".join([_columns(rows), *sentences])
 
 
 class EpochSeconds:

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from harness.config.suite import Suite, Trial
 from harness.errors import LostLeaseError, StoreError, UsageError
 from harness.results.atomic_files import place, remove, write_whole
+from harness.results.data_digests import latest, other_data
 from harness.results.file_names import is_record, stem_of_passing, stem_of_temporary
 from harness.results.record import Record
 
@@ -31,12 +32,16 @@ def to_train(*, retry_diverged: bool = False) -> set[State]:
 
 @dataclass(frozen=True)
 class Found:
-    """A trial's state on disk, with its record or the reason why there is none."""
+    """A trial's state on disk, with its record or the reason why there is none.
+
+    `other_data` is the digest of the data of a stale record: the trial is left.
+    """
 
     trial: Trial
     state: State
     record: Record | None = None
     error: str | None = None
+    other_data: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Store:
         if not attempts:
             return done
         last = self._read(trial, attempts[-1])
-        return last if last.state != "left" else self._read(trial, self.record_path(trial))
+        return last if last.state != "left" or last.other_data else self._read(trial, self.record_path(trial))
 
     def _read(self, trial: Trial, path: Path) -> Found:
         try:
@@ -84,6 +89,8 @@ class Store:
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {_why(error)}")
         if mistake := _mismatch(record, trial) or record.mistake(trial.settings.training.epochs):
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {mistake}")
+        if digest := other_data(record, trial.data_digest):
+            return Found(trial, "left", other_data=digest)
         return Found(trial, record.status, record)
 
     def stale(self, suite: Suite) -> list[Path]:
@@ -149,7 +156,18 @@ class Store:
             raise StoreError(
                 f"{path}: unreadable: {_why(error)}; run the suite again to rewrite it"
             ) from None
-        return suite.model_copy(update={"found_in": folder if folder != suite.folder else ""})
+        suite = suite.model_copy(update={"found_in": folder if folder != suite.folder else ""})
+        if suite.data_digest:
+            return suite
+        return suite.model_copy(update={"data_digest": latest(map(self.record_path, suite.trials()))})
+
+    def data_digest(self, suite: Suite) -> str:
+        """Return the digest of the data with which a suite last ran, empty if that is not known."""
+        try:
+            before = self.load_suite(suite.folder)
+        except (StoreError, UsageError):
+            return ""
+        return before.data_digest if before.dataset == suite.dataset else ""
 
     def folder_named(self, name: str) -> str:
         """Return the name of a folder here that may be given by its path, as a shell completes it."""

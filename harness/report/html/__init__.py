@@ -73,5 +73,10 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "tied": _tied, "urlquote": quote}
+    environment.filters |= {
+        "number": _number,
+        "tied": _tied,
+        "urlquote": quote,
+        "marked": lambda state: "missing" if state == "stale" else state,  # no figure counts either
+    }
     return environment.from_string(_asset("page.html.j2"))

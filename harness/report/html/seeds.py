@@ -111,7 +111,7 @@ def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[str,
 def _file(entry: Entry) -> str | None:
     """Return the record's path within the results; one that is not done is named by its attempts."""
     if entry.record is None or entry.state == "done":
-        return None if entry.state == "left" else entry.file
+        return None if entry.state == "left" and not entry.other_data else entry.file
     suffix = f".attempt-{len(entry.record.attempts)}.json"
     return PurePosixPath(entry.file).with_suffix(suffix).as_posix()
 
