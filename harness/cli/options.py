@@ -84,8 +84,7 @@ Check = Annotated[
     typer.Option(
         "--check",
         help="Write nothing; show which tables, figures and pages are not as the records say, and exit with "
-        "1 if any is or a record is damaged. It does not show that the records are true: whoever can write "
-        "them can write others.",
+        "1 if any is or a record is damaged. It does not show that the records are true.",
     ),
 ]
 Html = Annotated[
