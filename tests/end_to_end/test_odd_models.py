@@ -28,7 +28,9 @@ def trained(world: ProcessGroup, kinds: list[str], folder: str) -> dict[str, lis
     for kind in kinds:
         sgd = {"name": "SGD", "lr": 0.1, "momentum": 0.9}
         model = {"name": "tests.support.odd_models:build", "kind": kind}
-        trial = small_trial(model, optimizer={"name": "SGD", "lr": 0.5} if kind == "_Sparse" else sgd)
+        trial = small_trial(
+            model, epochs=1, optimizer={"name": "SGD", "lr": 0.5} if kind == "_Sparse" else sgd
+        )
         outcome = train(
             trial, resident(trial, world, **SIZES), world, Path(folder) / f"{kind}-{world.world_size}"
         )

@@ -32,9 +32,13 @@ def optimizer_of(kind: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", odd_models.TRAINED)
 def test_models_that_are_what_they_seem_are_trained(kind: str) -> None:
-    for precision in ("fp64", "fp32", "bf16"):
-        if (kind, precision) != ("_Complex", "bf16"):
-            check(kind, precision, **optimizer_of(kind))
+    check(kind, **optimizer_of(kind))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("kind", ["norm_with_activation", "_FunctionalDropouts", "_Encoder", "_Recomputed"])
+def test_they_are_in_every_precision(kind: str, precision: str) -> None:
+    check(kind, precision)
 
 
 @pytest.mark.parametrize("kind", odd_models.REFUSED)
