@@ -21,6 +21,16 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
         lines.append(f"Settings changed for this run: {changes}.")
     if any(settings.training.allow_rank_dependent for settings in suite.experiments.values()):
         lines.append("Rank-dependent layers were allowed: results may depend on the number of ranks.")
+    fixed = [
+        row.name
+        for row in contents.rows
+        if any(each.record and each.record.has_fixed_weights for each in row.done)
+    ]
+    if fixed:
+        lines.append(
+            f"All seeds of {', '.join(fixed)} began with the same weights, which the model's build fixes: ± is "
+            "that of the order of the data and of dropout alone."
+        )
     if suite.published is not None:
         note = f"Published figures: {' '.join(suite.published.source.split())}"
         if not contents.is_published_dataset:

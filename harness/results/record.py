@@ -85,6 +85,7 @@ class Record(Strict):
     epochs: list[Epoch]
     parameters: int | None
     replaced_layers: dict[str, int]
+    has_fixed_weights: bool = False  # all seeds begin with the same ones
     samples_per_second: float | None
     first_epoch_samples_per_second: float | None
     peak_memory_gib: float | None

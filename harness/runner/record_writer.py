@@ -52,6 +52,7 @@ class RecordWriter:
                 "epochs": outcome.epochs,
                 "parameters": outcome.parameters,
                 "replaced_layers": outcome.replaced_layers,
+                "has_fixed_weights": outcome.has_fixed_weights,
                 "samples_per_second": statistics.median(speeds[1:]) if speeds[1:] else None,
                 "first_epoch_samples_per_second": speeds[0],
                 "peak_memory_gib": outcome.peak_memory_gib,

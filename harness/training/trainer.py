@@ -34,6 +34,7 @@ class Outcome:
     epochs: list[Epoch]
     parameters: int
     replaced_layers: dict[str, int]
+    has_fixed_weights: bool
     peak_memory_gib: float
     engine: EngineName
     model: nn.Module
@@ -103,6 +104,7 @@ def _epochs(
         epochs=progress.history,
         parameters=prepared.parameters,
         replaced_layers=prepared.replaced_layers,
+        has_fixed_weights=prepared.facts.has_fixed_weights,
         peak_memory_gib=peak_memory_gib(world.device),
         engine=prepared.engine.name,
         model=prepared.plain,

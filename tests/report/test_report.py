@@ -29,6 +29,13 @@ def mixed_commits(store: Store, suite: Suite) -> None:
         store.save(trial, record.model_copy(update={"versions": versions}))
 
 
+def fixed_weights(store: Store, suite: Suite) -> None:
+    """Let the seeds of the second experiment begin with the same weights."""
+    for trial in suite.trials():
+        record = record_of(trial, accuracy(trial))
+        store.save(trial, record.model_copy(update={"has_fixed_weights": trial.experiment == "two"}))
+
+
 def first_seeds(count: int, step: float) -> Callable[[Store, Suite], None]:
     """Return what leaves so many seeds of each experiment done, their accuracies a step apart in turn."""
 
@@ -60,6 +67,7 @@ CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "one-seed": (SUITE.replace("seeds: 3", "seeds: [7]") + PUBLISHED, full),
     "sample": (SUITE.replace("{name: kmnist,", "{name: kmnist_sample,"), full),
     "rank-dependent": (SUITE.replace("epochs: 2", "epochs: 2\n    allow_rank_dependent: true"), full),
+    "fixed-weights": (SUITE, fixed_weights),
     "mixed-commits": (SUITE, mixed_commits),
     "matrix": (MATRIX, full),
     "published-mean": (SUITE + published("0.8125", "runs: 3"), full),
