@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import inspect
 import sys
@@ -10,8 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness.errors import ModelError, nearest
+from harness.errors import ModelError
+from harness.model_contract import new_module, problem_of_call
 from harness.plugins import imported, is_callable_path
+from harness.user_code import calling
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,35 +50,32 @@ def source_file(name: str) -> Path | None:
 def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
     """Build the model named in `settings`, with torch's current random state and default device.
 
-    Raise ModelError if there is no such model, if it has no such settings, or if it rejects their values.
+    Raise ModelError if there is no such model, if it has no such settings, or if building it fails.
     """
     name = str(settings["name"])
-    own = {key: value for key, value in settings.items() if key != "name"}
-    builder = _user_callable(name) if is_callable_path(name) else _shipped_builder(name)
-    try:
-        inspect.signature(builder).bind(image_shape, num_classes, **own)
-    except TypeError as error:
-        raise ModelError(f"model {name!r}: {error}; {_accepted(builder, own)}") from None
-    try:
+    # A copy: what a builder takes out of its settings is still there for the next trial.
+    own = copy.deepcopy({key: value for key, value in settings.items() if key != "name"})
+    if not is_callable_path(name):
+        return _built_shipped(name, image_shape, num_classes, own)
+    builder = _user_callable(name)
+    if problem := problem_of_call(builder, name.partition(":")[2], own):
+        raise ModelError(f"model {name!r}: {problem}")
+    with calling(f"model {name!r}"):
         model = builder(image_shape, num_classes, **own)
+    return new_module(name, model)
+
+
+def _built_shipped(
+    name: str, image_shape: tuple[int, int, int], num_classes: int, own: dict[str, Any]
+) -> nn.Module:
+    builder = importlib.import_module(f"harness.models.{name}").build
+    if problem := problem_of_call(builder, "build", own):
+        raise ModelError(f"model {name!r}: {problem}")
+    try:
+        return cast("nn.Module", builder(image_shape, num_classes, **own))
     except (ValueError, TypeError) as error:
         raise ModelError(f"model {name!r} refuses its settings {own!r}: {error}") from error
-    from torch import nn
-
-    if not isinstance(model, nn.Module):
-        raise ModelError(f"model {name!r}: found a {type(model).__name__}, expected a torch.nn.Module")
-    return model
-
-
-def _shipped_builder(name: str) -> Callable[..., nn.Module]:
-    return cast("Callable[..., nn.Module]", importlib.import_module(f"harness.models.{name}").build)
 
 
 def _user_callable(name: str) -> Callable[..., nn.Module]:
     return imported("model", name, ModelError)
-
-
-def _accepted(builder: Callable[..., Any], found: Mapping[str, Any]) -> str:
-    names = list(inspect.signature(builder).parameters)[2:]
-    unknown = [key for key in found if key not in names]
-    return nearest(unknown[0], names) if unknown else f"known: {', '.join(names)}"

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from harness.errors import HarnessError, nearest
+from harness.user_code import calling
 
 
 def is_callable_path(name: str) -> bool:
@@ -24,14 +25,16 @@ def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., A
     module_name, _, attribute = name.partition(":")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # last: nothing there hides what is installed
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as why:  # a module may call sys.exit() on import, as a script does
-        raise error(
-            f"{what} {name!r}: the module {module_name!r} cannot be imported: {type(why).__name__}: "
-            f"{why}; expected it installed or in the current folder {Path.cwd()}"
-        ) from why
-    found = getattr(module, attribute, None)
+    about = f"{what} {name!r}: the module {module_name!r} cannot be imported"
+    with calling(about, error):
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as why:
+            if why.name is None or not f"{module_name}.".startswith(f"{why.name}."):
+                raise  # it is there, and imports another one that is not
+            where = f"expected it installed or in the current folder {Path.cwd()}"
+            raise error(f"{about}: {type(why).__name__}: {why}; {where}") from why
+        found = getattr(module, attribute, None)  # a module may have a `__getattr__`
     if not callable(found):
         here = [
             key

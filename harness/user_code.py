@@ -25,7 +25,8 @@ def calling(
     """Run the user's code; whatever it raises becomes one `error` about `what`, with its file and line.
 
     Whatever happens, the process's settings are put back, and the `random_states` too unless told
-    otherwise (see `process_state`). A HarnessError and KeyboardInterrupt are passed on.
+    otherwise (see `process_state`). A HarnessError and KeyboardInterrupt are passed on, and so is a mistake
+    of the harness's own.
     """
     try:
         with restored(random_states=random_states):
@@ -33,6 +34,8 @@ def calling(
     except (HarnessError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as why:
+        if _is_ours(why.__traceback__):
+            raise
         raise error(f"{what}: {described(why)}") from why
 
 
@@ -69,9 +72,7 @@ def _place(why: BaseException) -> str:
 
 def _users_frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
     """Return the innermost frame of the user's, whose package may be an installed one."""
-    frames = traceback.extract_tb(trace)
-    caller = next((index for index, frame in enumerate(frames) if frame.filename != __file__), 0)
-    foreign = [frame for frame in frames[caller + 1 :] if _is_foreign(frame.filename)]
+    foreign = [frame for frame in _called(trace) if _is_foreign(frame.filename)]
     own = [frame for frame in foreign if not _INSTALLED & set(Path(frame.filename).parts)]
     if own or not foreign:
         return own[-1] if own else None
@@ -79,14 +80,32 @@ def _users_frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
     return [frame for frame in foreign if _installed_package(frame.filename) == called][-1]
 
 
+def _is_ours(trace: TracebackType | None) -> bool:
+    """Tell whether a line of the harness raised, with none of the user's on the way to it."""
+    frames = _called(trace)
+    return bool(frames) and _is_of_harness(frames[-1].filename) and _users_frame(trace) is None
+
+
+def _called(trace: TracebackType | None) -> list[traceback.FrameSummary]:
+    """List the frames within the caller's, from the outermost in."""
+    frames = traceback.extract_tb(trace)
+    caller = next((index for index, frame in enumerate(frames) if frame.filename != __file__), 0)
+    return frames[caller + 1 :]
+
+
 def _is_foreign(filename: str) -> bool:
     """Tell whether a file is neither Python's, torch's nor the harness's."""
     if not Path(filename).is_file():  # `<frozen importlib._bootstrap>`
         return False
-    path = Path(filename).resolve()
-    if _OURS in (*path.parents, *Path(filename).parents) or _installed_package(filename) == "torch":
+    if _is_of_harness(filename) or _installed_package(filename) == "torch":
         return False
+    path = Path(filename).resolve()
     return bool(_INSTALLED & set(path.parts)) or not _STANDARD & set(path.parents)
+
+
+def _is_of_harness(filename: str) -> bool:
+    path = Path(filename)
+    return _OURS in (*path.resolve().parents, *path.parents)
 
 
 def _installed_package(filename: str) -> str:

@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "program"},
     {"formatting", "process_state"},
     {"user_code"},
-    {"plugins"},
+    {"plugins", "model_contract"},
     {"stats"},
     {"model_registry"},
     {"config"},

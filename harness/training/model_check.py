@@ -8,7 +8,7 @@ import functools
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from harness.config.settings import Settings, Training
 from harness.data import Dataset
-from harness.errors import ModelError
+from harness.errors import HarnessError, ModelError
 from harness.training.batch_shard import BatchShard
 from harness.training.dataloader import EVAL_BATCH_SIZE
 from harness.training.distributed import alone
@@ -30,6 +30,7 @@ from harness.training.random_draws import drawing_modules
 from harness.training.rng import kept_random_states, seed_globally
 from harness.training.sharding_check import ROWS as SHARED_ROWS
 from harness.training.sharding_check import Build, difference_by_sharding, distance
+from harness.user_code import calling, described
 
 _REPEATABLE = 1e-6
 _ADVICE = (
@@ -45,8 +46,9 @@ def check_model(settings: Settings, dataset: Dataset) -> ModelFacts:
     unless that is allowed also if it draws random numbers of its own, or if an image's results depend on the
     others of its batch other than by torch's norms.
     """
-    facts = facts_of(settings, dataset.image_shape, dataset.num_classes)
-    with kept_random_states(), _one_thread():
+    about = f"model {settings.model['name']!r}: fails on made-up images"
+    with calling(about), kept_random_states(), _one_thread():
+        facts = facts_of(settings, dataset.image_shape, dataset.num_classes)
         _check(
             settings.model_dump_json(include={"model", "training"}), dataset.image_shape, dataset.num_classes
         )
@@ -107,7 +109,9 @@ class _CheckedModel:
         return model
 
     def examples(self, dtype: torch.dtype | None = None, rows: int = ROWS) -> Examples:
-        return Examples.of(self.image_shape, self.num_classes, dtype or self.dtype, rows)
+        return Examples.of(
+            self.settings["name"], self.image_shape, self.num_classes, dtype or self.dtype, rows
+        )
 
     def error(self, reason: str) -> ModelError:
         return ModelError(f"model {self.settings['name']!r}: {reason}")
@@ -116,10 +120,10 @@ class _CheckedModel:
         """Name what depends on how a batch is cut, if anything does."""
         try:
             return difference_by_sharding(*self._judged())
+        except HarnessError:
+            raise
         except Exception as error:
-            raise self.error(
-                f"fails on a part of a batch: {type(error).__name__}: {error}; {_ADVICE}"
-            ) from error
+            raise self.error(f"fails on a part of a batch: {described(error)}; {_ADVICE}") from error
 
     def _judged(self) -> tuple[Build, Examples]:
         """Return the model and its examples in float64, or as it is trained where it has no float64."""
@@ -162,7 +166,7 @@ class _CheckedModel:
             return sorted(moved)
         if distance(one, another) > _REPEATABLE:
             return ["something that makes two passes over the same images differ"]
-        turned = Examples(self.examples().images.flip(0), self.examples().labels)
+        turned = replace(self.examples(), images=self.examples().images.flip(0))
         differing = [key for key, value in after.items() if resumed.get(key) != value]
         pair = (self._logits(each, Takeover(each), turned) for each in (model, fresh))
         return sorted(differing) if distance(*pair) > _REPEATABLE else []

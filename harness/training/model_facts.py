@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from harness import model_registry
 from harness.config.settings import Settings
+from harness.model_contract import checked_logits
 from harness.training.batch_shard import BatchShard
 from harness.training.distributed import alone
 from harness.training.layers import Takeover
@@ -58,7 +59,7 @@ def _facts_of(model: str, precision: str, image_shape: tuple[int, int, int], num
     takeover = Takeover(plain)
     cast(plain.train(), PRECISIONS[precision].dtype)
     shard = BatchShard(alone(CPU), seed=0, expects_recomputation=True)
-    examples = Examples.of(image_shape, num_classes, PRECISIONS[precision].dtype)
+    examples = Examples.of(settings["name"], image_shape, num_classes, PRECISIONS[precision].dtype)
     with kept_random_states(), takeover.functions(), PRECISIONS[precision].forward(CPU):
         examples.passed(plain, shard)
     gradients = [each.grad for each in plain.parameters() if each.requires_grad]
@@ -72,19 +73,26 @@ def _facts_of(model: str, precision: str, image_shape: tuple[int, int, int], num
 
 @dataclass(frozen=True)
 class Examples:
-    """A made-up global batch: images (N, C, H, W) and labels (N,), the same each time."""
+    """A made-up global batch for a model: images (N, C, H, W) and labels (N,), the same each time."""
 
+    model: str
+    num_classes: int
     images: Tensor
     labels: Tensor
 
     @classmethod
     def of(
-        cls, image_shape: tuple[int, int, int], num_classes: int, dtype: torch.dtype, rows: int = ROWS
+        cls,
+        model: str,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        dtype: torch.dtype,
+        rows: int = ROWS,
     ) -> Examples:
         """Make up so many rows."""
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(rows, *image_shape, generator=generator, dtype=torch.float64)
-        return cls(images.to(dtype), torch.arange(rows) % num_classes)
+        return cls(model, num_classes, images.to(dtype), torch.arange(rows) % num_classes)
 
     def passed(
         self,
@@ -104,7 +112,8 @@ class Examples:
         rows = slice(0, 1) if is_empty else slice(start, stop)
         shard.set(start, stop - start, len(self.labels))
         with shard.active_in_thread():
-            logits = model(self.images[rows])
+            images = self.images[rows]
+            logits = checked_logits(self.model, model(images), len(images), self.num_classes)
             weight = 0 if is_empty else 1
             loss = functional.cross_entropy(logits, self.labels[rows], reduction="sum") * weight
             if model.training if backward is None else backward:

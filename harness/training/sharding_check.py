@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -126,7 +127,7 @@ def _limit(build: Build, examples: Examples) -> float:
     found = []
     for order in (slice(None), torch.arange(len(examples.labels) - 1, -1, -1)):
         model, takeover = _taken_over(build)
-        turned = Examples(examples.images[order], examples.labels[order])
+        turned = replace(examples, images=examples.images[order], labels=examples.labels[order])
         with takeover.functions():
             logits, _ = turned.passed(model.eval(), BatchShard(alone(CPU), seed=0), backward=True)
         gradients = [_gradient(each) for each in model.parameters() if each.requires_grad]
