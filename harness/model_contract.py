@@ -74,11 +74,9 @@ def checked_logits(name: str, found: object, rows: int, num_classes: int) -> Ten
     import torch
 
     expected = f"expected logits, a tensor of floats of shape ({rows}, {num_classes}): images by classes"
-    if not isinstance(found, torch.Tensor):
-        raise ModelError(f"model {name!r}: its forward returns {_described(found)}, {expected}")
-    if tuple(found.shape) != (rows, num_classes) or not found.is_floating_point():
-        raise ModelError(f"model {name!r}: its forward returns {_described(found)}, {expected}")
-    return found
+    if isinstance(found, torch.Tensor) and found.is_floating_point() and found.shape == (rows, num_classes):
+        return found
+    raise ModelError(f"model {name!r}: its forward returns {_described(found)}, {expected}")
 
 
 def _described(found: object) -> str:

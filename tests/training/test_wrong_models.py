@@ -153,7 +153,7 @@ def refusal(how: str) -> str:
         ("two_in_testing", "a tuple of 2: Tensor, Tensor"),
         ("by_name", "a dict with the keys 'logits', 'features'"),
         ("nothing", "None"),
-        ("array", "an ndarray"),
+        ("array", "a ndarray"),
         ("five", "a tensor of float64 of shape (2, 5)"),
         ("map", "a tensor of float64 of shape (2, 10, 1, 1)"),
         ("classes", "a tensor of int64 of shape (2,)"),
