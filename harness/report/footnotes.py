@@ -28,8 +28,8 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
     ]
     if fixed:
         lines.append(
-            f"All seeds of {', '.join(fixed)} began with the same weights, which the model's build fixes: ± is "
-            "that of the order of the data and of dropout alone."
+            f"All seeds of {', '.join(fixed)} began with the same weights, which the model's build fixes: ± "
+            "is that of the order of the data and of dropout alone."
         )
     if suite.published is not None:
         note = f"Published figures: {' '.join(suite.published.source.split())}"

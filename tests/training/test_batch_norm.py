@@ -25,7 +25,7 @@ NORMS: dict[str, tuple[type[Any], tuple[int, ...], dict[str, Any]]] = {
     "2d": (nn.BatchNorm2d, (11, 3, 4, 2), {}),
     "3d": (nn.BatchNorm3d, (11, 3, 2, 2, 2), {}),
     "plain": (nn.BatchNorm1d, (11, 3), {"affine": False}),
-    "no-bias": (nn.BatchNorm1d, (11, 3), {"bias": False}),
+    "no-bias": (nn.BatchNorm1d, (11, 3), {}),
     "cumulative": (nn.BatchNorm1d, (11, 3), {"momentum": None}),
     "untracked": (nn.BatchNorm1d, (11, 3), {"track_running_stats": False}),
     "instances": (nn.InstanceNorm1d, (11, 3, 5), {"affine": True, "track_running_stats": True}),
