@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import bounds
 from harness.cli.options import Results
 from harness.errors import UsageError
 
@@ -21,9 +22,7 @@ First = Annotated[
     ),
 ]
 Second = Annotated[str, typer.Argument(metavar="B", help="Results of the same kind.", show_default=False)]
-Margin = Annotated[
-    float, typer.Option("--margin-points", help="Accuracies that differ by less are equivalent.")
-]
+Margin = Annotated[float, bounds.points("--margin-points", "Accuracies that differ by less are equivalent.")]
 FailIf = Annotated[
     list[str] | None,
     typer.Option(
@@ -47,10 +46,6 @@ def compare(
     """Compare two experiments, suites' results or folders of them: accuracy, loss and speed, as Markdown."""
     from harness.report import compare as comparing
 
-    if not 0 < margin_points < 100:
-        raise UsageError(
-            f"--margin-points: found {margin_points!r}, expected a number from above 0 to below 100"
-        )
     gates = comparing.gates(fail_if or [])
     table = comparing.table(comparing.find(a, results), comparing.find(b, results))
     print(comparing.text(table, margin_points), end="")  # noqa: T201

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import bounds
 from harness.config.loader import load_suite
 from harness.config.overrides import Assignment
 from harness.config.suite import Suite
 from harness.errors import UsageError, nearest
 from harness.results.record import EngineName
 from harness.results.store import Store
-
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Device(StrEnum):
@@ -46,18 +44,6 @@ class EngineChoice(StrEnum):
     def name_or_none(self) -> EngineName | None:
         """Return the requested engine, or None for the device's default."""
         return None if self is EngineChoice.auto else "eager" if self is EngineChoice.eager else "graph"
-
-
-def seconds_of(option: str, text: str) -> float:
-    """Parse a length of time, such as 90, 90s, 5m or 1h; raise UsageError if it is none."""
-    number, unit = (text[:-1], text[-1]) if text[-1:] in _SECONDS else (text, "s")
-    try:
-        seconds = float(number) * _SECONDS[unit]
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise UsageError(f"{option}: found {text!r}, expected a length of time such as 90s, 5m or 1h")
-    return seconds
 
 
 Suites = Annotated[list[Path], typer.Argument(help="Suites: YAML files.", show_default=False)]
@@ -108,7 +94,8 @@ DeviceOption = Annotated[
     Device | None, typer.Option("--device", help="Where to train. Default: GPUs where there are any.")
 ]
 Ranks = Annotated[
-    int | None, typer.Option("--nproc", help="Ranks to start. Default: one a GPU, else one a core.")
+    int | None,
+    bounds.whole("--nproc", 1, 1024, "Ranks to start. Default: one a GPU, else one a core."),
 ]
 PlacementOption = Annotated[
     PlacementChoice,
@@ -122,9 +109,7 @@ Engine = Annotated[
 ]
 TrialsPerDevice = Annotated[
     int | None,
-    typer.Option(
-        "--trials-per-device", help="Trials at once, on each device. Default: measured.", min=1, max=24
-    ),
+    bounds.whole("--trials-per-device", 1, 24, "Trials at once, on each device. Default: measured."),
 ]
 Calibrate = Annotated[
     bool,
@@ -134,23 +119,23 @@ Calibrate = Annotated[
 ]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", help="Seconds without a step after which a trial counts as failed.", min=1),
+    bounds.seconds(
+        "--timeout", 1, bounds.WEEK_SECONDS, "Seconds without a step after which a trial counts as failed."
+    ),
 ]
 CheckpointEvery = Annotated[
     str,
-    typer.Option(
-        "--checkpoint-every",
-        metavar="TIME",
-        help="How often a state is saved within an epoch; one is after each.",
+    bounds.duration(
+        "--checkpoint-every", 0.001, "How often a state is saved within an epoch; one is after each."
     ),
 ]
 StaleAfter = Annotated[
     str,
-    typer.Option(
+    bounds.duration(
         "--stale-after",
-        metavar="TIME",
+        0.1,
+        "How long another run that trains the same suite may give no sign of life.",
         envvar="HARNESS_STALE_SECONDS",
-        help="How long another run that trains the same suite may give no sign of life.",
     ),
 ]
 Wait = Annotated[
@@ -161,7 +146,7 @@ Wait = Annotated[
 ]
 MaxRestarts = Annotated[
     int,
-    typer.Option("--max-restarts", help="How often all ranks start again after one has crashed.", min=0),
+    bounds.whole("--max-restarts", 0, 1000, "How often all ranks start again after one has crashed."),
 ]
 RetryDiverged = Annotated[bool, typer.Option("--retry-diverged", help="Train diverged trials again.")]
 SaveModel = Annotated[bool, typer.Option("--save-model", help="Leave the final weights beside each record.")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli import results as results_commands
 from harness.cli import train
-from harness.cli.options import chosen_seeds, known_experiments, load, seconds_of
+from harness.cli.options import chosen_seeds, known_experiments, load
 from harness.cli.submit_options import (
     Account,
     AllowChangedCode,
@@ -79,8 +79,6 @@ def submit(**given: Any) -> None:
     from harness import tracking
     from harness.runner.launch import slurm_options, slurm_time_limit
 
-    for option, name in (("--checkpoint-every", "checkpoint_every"), ("--stale-after", "stale_after")):
-        seconds_of(option, given[name])  # a mistake is found before a job is
     for name in given["log"] or []:
         tracking.check_name("--log", name)
     loaded = [load(path, given["changes"]) for path in given["suites"]]

@@ -8,20 +8,24 @@ from typing import Annotated, Any
 
 import typer
 
-Nodes = Annotated[int | None, typer.Option("--nodes", help="Nodes of the job. Default: 1.", min=1)]
+from harness.cli import bounds
+from harness.runner.launch.slurm_options import MEMORY, MOST_CPUS, MOST_NODES, MOST_RANKS, TIME_LIMIT
+
+Nodes = Annotated[int | None, bounds.whole("--nodes", 1, MOST_NODES, "Nodes of the job. Default: 1.")]
 GpusPerNode = Annotated[
-    int | None, typer.Option("--gpus-per-node", help="GPUs on each node; 0 for none.", min=0)
+    int | None, bounds.whole("--gpus-per-node", 0, MOST_RANKS, "GPUs on each node; 0 for none.")
 ]
-CpusPerTask = Annotated[int | None, typer.Option("--cpus-per-task", help="CPUs on each node.", min=1)]
+CpusPerTask = Annotated[int | None, bounds.whole("--cpus-per-task", 1, MOST_CPUS, "CPUs on each node.")]
 RanksPerNode = Annotated[
-    int | None, typer.Option("--nproc", help="Ranks on each node. Default: one a GPU, else one a CPU.", min=1)
+    int | None,
+    bounds.whole("--nproc", 1, MOST_RANKS, "Ranks on each node. Default: one a GPU, else one a CPU."),
 ]
 Memory = Annotated[
-    str | None, typer.Option("--mem", metavar="SIZE", help="Memory on each node, such as 32G.")
+    str | None, bounds.slurm_text("--mem", "SIZE", MEMORY, "Memory on each node, such as 32G.")
 ]
 TimeLimit = Annotated[
     str | None,
-    typer.Option("--time", metavar="LIMIT", help="Minutes, or H:MM:SS. Default: from estimates, if any."),
+    bounds.slurm_text("--time", "LIMIT", TIME_LIMIT, "Minutes, or H:MM:SS. Default: from estimates, if any."),
 ]
 Partition = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Where to queue.")]
 Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Who is charged.")]
@@ -42,7 +46,7 @@ SbatchArguments = Annotated[
 ]
 Array = Annotated[
     int | None,
-    typer.Option("--array", metavar="K", help="K jobs that share the trials instead of one job.", min=1),
+    bounds.whole("--array", 1, 10_000, "So many jobs that share the trials instead of one job."),
 ]
 AllowChangedCode = Annotated[
     bool,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import bounds
+from harness.cli.bounds import seconds_of
 from harness.cli.options import (
     Calibrate,
     Changes,
@@ -37,7 +39,6 @@ from harness.cli.options import (
     chosen_seeds,
     known_experiments,
     load,
-    seconds_of,
 )
 from harness.cli.submit_options import (
     parameters_of,
@@ -117,7 +118,9 @@ def bench(
     suite: Annotated[Path, typer.Argument(help="A suite: a YAML file.", show_default=False)],
     only: Only = None,
     changes: Changes = None,
-    seconds: Annotated[float, typer.Option("--seconds", help="How long to measure, about.", min=1)] = 120.0,
+    seconds: Annotated[
+        float, bounds.seconds("--seconds", 1, bounds.WEEK_SECONDS, "How long to measure, about.")
+    ] = 120.0,
     results: Results = Path("results"),
     data_dir: DataDir = None,
     device: DeviceOption = None,
@@ -150,13 +153,13 @@ def drill(
     only: Annotated[
         str | None, typer.Option("--only", metavar="EXPERIMENT", help="Drill this one. Default: the first.")
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="How long the trial is.", min=1)] = 3,
+    epochs: Annotated[int, bounds.whole("--epochs", 1, 1000, "How long the trial is.")] = 3,
     changes: Changes = None,
     data_dir: DataDir = None,
     device: DeviceOption = None,
     nproc: Annotated[
         int | None,
-        typer.Option("--nproc", help="Ranks to start. Default: 2, or 1 where there is one GPU.", min=1),
+        bounds.whole("--nproc", 1, 1024, "Ranks to start. Default: 2, or 1 where there is one GPU."),
     ] = None,
 ) -> None:
     """Break a short trial of a suite off in several ways; say whether its records are always the same.

@@ -15,7 +15,7 @@ DatasetName = Literal["fashion_mnist", "kmnist", "kmnist_sample", "mnist"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class Strict(BaseModel):
@@ -208,4 +208,6 @@ def _annotation(fragment: model_registry.Fragment) -> Any:
     if fragment["type"] == "array":
         return Annotated[list[_annotation(fragment["items"])], Field(min_length=fragment.get("minItems", 0))]  # type: ignore[misc]
     bounds = {own: fragment[key] for key, own in _BOUNDS.items() if key in fragment}
+    if fragment["type"] == "integer":
+        bounds = {"le": 10**9, **bounds}
     return Annotated[_TYPES[fragment["type"]], Field(**bounds)]

@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.config.settings import DatasetName, DatasetSettings, NotNegative, Settings, Strict, Training
+from harness.config.settings import (
+    Count,
+    DatasetName,
+    DatasetSettings,
+    NotNegative,
+    Settings,
+    Strict,
+    Training,
+)
 
 # Settings added later: left out of the digest at these values, so that earlier records stay valid.
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}
@@ -48,7 +56,7 @@ Fractions = Annotated[list[Fraction], BeforeValidator(_as_list, json_schema_inpu
 class SeedRule(Strict):
     """Ask for as many seeds as a 95 % interval of testing accuracy needs to be so narrow, within bounds."""
 
-    half_width_points: Annotated[float, Field(gt=0)]
+    half_width_points: Annotated[float, Field(ge=0.001, lt=100)]
     at_least: Annotated[int, Field(ge=2, le=1000)] = 5
     at_most: Annotated[int, Field(ge=2, le=1000)] = 50
 
@@ -77,9 +85,9 @@ class Published(Strict):
 
     dataset: DatasetName
     source: str
-    runs: Annotated[int, Field(ge=1)] = 1
-    margin_points: Annotated[float, Field(gt=0)] = 0.5
-    rounding_points: NotNegative | None = None
+    runs: Count = 1
+    margin_points: Annotated[float, Field(gt=0, lt=100)] = 0.5
+    rounding_points: Annotated[float, Field(ge=0, le=100)] | None = None
     curves: str | None = None
     experiments: dict[str, Figures]
 

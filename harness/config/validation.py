@@ -100,7 +100,8 @@ def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
     if kind == "literal_error" and isinstance(found, str):
         tags = [tag.strip(" '") for tag in details["ctx"]["expected"].replace(" or ", ",").split(",")]
         return f"found {found!r}; {nearest(found, tags)}"
-    return f"found {found!r}, expected {_expected(message)}"
+    text = repr(found)
+    return f"found {text if len(text) <= 200 else f'{text[:200]}…'}, expected {_expected(message)}"
 
 
 def _expected(message: str) -> str:

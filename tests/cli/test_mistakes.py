@@ -64,6 +64,15 @@ SUITE_RULES = {
     "unknown-loss": ("epochs: 1", "epochs: 1\n    loss: {name: mse}"),
     "epochs-not-whole": ("epochs: 1", "epochs: 1.5"),
     "batch-size-range": ("batch_size: 500", "batch_size: 0"),
+    "epochs-huge": ("epochs: 1", f"epochs: 1{'0' * 400}"),
+    "model-setting-huge": ("width: 8", "width: 10000000000"),
+    "half-width-tiny": ("seeds: 2", "seeds: {half_width_points: 1.0e-300}"),
+    "margin-range": (
+        "seeds: 2",
+        "seeds: 2\n"
+        "published: {dataset: kmnist, source: s, margin_points: 1.0e+300, rounding_points: 1000, "
+        "experiments: {one: {test_accuracy: 0.9}}}",
+    ),
     "flag-not-boolean": ("epochs: 1", "epochs: 1\n    allow_rank_dependent: 1"),
     "training-missing": ("    epochs: 1\n", ""),
     "unknown-model": ("name: patch_mixer", "name: patch_mixr"),

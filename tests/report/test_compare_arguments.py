@@ -67,8 +67,8 @@ def test_an_unreadable_record_is_told_and_the_code_says_so(harness: Harness) -> 
         (["a", "b", "--fail-if", "worse:test_loss:nan"], "found 'nan', expected a number"),
         (["a", "b", "--fail-if", "worse:test_loss:inf"], "found 'inf', expected a number"),
         (["a", "b", "--fail-if", "worse:test_accuracy_points:100"], "expected a number, from 0 to below 100"),
-        (["a", "b", "--margin-points", "nan"], "--margin-points: found nan"),
-        (["a", "b", "--margin-points", "0"], "--margin-points: found 0.0"),
+        (["a", "b", "--margin-points", "nan"], "--margin-points: found 'nan', expected a number"),
+        (["a", "b", "--margin-points", "0"], "--margin-points: found '0', expected a number"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], said: str, harness: Harness) -> None:

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.config import yaml_reader
-from harness.config.settings import Count, Strict
+from harness.config.settings import Strict
 from harness.config.validation import Checker
 from harness.config.yaml_reader import Document
 from harness.errors import SuiteError, UsageError
 
+MOST_NODES, MOST_CPUS, MOST_RANKS = 100_000, 4096, 1024
+# What sbatch takes, and how a message says it.
+MEMORY = (r"[0-9]{1,12}(?i:[KMGT]B?)?", "a size such as 32G, or so many megabytes")
+TIME_LIMIT = (
+    r"[0-9]{1,8}(:[0-9]{1,8}){0,2}|[0-9]{1,6}-[0-9]{1,2}(:[0-9]{1,2}){0,2}|UNLIMITED|INFINITE",
+    "minutes, such as 90, or H:MM:SS, such as 1:30:00",
+)
+
 
 def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _of_form(form: tuple[str, str]) -> AfterValidator:
+    """Return a validator of text in one of the forms above."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(form[0], value):
+            raise ValueError(f"{value!r}, expected {form[1]}")
+        return value
+
+    return AfterValidator(check)
 
 
 Text = Annotated[str, BeforeValidator(_as_text)]
@@ -25,12 +45,12 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 class SlurmOptions(Strict):
     """Options of one job by name; None, 0 and '' leave an option out."""
 
-    nodes: Count = 1
-    gpus_per_node: Annotated[int, Field(ge=0)] | None = None
-    cpus_per_task: Count | None = None
-    nproc: Count | None = None
-    mem: Text | None = None
-    time: Text | None = None
+    nodes: Annotated[int, Field(ge=1, le=MOST_NODES)] = 1
+    gpus_per_node: Annotated[int, Field(ge=0, le=MOST_RANKS)] | None = None
+    cpus_per_task: Annotated[int, Field(ge=1, le=MOST_CPUS)] | None = None
+    nproc: Annotated[int, Field(ge=1, le=MOST_RANKS)] | None = None
+    mem: Annotated[Text, _of_form(MEMORY)] | None = None
+    time: Annotated[Text, _of_form(TIME_LIMIT)] | None = None
     partition: Text | None = None
     account: Text | None = None
     qos: Text | None = None
