@@ -62,7 +62,7 @@ Into = Annotated[
         "--into",
         metavar="FILE",
         help="Fill a Markdown file's tables too, each between <!-- harness:table NAME --> and "
-        "<!-- /harness -->; repeatable.",
+        "<!-- /harness --> and not in code; repeatable. If one of the files is wrong, nothing is written.",
     ),
 ]
 Check = Annotated[

@@ -95,7 +95,7 @@ def report(
     if not folders:
         raise UsageError(f"{results}: found no results in it; run a suite first, or give --results")
     page = reports.wants_page(results, asked=html)
-    for each in reports.outputs(store, folders, into or [], page=page):
+    for each in reports.outputs(store, folders, into or [], page=page, to_write=not check):
         if isinstance(each, str):
             print(each, file=sys.stderr)  # noqa: T201
             unreadable += 1

@@ -46,22 +46,28 @@ def write(store: Store, folder: str) -> Written:
 
 
 def outputs(
-    store: Store, folders: Sequence[str], into: Sequence[Path] = (), *, page: bool = False
+    store: Store,
+    folders: Sequence[str],
+    into: Sequence[Path] = (),
+    *,
+    page: bool = False,
+    to_write: bool = False,
 ) -> Iterator[Artifact | str]:
     """Yield the artifacts of a report on these folders, and error messages of unreadable records.
 
     These are each folder's tables and figures, the files `into` with their blocks filled, and a page of all
-    results. Write each before asking for the next: the page shows the figures that are on disk.
+    results. Write each before asking for the next: the page shows the figures that are on disk. Raise
+    UsageError before the first one if any of `into` cannot be filled or, if `to_write`, replaced.
     """
     read: Callable[[str], tuple[SuiteResults, Table]] = partial(_read, store)
     if into or page:
         read = cache(read)  # else one suite's records at a time are enough in memory
+    files = _filled(into, read, to_write=to_write)
     for folder in folders:
         contents, table = read(folder)
         yield from _of_suite(store, contents, table)
         yield from contents.unreadable
-    for path in into:
-        yield TextFile(path, filled(text_of(path), str(path), lambda name: markdown.body(read(name)[1])))
+    yield from files
     if page:
         found, tables = zip(*map(read, store.folders()), strict=True)
         yield TextFile(store.root / PAGE, page_of(found, tables, lambda path: bytes_of(store.root / path)))
@@ -81,6 +87,24 @@ def wants_page(root: Path, *, asked: bool) -> bool:
             "give other --results"
         )
     return asked or is_own
+
+
+def _filled(
+    paths: Sequence[Path], read: Callable[[str], tuple[SuiteResults, Table]], *, to_write: bool
+) -> list[TextFile]:
+    """Return the files with their blocks filled; raise UsageError with what is wrong in any of them."""
+    files, mistakes = list[TextFile](), list[str]()
+    for path in paths:
+        try:
+            text = filled(text_of(path), str(path), lambda name: markdown.body(read(name)[1]))
+            files.append(TextFile(path, text))
+            if to_write:
+                files[-1].need_writable()
+        except UsageError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return files
 
 
 def _read(store: Store, folder: str) -> tuple[SuiteResults, Table]:

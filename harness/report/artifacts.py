@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from harness.errors import UsageError
 from harness.report.figures import Figure, digest_in
 from harness.results.atomic_files import update, write_whole
 
@@ -47,10 +49,19 @@ class TextFile:
         lines = difflib.unified_diff(before, after, str(self.path), "what the records say", lineterm="")
         return "\n".join(_shortened(lines)) or f"{self.path}: differs in the ends of its lines"
 
+    def need_writable(self) -> None:
+        """Raise UsageError if the file is not up to date and its folder lets nobody replace it."""
+        folder = self._target.absolute().parent
+        if self.difference() and not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"{self.path}: cannot be written; expected a folder that you may write in")
+
     def write(self) -> bool:
         """Write the file, unless it is up to date; return whether it was written."""
-        target = self.path.resolve() if self.path.is_symlink() else self.path  # a symbolic link stays one
-        return update(target, self.text.encode())
+        return update(self._target, self.text.encode())
+
+    @property
+    def _target(self) -> Path:
+        return self.path.resolve() if self.path.is_symlink() else self.path  # a symbolic link stays one
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harness.errors import UsageError
 _OPENING = re.compile(r"^\ufeff? {0,3}<!-- *harness:(\S+) +(\S+) *-->\s*$")
 _CLOSING = re.compile(r"^ {0,3}<!-- */harness *-->\s*$")
 _MEANT = re.compile(r"^\ufeff? {0,3}<!-- *(harness *:|/ *harness)")
-_FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # str.splitlines knows more ends than Markdown does
 _END = "<!-- /harness -->"
 
 
@@ -26,9 +27,17 @@ class _Block:
 def text_of(path: Path) -> str:
     """Read a Markdown file with its line endings unchanged; raise UsageError if it cannot be read."""
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a pipe would be waited for, a device never ends
+            raise UsageError(f"{path}: found {_kind(mode)}, expected a Markdown file with a block to fill")
         return path.read_bytes().decode()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read: {error}; expected a Markdown file in UTF-8") from None
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
 
 
 def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
@@ -36,7 +45,7 @@ def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
 
     Raise UsageError if a block is not closed or there is none.
     """
-    lines = text.splitlines(keepends=True)
+    lines = _LINE.findall(text)
     blocks = list(_blocks(lines, name_of_file))
     if not blocks:
         raise UsageError(
@@ -44,7 +53,8 @@ def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
             "between which the table goes"
         )
     for block in reversed(blocks):
-        newline = "\r\n" if lines[block.first - 1].endswith("\r\n") else "\n"
+        opening = lines[block.first - 1]
+        newline = opening[len(opening.rstrip("\r\n")) :]
         try:
             content = f"\n{table(block.name)}\n\n".replace("\n", newline)
         except UsageError as error:
@@ -53,17 +63,15 @@ def filled(text: str, name_of_file: str, table: Callable[[str], str]) -> str:
     return "".join(lines)
 
 
-def _blocks(lines: list[str], name_of_file: str) -> Iterator[_Block]:
-    """Yield the blocks outside fenced code, which may show an example of one."""
-    fence, opened = "", None
+def _blocks(lines: Sequence[str], name_of_file: str) -> Iterator[_Block]:
+    """Yield the blocks outside code, which may show an example of one.
+
+    What a block holds is replaced, so that a fence in it opens no code: what follows is parsed anew.
+    """
+    opened: _Block | None = None
+    code = _code_lines(lines, 0)
     for number, line in enumerate(lines):
-        mark = _FENCE.match(line)
-        if fence:
-            is_end = mark and mark[1].startswith(fence) and not line[mark.end() :].strip()
-            fence = "" if is_end else fence
-            continue
-        if mark and opened is None:
-            fence = mark[1]
+        if opened is None and number in code:
             continue
         if opening := _OPENING.match(line):
             if opened is not None:
@@ -77,7 +85,7 @@ def _blocks(lines: list[str], name_of_file: str) -> Iterator[_Block]:
             if opened is None:
                 raise UsageError(f"{name_of_file}:{number + 1}: found {_END} without a block that it closes")
             yield _Block(opened.name, opened.first, number)
-            opened = None
+            opened, code = None, _code_lines(lines, number + 1)
         elif _MEANT.match(line):
             raise UsageError(
                 f"{name_of_file}:{number + 1}: found {line.strip()!r}, expected "
@@ -85,6 +93,16 @@ def _blocks(lines: list[str], name_of_file: str) -> Iterator[_Block]:
             )
     if opened is not None:
         raise _unclosed(name_of_file, opened)
+
+
+def _code_lines(lines: Sequence[str], first: int) -> set[int]:
+    """Return which lines are code, fenced or indented, in the document that begins at the line `first`."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark").disable("inline")
+    tokens = parser.parse("".join(lines[first:]).removeprefix("\ufeff"))
+    spans = (each.map for each in tokens if each.type in ("fence", "code_block") and each.map)
+    return {first + line for span in spans for line in range(*span)}
 
 
 def _unclosed(name_of_file: str, block: _Block) -> UsageError:

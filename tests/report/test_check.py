@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -110,6 +111,57 @@ def test_a_block_of_unknown_results_is_a_mistake(reported: Path, tmp_path: Path)
     notes.write_text(NOTES.replace("small", "other"), encoding="utf-8")
     with pytest.raises(UsageError, match=r"notes\.md:3: .*no such results; there are: small"):
         report("--results", str(reported / "results"), "--into", str(notes))
+
+
+def test_one_wrong_file_leaves_all_as_they_were(reported: Path, tmp_path: Path) -> None:
+    table = reported / "results" / "small" / "table.md"
+    undo = changed(table, "80.20", "80.30")
+    good = tmp_path / "good.md"
+    good.write_text(NOTES, encoding="utf-8")
+    (tmp_path / "open.md").write_text(NOTES.replace("<!-- /harness -->", ""), encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe")
+    wrong = {
+        "open.md": "found the block of 'small' open",
+        "pipe": "found a pipe",
+        "none.md": "No such file",
+        ".": "found a folder",
+    }
+    files = [argument for name in ("good.md", *wrong) for argument in ("--into", str(tmp_path / name))]
+    for mode in ([], ["--check"], ["--html"]):
+        with pytest.raises(UsageError) as raised:
+            report("--results", str(reported / "results"), *mode, *files)
+        lines = str(raised.value).splitlines()
+        assert [said in line for said, line in zip(wrong.values(), lines, strict=True)] == [True] * len(wrong)
+    assert "80.30" in table.read_text(encoding="utf-8")
+    assert good.read_text(encoding="utf-8") == NOTES
+    assert not (reported / "results" / "index.html").exists()
+    undo()
+
+
+def test_a_file_that_cannot_be_replaced_is_told_first(
+    reported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.md").write_text(NOTES, encoding="utf-8")
+    nowhere = SimpleNamespace(access=lambda *_: False, W_OK=os.W_OK, X_OK=os.X_OK)  # root may write anywhere
+    monkeypatch.setattr("harness.report.artifacts.os", nowhere)
+    arguments = ("--results", str(reported / "results"), "--into", str(tmp_path / "notes.md"))
+    with pytest.raises(UsageError, match="cannot be written; expected a folder that you may write in"):
+        report(*arguments)
+    assert report("--check", *arguments)[0] == 1
+    assert report("--results", str(reported / "results"), "--into", str(reported / "notes.md"))[0] == 0
+
+
+def test_a_stale_number_below_inline_code_is_found(reported: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.md"
+    code = "`" * 3
+    notes.write_text(f"{NOTES}\n{code}harness report{code} fills this in:\n\n{NOTES}", encoding="utf-8")
+    arguments = ("--results", str(reported / "results"), "--into", str(notes))
+    assert report(*arguments)[0] == 0
+    text = notes.read_text(encoding="utf-8")
+    assert text.count("80.20 %") == 4
+    head, _, tail = text.rpartition("80.20 %")
+    notes.write_text(f"{head}80.30 %{tail}", encoding="utf-8")
+    assert report("--check", *arguments)[0] == 1
 
 
 def test_a_link_to_a_file_stays_one(reported: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,76 @@ def test_a_mark_of_the_order_of_bytes_hides_no_block() -> None:
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_bytes(b"\xff")
-    for each in (path, tmp_path / "none.md", tmp_path):
+    for each in (path, tmp_path / "none.md", tmp_path / ("x" * 300), Path("a\0b")):
         with pytest.raises(UsageError, match="cannot be read"):
             text_of(each)
+
+
+TICKS = "`" * 3
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        f"{TICKS}inline code{TICKS} begins this line.",
+        f"{TICKS}a `b` c{TICKS}",
+        f"`` {TICKS} `` begins this line.",
+        f"{TICKS}python`",
+        f"- {TICKS}\n  code in a list\n  {TICKS}\n",
+        f"1. {TICKS}\n   code in a list\n   {TICKS}\n",
+        f"> {TICKS}\n> code in a quotation, which ends with it",
+        f"    {TICKS} indented code\n",
+        f"\t{TICKS} indented code\n",
+        f"<!--\n{TICKS}\n-->",
+        f"<pre>\n{TICKS}\n</pre>",
+        f"~~~ {TICKS}\ncode\n~~~",
+        f"{TICKS}`\n{TICKS}\n~~~\n{TICKS}`",
+        f"{TICKS}\n<!--\n{TICKS}",
+        f"{TICKS}\n    {TICKS}\n{TICKS}",
+        "Text\u2028" + TICKS,
+        "Text\x0b" + TICKS,
+        f"\\{TICKS}",
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_a_block_is_seen_below_what_is_no_open_code(before: str, newline: str) -> None:
+    text = f"{BLOCK}\n\n{before}\n{BLOCK.replace('one', 'two')}\n".replace("\n", newline)
+    found = filled(text, "a.md", table)
+    assert found.count("| two |") == found.count("| one |") == 1
+    assert f"{before}\n".replace("\n", newline) in found
+    assert "old" not in found
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        (TICKS, TICKS),
+        (f"{TICKS}md", TICKS),
+        (f"   {TICKS}`", f"  {TICKS}``"),
+        ("~~~ a`b", "~~~~"),
+        (f"{TICKS}\n~~~", TICKS),
+        (f"~~~\n{TICKS}", "~~~"),
+        (f"{TICKS}\n-->", TICKS),
+        (f"- {TICKS}", f"  {TICKS}"),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_block_in_code_is_an_example(opening: str, closing: str, newline: str) -> None:
+    example = BLOCK if not opening.startswith("-") else BLOCK.replace("\n", "\n  ").replace("<", "  <", 1)
+    text = f"{opening}\n{example}\n{closing}\n{BLOCK.replace('one', 'two')}".replace("\n", newline)
+    found = filled(text, "a.md", table)
+    assert (found.count("| one |"), found.count("| two |")) == (0, 1)
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, kind in (
+        (tmp_path, "a folder"),
+        (tmp_path / "pipe", "a pipe"),
+        (Path("/dev/zero"), "a device"),
+    ):
+        with pytest.raises(UsageError, match=f"found {kind}, expected a Markdown file"):
+            text_of(path)
+    (tmp_path / "a.md").write_text("text")
+    (tmp_path / "link.md").symlink_to("a.md")
+    assert text_of(tmp_path / "link.md") == "text"
