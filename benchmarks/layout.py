@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
-from harness.data.registry import FILES, Source
+from harness.data.official_files import FILES, path_of, unpacked
+from harness.data.registry import Source
 
 
 def lay_out(source: Source, folder: Path, root: Path) -> str:
@@ -17,6 +17,6 @@ def lay_out(source: Source, folder: Path, root: Path) -> str:
     raw = root / name / "raw"
     raw.mkdir(parents=True)
     for file in FILES:
-        content = gzip.decompress((folder / file).read_bytes())
+        content = unpacked((path_of(folder, file) or folder / file).read_bytes())
         (raw / file.removesuffix(".gz")).write_bytes(content)
     return name

@@ -74,6 +74,8 @@ def _place(new: Path, folder: Path) -> None:
 def build(folder: Path, make: Callable[[], Sequence[Bytes]]) -> tuple[list[Bytes], str]:
     """Write the arrays that `make` returns to `folder`, atomically, and open it; replace damaged ones there.
 
+    Several processes may do so at once, without a lock: the first one's folder is used by all.
+
     Raise OSError if they cannot be written, DataError if they read back differently.
     """
     arrays = make()
@@ -90,7 +92,8 @@ def build(folder: Path, make: Callable[[], Sequence[Bytes]]) -> tuple[list[Bytes
             json.dump({"digest": digest_of(arrays)}, text)
             text.flush()
             os.fsync(text.fileno())
-        _place(new, folder)
+        if opened(folder) is None:  # else another process was first
+            _place(new, folder)
     found = opened(folder)
     if found is None:
         raise DataError(

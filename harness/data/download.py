@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness.data.registry import FILES, Source, lacking, mistake, places
+from harness.data.official_files import FILES
+from harness.data.registry import Source, lacking, mistake, places
 from harness.errors import DataError
 
 TIMEOUT_SECONDS = 30.0
@@ -67,7 +68,7 @@ def _attempt(source: Source, url: str, path: Path) -> str | None:
         if isinstance(error, OSError) and error.errno in CACHE_ERRORS:
             raise
         return f"{url}: {error}"
-    wrong = mistake(source, path)
+    wrong = mistake(source, path, path.name)
     return f"{url}: {wrong}" if wrong else None
 
 
@@ -82,7 +83,7 @@ def _not_found(source: Source, folders: list[Path], failures: list[str]) -> str:
         *(f"  {place} lacks {', '.join(files)}" for place, files in partly if 0 < len(files) < len(FILES)),
         "Tried to download:",
         *(f"  {failure}" for failure in failures),
-        "Put these files into one folder and set HARNESS_DATA to it:",
+        "Put these files, packed or unpacked, into one folder and set HARNESS_DATA to it:",
         *(f"  {file}  md5 {md5}" for file, md5 in zip(FILES, source.md5s, strict=True)),
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Reader and writer of the idx format of MNIST: gzip of big-endian sizes, then bytes."""
+"""Reader and writer of the idx format of MNIST: big-endian sizes, then bytes, packed by gzip or not."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from harness.data.official_files import path_of, unpacked
 from harness.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
@@ -19,7 +20,7 @@ Bytes = npt.NDArray[np.uint8]
 def read(path: Path, dimensions: int) -> Bytes:
     """Return the array of bytes in `path`; raise DataError if it is no idx file of so many dimensions."""
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = unpacked(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: no whole gzip file ({error}); replace it") from error
     magic = bytes((0, 0, 8, dimensions))  # 8 stands for unsigned bytes
@@ -43,8 +44,10 @@ def write(path: Path, array: Bytes) -> None:
 
 def read_split(folder: Path, split: Literal["train", "t10k"], num_classes: int) -> tuple[Bytes, Bytes]:
     """Return a split's images (N, rows, columns) and labels (N,), each label below `num_classes`."""
-    images_path = folder / f"{split}-images-idx3-ubyte.gz"
-    labels_path = folder / f"{split}-labels-idx1-ubyte.gz"
+    images_path, labels_path = (
+        path_of(folder, file) or folder / file
+        for file in (f"{split}-images-idx3-ubyte.gz", f"{split}-labels-idx1-ubyte.gz")
+    )
     images, labels = read(images_path, 3), read(labels_path, 1)
     if len(images) != len(labels):
         raise DataError(

@@ -1,4 +1,4 @@
-"""Lock between the processes of one machine (flock)."""
+"""Lock between the processes of one machine (flock), where the file system has locks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ POLLS_PER_MESSAGE = 300
 def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the lock file `path`; while another process holds it, poll and report that to `say`.
 
-    The kernel releases the lock when the process that holds it dies, for whatever reason.
+    The kernel releases the lock when the process that holds it dies, for whatever reason. Where there are no
+    locks, nothing is held: it only saves doing work twice.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -34,4 +35,6 @@ def _take(file: int) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:  # ENOSYS, ENOTSUP, ENOLCK, EINVAL, ...: network file systems differ
+        pass
     return True

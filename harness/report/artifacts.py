@@ -39,12 +39,15 @@ class TextFile:
     text: str
 
     def difference(self) -> str:
-        """Return a unified diff from the file on disk to what the records say."""
+        """Return a unified diff from the file on disk to what the records say.
+
+        A checkout's line ends make no difference.
+        """
         found = bytes_of(self.path)
-        if found == self.text.encode():
-            return ""
         if found is None:
             return f"{self.path}: missing"
+        if _with_one_line_end(found) == _with_one_line_end(self.text.encode()):
+            return ""
         before, after = (text.splitlines() for text in (found.decode(errors="replace"), self.text))
         lines = difflib.unified_diff(before, after, str(self.path), "what the records say", lineterm="")
         return "\n".join(_shortened(lines)) or f"{self.path}: differs in the ends of its lines"
@@ -111,6 +114,10 @@ def _shortened(lines: Iterator[str]) -> list[str]:
     ]
     more = sum(1 for _ in lines)
     return [*shown, f"… and {more:,} more lines"] if more else shown
+
+
+def _with_one_line_end(content: bytes) -> bytes:
+    return content.replace(b"\r\n", b"\n")
 
 
 def bytes_of(path: Path) -> bytes | None:

@@ -16,7 +16,8 @@ from benchmarks.experiment import Experiment
 from benchmarks.layout import lay_out
 from benchmarks.welch import equivalence
 from harness.config.settings import Settings
-from harness.data.registry import DATASETS, FILES, locate
+from harness.data.official_files import FILES
+from harness.data.registry import DATASETS, locate
 
 # Two rounds of two trials each; a trial trains on 3,000 images.
 ROUNDS = [

@@ -10,7 +10,8 @@ import pytest
 
 from harness.data import DATASETS, download, lock
 from harness.data.idx import write
-from harness.data.registry import FILES, Source
+from harness.data.official_files import FILES
+from harness.data.registry import Source
 from tests.support.tiny_kmnist import Place, serve
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.data import download, load
-from harness.data.registry import FILES
+from harness.data.official_files import FILES
 from harness.errors import DataError
 from tests.support.tiny_kmnist import Place, downloads, fail
 
@@ -90,7 +90,7 @@ def test_offline_message_says_what_to_provide(
         f"  {partly} lacks {FILES[1]}, {FILES[2]}, {FILES[3]}\n"
         "Tried to download:\n"
         f"  https://example.org/{FILES[0]}: Network is unreachable\n"
-        "Put these files into one folder and set HARNESS_DATA to it:\n"
+        "Put these files, packed or unpacked, into one folder and set HARNESS_DATA to it:\n"
         f"  {FILES[0]}  md5 {md5s[0]}\n"
         f"  {FILES[1]}  md5 {md5s[1]}\n"
         f"  {FILES[2]}  md5 {md5s[2]}\n"

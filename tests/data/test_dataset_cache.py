@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from multiprocessing.queues import SimpleQueue
@@ -99,6 +101,26 @@ def test_loser_of_a_race_uses_the_winners_work(place: Place, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "rename", beaten)
     place.load(place.official)
+    assert list(place.resized.parent.iterdir()) == [place.resized]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL, errno.EIO])
+def test_a_file_system_without_locks_does(place: Place, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(_: int, __: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    place.load(place.official)
+    assert list(place.resized.parent.iterdir()) == [place.resized]
+
+
+def test_without_locks_the_first_ones_work_is_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that began to build before another had ended leaves what that one may have opened."""
+    place.load(place.official)
+    before = (place.resized / "digest.json").stat().st_ino
+    monkeypatch.setattr("harness.data.dataset.opened", lambda folder: None)  # as it was when this one looked
+    place.load(place.official)
+    assert (place.resized / "digest.json").stat().st_ino == before
     assert list(place.resized.parent.iterdir()) == [place.resized]
 
 

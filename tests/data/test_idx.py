@@ -23,6 +23,22 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert images.dtype == labels.dtype == np.uint8
 
 
+@pytest.mark.parametrize(
+    "name", ["train-{}-idx{}-ubyte", "train-{}.idx{}-ubyte", "train-{0}-idx{1}-ubyte/" * 2]
+)
+def test_files_are_read_unpacked_and_under_kaggles_names(tmp_path: Path, name: str) -> None:
+    write_split(tmp_path, IMAGES, [9, 0])
+    for what in (("images", 3), ("labels", 1)):
+        packed = tmp_path / "train-{}-idx{}-ubyte.gz".format(*what)
+        path = tmp_path / name.format(*what)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.decompress(packed.read_bytes()))
+        packed.unlink()
+    images, labels = read_split(tmp_path, "train", num_classes=10)
+    assert np.array_equal(images, IMAGES)
+    assert labels.tolist() == [9, 0]
+
+
 def test_header_is_big_endian(tmp_path: Path) -> None:
     path = tmp_path / "file.gz"
     write(path, IMAGES)
@@ -32,7 +48,7 @@ def test_header_is_big_endian(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no gzip", "no whole gzip file"),
+        (b"no gzip", "begins with b'no g'"),
         (gzip.compress(b"x" * 99)[:-12], "no whole gzip file"),
         (gzip.compress(b""), "begins with b''"),
         (gzip.compress(bytes((0, 0, 8, 1, 0, 0, 0, 0))), r"begins with .* \(3 dimensions\)"),

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import subprocess
 import sys
@@ -5,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.registry import DATASETS, FILES, Source, cache_folder, locate, roots
+from harness.data.official_files import FILES, unpacked
+from harness.data.registry import DATASETS, Source, cache_folder, locate, roots
 from harness.errors import DataError
 from tests.support import ROOT
 
 
 def content(name: str, file: str) -> bytes:
-    return f"{name} {file}".encode()
+    return gzip.compress(f"{name} {file}".encode(), mtime=0)
 
 
 def source(name: str, torchvision: str) -> Source:
     first, second, third, fourth = (hashlib.md5(content(name, file)).hexdigest() for file in FILES)
-    return Source(name, torchvision, (first, second, third, fourth))
+    contents = *(hashlib.sha256(unpacked(content(name, file))).hexdigest() for file in FILES[:3]), None
+    return Source(name, torchvision, (first, second, third, fourth), contents)
 
 
 LETTERS = source("big_letters", "BigLetters")
@@ -117,6 +120,33 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
         DataError, match=f"{FILES[3]}: cannot be read .Is a directory., expected big_letters's"
     ):
         locate(LETTERS, [tmp_path])
+
+
+@pytest.mark.parametrize("name", ["{}", "{}.gz", "{}/{}"])
+def test_a_file_counts_by_its_content(tmp_path: Path, name: str) -> None:
+    """Unpacked, packed again by another gzip, or in a folder of its own as from Kaggle."""
+    folder = provide(tmp_path)
+    for file in FILES[:3]:
+        stem, inside = file.removesuffix(".gz"), unpacked((folder / file).read_bytes())
+        (folder / file).unlink()
+        path = folder / name.format(stem, stem.replace("-idx", ".idx"))
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(inside, 1) if name.endswith(".gz") else inside)
+    assert locate(LETTERS, [tmp_path]) == folder
+
+
+def test_what_is_wrong_with_an_unpacked_file_is_said(tmp_path: Path) -> None:
+    folder = provide(tmp_path)
+    for place, (owner, file) in enumerate((("digits", FILES[1]), ("big_letters", FILES[3]))):
+        path = folder / FILES[place * 3].removesuffix(".gz")
+        path.write_bytes(unpacked(content(owner, file)))
+        (folder / FILES[place * 3]).unlink()
+    with pytest.raises(DataError) as raised:
+        locate(LETTERS, [tmp_path])
+    first, second = str(raised.value).splitlines()
+    assert "train-images-idx3-ubyte: md5 is" in first
+    assert "or its unpacked content: it is digits's train-labels-idx1-ubyte.gz" in first
+    assert "found big_letters's t10k-labels-idx1-ubyte.gz unpacked or renamed, which can be checked" in second
 
 
 def test_order_of_roots(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from harness.data import load
 from harness.data.cache import digest_of, resized
 from harness.data.idx import read_split
-from harness.data.registry import DATASETS, FILES
+from harness.data.official_files import FILES
+from harness.data.registry import DATASETS
 from tests.support import ROOT
 
 SAMPLE = ROOT / "harness/data/kmnist_sample"

@@ -16,7 +16,7 @@ from harness import model_registry
 from harness.cli.main import app
 from harness.config.loader import load_suite
 from harness.config.overrides import Assignment
-from harness.data.registry import FILES
+from harness.data.official_files import FILES
 from tests.gpu import parts
 from tests.gpu.commands import IN_REHEARSAL, ON_CARD
 from tests.gpu.facts import Fact, Facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,6 +70,19 @@ def test_one_digit_makes_it_red(reported: Path, pattern: str, old: str, new: str
     assert code == 1
     assert told in output
     assert check(reported)[0] == 0
+
+
+def test_line_ends_of_a_checkout_make_no_difference(reported: Path, tmp_path: Path) -> None:
+    """All text with CRLF, as by core.autocrlf, also figures that a page holds; a digit is still found."""
+    folder = shutil.copytree(reported, tmp_path / "checkout")
+    report("--html", "--results", str(folder / "results"))
+    for path in folder.rglob("*"):
+        if path.suffix in {".md", ".tex", ".csv", ".svg", ".html", ".json", ".yaml"}:
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    code, output = check(folder)
+    assert (code, output) == (0, "9 tables and figures, 0 not as the records say\n")
+    changed(folder / "results/small/table.csv", "0.802", "0.803")
+    assert check(folder)[0] == 1
 
 
 @pytest.mark.parametrize("name", ["table.md", "one/curves.svg", "epochs.csv"])

@@ -33,6 +33,7 @@ class Embedded:
         content = self.read(path)
         if content is None:
             return None
+        content = content.replace(b"\r\n", b"\n")  # a checkout may have changed the ends of its lines
         if self.total + len(content) > MOST_BYTES:
             return EmbeddedFigure(alt, quote(path), None)
         self.total += len(content)
