@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import socket
@@ -16,6 +17,7 @@ import harness
 from harness import model_registry
 from harness.config.suite import Trial
 from harness.plugins import is_callable_path
+from harness.results.cpu_quota import quota
 from harness.results.record import Versions
 
 if TYPE_CHECKING:
@@ -94,8 +96,13 @@ def device_name(device: torch.device) -> str:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: those of its affinity, or fewer if its time is limited.
+
+    A limit is rounded to whole cores, half a core up, and is one core at least.
+    """
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = quota()
+    return found if limit is None else max(1, min(found, math.floor(limit + 0.5)))
 
 
 def host() -> str:

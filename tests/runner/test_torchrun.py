@@ -55,6 +55,36 @@ def test_a_rank_is_started_for_each_gpu_that_works(
 
 
 @pytest.mark.parametrize(
+    ("threads", "trials", "ranks", "threads_a_rank"),
+    [
+        (None, None, 8, "1"),
+        (None, 3, 3, "2"),
+        (None, 0, 1, "8"),
+        ("1", None, 8, "1"),
+        ("2", None, 4, "2"),
+        ("4,2", None, 2, "4,2"),
+        ("3", 9, 2, "3"),
+        ("16", None, 1, "16"),
+        ("0", None, 8, "0"),
+        ("many", None, 8, "many"),
+    ],
+)
+def test_ranks_and_threads_share_the_cores(
+    threads: str | None,
+    trials: int | None,
+    ranks: int,
+    threads_a_rank: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the user has set stays; it says how many ranks there is room for."""
+    monkeypatch.setattr("harness.results.provenance.cores", lambda: 8)
+    env = {} if threads is None else {"OMP_NUM_THREADS": threads}
+    found = ranks_here(None, "cpu", trials, env)
+    assert found.count == ranks
+    assert (env | worker_environment(env, found))["OMP_NUM_THREADS"] == threads_a_rank
+
+
+@pytest.mark.parametrize(
     ("faults", "device", "nproc", "message"),
     [
         (

@@ -10,8 +10,11 @@ import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 
+import torch
+
 from harness import report
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
+from harness.results import provenance
 from harness.results.store import Store
 from harness.runner import worker
 from harness.runner.launch import torchrun
@@ -139,6 +142,9 @@ def _set_up_worker(env: Environment) -> None:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if "OMP_NUM_THREADS" not in env:  # under torchrun with one rank; torch counts no container's limit
+        ours = provenance.cores() // int(env["LOCAL_WORLD_SIZE"])
+        torch.set_num_threads(max(1, min(ours, torch.get_num_threads())))
 
 
 def _end_with(parent: int) -> None:

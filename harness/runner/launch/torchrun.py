@@ -35,7 +35,7 @@ def ranks_here(
 
     On a CPU at most one per trial, if their number is given: two processes of one thread train two trials
     faster than one process of two, and one trial is trained faster by two threads than by two processes.
-    Raise UsageError for too few GPUs.
+    OMP_NUM_THREADS says how many cores a rank takes. Raise UsageError for too few GPUs.
     """
     if requested is not None and requested < 1:
         raise UsageError(f"--nproc {requested}: expected 1 or more")
@@ -47,14 +47,22 @@ def ranks_here(
         have_torch_warn_unheard()
         if found.why:
             say(on_cpu(found.why), sys.stderr)
-        cores = provenance.cores() if trials is None else min(provenance.cores(), max(1, trials))
-        return Ranks(requested or cores, 0, found.visible(env))
+        most = max(1, provenance.cores() // (_threads(env) or 1))
+        return Ranks(
+            requested or most if trials is None else min(most, max(1, trials)), 0, found.visible(env)
+        )
     count = requested or working
     if count > working:
         raise UsageError(too_many(working, count, found.why))
     if found.why:
         say(f"not used: {found.why}", sys.stderr)
     return Ranks(count, working, found.visible(env))
+
+
+def _threads(env: Mapping[str, str]) -> int | None:
+    """Return how many threads of a process OMP_NUM_THREADS asks for; its list form begins with them."""
+    first = env.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else None
 
 
 def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
