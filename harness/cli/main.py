@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness import __version__
+from harness import __version__, home
 from harness.cli import compare, export, results, submit, train
 from harness.errors import HarnessError
 from harness.runner.shutdown import JobFiles
@@ -69,6 +69,7 @@ def harness(
 
 def main() -> None:
     """Run the command that argv names; `harness SUITE.yaml` is `harness run SUITE.yaml`."""
+    home.provide(os.environ)
     for out in (sys.stdout, sys.stderr):
         if isinstance(out, TextIOWrapper):
             out.reconfigure(errors="replace")  # tables and errors may hold what a terminal cannot show

@@ -98,11 +98,28 @@ DATASETS: dict[str, Source] = {
 
 
 def cache_folder(env: Mapping[str, str]) -> Path:
-    """Return the user's cache folder; a relative XDG_CACHE_HOME is ignored, as its standard says."""
+    """Return the user's cache folder; a relative XDG_CACHE_HOME is ignored, as its standard says.
+
+    Raise DataError if there is no home folder either.
+    """
     xdg = Path(env.get("XDG_CACHE_HOME", ""))
     if xdg.is_absolute():
         return xdg / "harness"
-    return Path(env.get("HOME") or Path.home()) / ".cache" / "harness"
+    home = Path(env.get("HOME", ""))
+    if not home.is_absolute():
+        home = expanded(Path("~"), "the user's cache folder")
+    return home / ".cache" / "harness"
+
+
+def expanded(path: Path, what: str) -> Path:
+    """Return the path with its `~` replaced; raise DataError if nobody knows that home folder."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise DataError(
+            f"{what}: {str(path)!r} names a home folder that is unknown here: HOME is not set, or the "
+            "password database has no such user; set HOME or XDG_CACHE_HOME, or give the path in full"
+        ) from None
 
 
 def roots(data_dir: Path | None, env: Mapping[str, str]) -> list[Path]:
@@ -112,7 +129,7 @@ def roots(data_dir: Path | None, env: Mapping[str, str]) -> list[Path]:
     for origin, path in named:
         if not path:
             continue
-        folder = Path(path).expanduser()
+        folder = expanded(Path(path), origin)
         if not folder.is_dir():
             raise DataError(
                 f"{origin}: {str(folder)!r} is not a folder, expected one that holds datasets; "

@@ -50,6 +50,7 @@ def calls() -> list[tuple[list[str], dict[str, str]]]:
 def defaults(text: str) -> Path:
     """Write a user's defaults file."""
     path = slurm_options.defaults_path(os.environ)
+    assert path is not None
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return path

@@ -13,6 +13,7 @@ from harness.config import yaml_reader
 from harness.config.settings import Strict
 from harness.config.validation import Checker
 from harness.config.yaml_reader import Document
+from harness.data.registry import expanded
 from harness.errors import SuiteError, UsageError
 
 MOST_NODES, MOST_CPUS, MOST_RANKS = 100_000, 4096, 1024
@@ -71,10 +72,14 @@ class DefaultsFile(Strict):
     slurm: SlurmOptions
 
 
-def defaults_path(env: Mapping[str, str]) -> Path:
-    """Return the path of the user's defaults file."""
+def defaults_path(env: Mapping[str, str]) -> Path | None:
+    """Return the path of the user's defaults file; None if the user has no home folder."""
     config = env.get("XDG_CONFIG_HOME", "")
-    return (Path(config) if config.startswith("/") else Path.home() / ".config") / "harness" / "slurm.yaml"
+    try:
+        folder = Path(config) if config.startswith("/") else Path.home() / ".config"
+    except RuntimeError:
+        return None
+    return folder / "harness" / "slurm.yaml"
 
 
 def options(given: Mapping[str, Any], env: Mapping[str, str]) -> SlurmOptions:
@@ -85,7 +90,8 @@ def options(given: Mapping[str, Any], env: Mapping[str, str]) -> SlurmOptions:
     known = {key: given[key] for key in SlurmOptions.model_fields if given.get(key) is not None}
     if known.get("setup"):
         known["setup"] = str(Path(known["setup"]).absolute())
-    own = _defaults(defaults_path(env))
+    path = defaults_path(env)
+    own = _defaults(path) if path else {}
     known["sbatch_arg"] = [*own.get("sbatch_arg", []), *known.get("sbatch_arg", [])]
     merged = SlurmOptions.model_validate({**own, **known})
     if merged.setup and not Path(merged.setup).is_file():
@@ -112,5 +118,5 @@ def _defaults(path: Path) -> dict[str, Any]:
         raise SuiteError(checker.mistakes)
     own = file.slurm.model_dump(exclude_unset=True)
     if own.get("setup"):
-        own["setup"] = str((path.parent / Path(own["setup"]).expanduser()).absolute())
+        own["setup"] = str((path.parent / expanded(Path(own["setup"]), f"{path}: setup")).absolute())
     return own
