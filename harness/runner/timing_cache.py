@@ -71,7 +71,11 @@ class TimingCache:
         return found
 
     def _entries(self) -> Iterator[Entry]:
-        for path in sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            paths = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        except OSError:  # another user's folder, as where HOME was kept by sudo
+            paths = []
+        for path in paths:
             entry = _read(path)
             if entry:
                 yield entry

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from harness.errors import LostRankError
-from harness.training import device_choice
+from harness.training import addresses, device_choice
 from harness.training.device import compute_exactly
 from harness.training.dynamo_stub import data_parallel
 from harness.training.rendezvous import start_number
@@ -196,6 +196,7 @@ class RunRanks(KeyValueStore):
 def rendezvous(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> RunRanks:
     """Join the ranks that torchrun started, as its environment variables say, and agree on the devices."""
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+    addresses.check_meeting_point(env)
     with _store_errors():
         store = dist.TCPStore(  # type: ignore[attr-defined]
             env["MASTER_ADDR"],
@@ -206,7 +207,9 @@ def rendezvous(env: Mapping[str, str], requested: str | None, timeout_seconds: f
         )
     prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}"
     run = KeyValueStore(dist.PrefixStore(f"{prefix}/run", store))  # type: ignore[attr-defined]
+    addresses.tell(run, env)
     number = env.get("HARNESS_START") or start_number(run, rank, world_size, timeout_seconds)
+    addresses.check_own(run, env)  # all have told by now
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]

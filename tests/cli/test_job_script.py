@@ -164,6 +164,23 @@ def test_a_site_s_own_lines_come_first(job: Job) -> None:
     assert "HARNESS_SETUP: missing cannot be read" in done.stderr
 
 
+def test_one_node_needs_no_name_and_several_do(job: Job, tmp_path: Path) -> None:
+    program(
+        tmp_path / "bin" / "python",
+        f'#!/bin/bash\n[[ $* != *getaddrinfo* ]] || {{ echo n1; exit 1; }}\nexec {sys.executable} "$@"\n',
+    )
+    python = str(tmp_path / "bin" / "python")
+    assert job("suite.yaml", HARNESS_PYTHON=python, SLURM_JOB_NUM_NODES="1").returncode == 0
+    words = Path("srun").read_text(encoding="utf-8").split("\0")
+    assert "--local-addr=127.0.0.1" in words
+    assert [word for word in words if word.startswith("--rdzv-endpoint=127.0.0.1:")]
+    done = job("suite.yaml", HARNESS_PYTHON=python)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: n1 cannot resolve its own name, by which the other nodes are to reach it\n"
+    )
+
+
 def test_a_report_needs_no_ranks(job: Job) -> None:
     done = job("report", "--results", "nowhere")
     assert done.returncode == 2

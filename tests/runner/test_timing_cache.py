@@ -92,3 +92,12 @@ def test_the_latest_is_of_one_trial_alone_on_its_device(paces: TimingCache) -> N
     save_at(paces, 1, HERE, {eager: 3.0, SPREAD: 2.0, DDP: 0.5, crowded: 1.0})
     save_at(paces, 2, elsewhere(threads=1), {DDP: 0.25, crowded: 0.75})
     assert paces.latest() == {"mlp": 2.0}
+
+
+def test_a_folder_of_another_user_holds_nothing(paces: TimingCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: Path, pattern: str) -> list[Path]:
+        raise PermissionError(13, "Permission denied", pattern)
+
+    paces.save(HERE, {SPREAD: 2.0})
+    monkeypatch.setattr(Path, "glob", denied)
+    assert paces.latest() == {}

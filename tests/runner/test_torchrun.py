@@ -112,3 +112,10 @@ def test_more_ranks_than_gpus_that_work_are_refused(
     monkeypatch.setattr(torchrun, "find", lambda env: Gpus(tuple(faults)))
     with pytest.raises(UsageError, match=message):
         ranks_here(nproc, device, None, {})
+
+
+def test_workers_of_one_machine_meet_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert worker_environment({}, Ranks(2, 0))["GLOO_SOCKET_IFNAME"] in {"lo", "lo0"}
+    assert "GLOO_SOCKET_IFNAME" not in worker_environment({"GLOO_SOCKET_IFNAME": "eth0"}, Ranks(2, 0))
+    monkeypatch.setattr("socket.if_nameindex", lambda: [(1, "eth0")])
+    assert "GLOO_SOCKET_IFNAME" not in worker_environment({}, Ranks(2, 0))

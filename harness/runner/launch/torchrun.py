@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from harness.runner.shutdown import heeded
 from harness.tracking.console import say
 from harness.training.device_choice import no_gpu, on_cpu, too_many
 from harness.training.gpus import Gpus, find, have_torch_warn_unheard, why_none
+
+_LOOPBACK = "127.0.0.1"  # this machine, also where nobody resolves its name
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
     }
+    if loopback := _loopback_interface():
+        settings["GLOO_SOCKET_IFNAME"] = loopback  # gloo would look for the address of the host's name
     return {
         **{key: value for key, value in settings.items() if key not in env},
         **({} if ranks.visible is None else {"CUDA_VISIBLE_DEVICES": ranks.visible}),
@@ -98,13 +103,15 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         nproc_per_node=ranks.count,
         run_id=uuid.uuid4().hex,
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=f"{_LOOPBACK}:0",
+        local_addr=_LOOPBACK,
         max_restarts=max_restarts,
         monitor_interval=0.1,
         signals_to_handle=",".join(number.name for number in heeded()),
     )
-    program, before = command(), dict(os.environ)
+    program, before, lookup = command(), dict(os.environ), socket.getfqdn
     os.environ.update(worker_environment(os.environ, ranks))  # torchrun has no other way
+    socket.getfqdn = _name  # its agent asks for the host's full name again and again, to log it
     try:
         elastic_launch(config, program[0])(*program[1:], *arguments)
     except SignalException as error:
@@ -115,8 +122,19 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         rank, failure = error.get_first_failure()
         raise _crash(rank, failure.exitcode, max_restarts) from None
     finally:
+        socket.getfqdn = lookup
         os.environ.clear()
         os.environ.update(before)
+
+
+def _name(name: str = "") -> str:
+    """Return a host's name as it is; where no name server answers, each question takes ten seconds."""
+    return name or socket.gethostname()
+
+
+def _loopback_interface() -> str | None:
+    names = [name for _, name in socket.if_nameindex()]
+    return next((name for name in ("lo", "lo0") if name in names), None)
 
 
 def _crash(rank: int, exit_code: int, max_restarts: int) -> CrashError:
