@@ -80,7 +80,7 @@ def wants_page(root: Path, *, asked: bool) -> bool:
     """
     path = root / PAGE
     content = bytes_of(path)
-    is_own = content is not None and content.startswith(_OWN_PAGE)
+    is_own = content is not None and content.replace(b"\r\n", b"\n").startswith(_OWN_PAGE)
     if asked and not is_own and path.exists():
         raise UsageError(
             f"{path}: found a file that is no page of the harness's, expected none or its own; move it, or "
