@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -33,6 +32,7 @@ from harness.training.sharding_check import Build, difference_by_sharding, dista
 from harness.user_code import calling, described
 
 _REPEATABLE = 1e-6
+_CHECKED: set[str] = set()  # kinds of models that have passed in this process
 _ADVICE = (
     "its results would depend on the number of ranks; use torch's dropouts and norms, or allow it with "
     "`training.allow_rank_dependent: true`"
@@ -46,12 +46,15 @@ def check_model(settings: Settings, dataset: Dataset) -> ModelFacts:
     unless that is allowed also if it draws random numbers of its own, or if an image's results depend on the
     others of its batch other than by torch's norms.
     """
-    about = f"model {settings.model['name']!r}: fails on made-up images"
+    model = _CheckedModel(settings.model, settings.training, dataset.image_shape, dataset.num_classes)
+    dtype = str(model.dtype).removeprefix("torch.")
+    about = f"model {model.settings['name']!r}: fails on made-up {dtype} images"
     with calling(about), kept_random_states(), _one_thread():
         facts = facts_of(settings, dataset.image_shape, dataset.num_classes)
-        _check(
-            settings.model_dump_json(include={"model", "training"}), dataset.image_shape, dataset.num_classes
-        )
+        if model.kind not in _CHECKED:
+            model.check()
+        _CHECKED.add(model.kind)
+        model.take_a_step()
         _check_lone_images(settings, dataset)
     return facts
 
@@ -66,32 +69,6 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@functools.cache
-def _check(settings: str, image_shape: tuple[int, int, int], num_classes: int) -> None:
-    """Raise ModelError for the first reason not to train a model, once for its settings."""
-    found = json.loads(settings)
-    training = Training.model_validate(found["training"])
-    model = _CheckedModel(found["model"], training, image_shape, num_classes)
-    if not _is_same(model.build().state_dict(), model.build().state_dict()):
-        raise model.error(
-            "two builds from one seed begin with other weights; draw them from torch's, Python's or NumPy's "
-            "global generators, which the trial's seed has set"
-        )
-    draws = model.draws()
-    if draws and not training.allow_rank_dependent:
-        raise model.error(f"{'; '.join(draws)}: {_ADVICE}")
-    if hidden := model.hidden_state():
-        raise model.error(
-            f"keeps state that no checkpoint holds: {', '.join(hidden)}; a resumed trial would be another: "
-            "keep it in a buffer (register_buffer), or in get_extra_state and set_extra_state"
-        )
-    if not training.allow_rank_dependent and (differing := model.difference_by_sharding()):
-        raise model.error(
-            f"{differing} depends on the other images of the batch, and not by torch's norms: {_ADVICE}"
-        )
-    model.take_a_step()
-
-
 @dataclass(frozen=True)
 class _CheckedModel:
     settings: dict[str, Any]
@@ -102,6 +79,12 @@ class _CheckedModel:
     @property
     def dtype(self) -> torch.dtype:
         return PRECISIONS[self.training.precision].dtype
+
+    @property
+    def kind(self) -> str:
+        """Return all that the check depends on."""
+        training = self.training.precision, self.training.allow_rank_dependent
+        return json.dumps([self.settings, training, self.image_shape, self.num_classes])
 
     def build(self, dtype: torch.dtype | None = None) -> nn.Module:
         model = initialised(self.settings, 0, self.image_shape, self.num_classes)
@@ -115,6 +98,26 @@ class _CheckedModel:
 
     def error(self, reason: str) -> ModelError:
         return ModelError(f"model {self.settings['name']!r}: {reason}")
+
+    def check(self) -> None:
+        """Raise ModelError for the first reason not to train it."""
+        if not _is_same(self.build().state_dict(), self.build().state_dict()):
+            raise self.error(
+                "two builds from one seed begin with other weights; draw them from torch's, Python's or "
+                "NumPy's global generators, which the trial's seed has set"
+            )
+        draws = self.draws()
+        if draws and not self.training.allow_rank_dependent:
+            raise self.error(f"{'; '.join(draws)}: {_ADVICE}")
+        if hidden := self.hidden_state():
+            raise self.error(
+                f"keeps state that no checkpoint holds: {', '.join(hidden)}; a resumed trial would be "
+                "another: keep it in a buffer (register_buffer), or in get_extra_state and set_extra_state"
+            )
+        if not self.training.allow_rank_dependent and (differing := self.difference_by_sharding()):
+            raise self.error(
+                f"{differing} depends on the other images of the batch, and not by torch's norms: {_ADVICE}"
+            )
 
     def difference_by_sharding(self) -> str:
         """Name what depends on how a batch is cut, if anything does."""
