@@ -119,6 +119,7 @@ class Heartbeat:
         os.environ["HARNESS_GENERATION"] = str(generation)
         os.environ["HARNESS_START"] = str(self.run_ranks.start[0])
         _close_files_at_exec()
+        os.chdir(os.environ["HARNESS_FOLDER"])  # its arguments are relative to it
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
     def _run(self) -> None:

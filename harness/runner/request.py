@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -62,9 +62,19 @@ class Request:
         """List the requested trials that are to be trained."""
         return [trial for trial in self.called_for() if self.wants(self.store.find(trial))]
 
+    def absolute(self) -> Request:
+        """Return the same request, of any working directory: a user's code may change it."""
+        data_dir = anchored(self.data_dir) if self.data_dir else None
+        return replace(self, results=anchored(self.results), data_dir=data_dir)
+
     def wants(self, found: Found) -> bool:
         """Return whether a trial with these results on disk is to be trained."""
         return found.state in to_train(retry_diverged=self.retry_diverged)
+
+
+def anchored(path: Path) -> Path:
+    """Return the path of what it names now; `~` is left to be replaced."""
+    return path if path.parts[:1] and path.parts[0].startswith("~") else path.absolute()
 
 
 def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, has_gpu: bool) -> None:

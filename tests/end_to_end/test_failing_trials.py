@@ -49,22 +49,22 @@ def failing_suite(*names: str) -> None:
 
 
 def test_a_trial_that_fails_on_one_rank_is_recorded_and_the_others_go_on() -> None:
-    failing_suite("raises_on_rank_one")
+    failing_suite("wanders")
     output = run("suite.yaml", "--nproc", "3", "--placement", "ddp", code=1)
-    assert "small/raises_on_rank_one/seed-1: failed, ArithmeticError: a made-up failure in rank 1" in output
+    assert "small/wanders/seed-1: failed, ArithmeticError: a made-up failure in rank 1" in output
     found = records()
     assert {name: record.status for name, record in found.items()} == {
         "mixer 1": "done",
         "mlp 1": "done",
-        "raises_on_rank_one 1": "failed",
+        "wanders 1": "failed",
     }
-    failed = found["raises_on_rank_one 1"]
+    failed = found["wanders 1"]
     assert "Traceback" in failed.attempts[0].error
     assert failed.hardware.world_size == 3
     assert "failed: seed 1" in (Path("results") / "small" / "table.md").read_text(encoding="utf-8")
     assert output.count("small/mlp/seed-1: done") == 1
     run("suite.yaml", "--nproc", "1")  # rank 1 is not there now: the retry succeeds
-    retried = records()["raises_on_rank_one 1"]
+    retried = records()["wanders 1"]
     assert retried.status == "done"
     assert [attempt.status for attempt in retried.attempts] == ["failed"]
 

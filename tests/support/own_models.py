@@ -75,6 +75,18 @@ class _Raises(_Net):
         return super().forward(x)
 
 
+def wanders(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net that does so, too, and leaves the working directory wherever it is called."""
+    os.chdir("/")
+    return _Wanders(image_shape, num_classes, "1")
+
+
+class _Wanders(_Raises):
+    def forward(self, x: Tensor) -> Tensor:
+        os.chdir("/")
+        return super().forward(x)
+
+
 class _Kills(_Net):
     def forward(self, x: Tensor) -> Tensor:
         if "TORCHELASTIC_RUN_ID" in os.environ:  # as the kernel does when memory is short

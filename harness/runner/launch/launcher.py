@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -18,7 +20,7 @@ from harness.results import provenance
 from harness.results.store import Store
 from harness.runner import worker
 from harness.runner.launch import torchrun
-from harness.runner.request import Request, check
+from harness.runner.request import Request, anchored, check
 from harness.runner.shutdown import JobFiles, StopRequests
 from harness.tracking.console import say
 from harness.training import distributed
@@ -66,7 +68,7 @@ def measure(
         _set_up_worker(env)
         run_ranks = _rendezvous(request, env)
         distributed.connect(run_ranks, request.timeout_seconds)
-        benchmark.measure(request, run_ranks, seconds, env)
+        benchmark.measure(request.absolute(), run_ranks, seconds, env)
         distributed.leave()
     else:
         ranks = torchrun.ranks_here(nproc, request.device, None, env)
@@ -128,8 +130,9 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
         for suite in request.suites:
             request.store.save_suite(suite)
     distributed.connect(run_ranks, request.timeout_seconds)
-    if not worker.work(request, run_ranks, env):
-        return 0  # after a signal; the other ranks may be gone
+    with contextlib.chdir(Path.cwd()):  # a user's code may leave it
+        if not worker.work(request.absolute(), run_ranks, env):
+            return 0  # after a signal; the other ranks may be gone
     was_stopped = run_ranks.get("stop") is not None
     distributed.leave()
     return _conclude(request, env, was_stopped=was_stopped) if leads else 0
@@ -142,6 +145,10 @@ def _set_up_worker(env: Environment) -> None:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    env["HARNESS_FOLDER"] = os.getcwd()  # where a restart in place begins
+    for name in ("HARNESS_JOB_FILES", "HARNESS_DATA"):
+        if path := env.get(name):
+            env[name] = str(anchored(Path(path)))
     if "OMP_NUM_THREADS" not in env:  # under torchrun with one rank; torch counts no container's limit
         ours = provenance.cores() // int(env["LOCAL_WORLD_SIZE"])
         torch.set_num_threads(max(1, min(ours, torch.get_num_threads())))
