@@ -81,6 +81,7 @@ def test_ranks_and_threads_share_the_cores(
     env = {} if threads is None else {"OMP_NUM_THREADS": threads}
     found = ranks_here(None, "cpu", trials, env)
     assert found.count == ranks
+    assert ranks_here(9, "cpu", trials, env).count == 9
     assert (env | worker_environment(env, found))["OMP_NUM_THREADS"] == threads_a_rank
 
 

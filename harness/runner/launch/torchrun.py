@@ -51,9 +51,8 @@ def ranks_here(
         if found.why:
             say(on_cpu(found.why), sys.stderr)
         most = max(1, provenance.cores() // (_threads(env) or 1))
-        return Ranks(
-            requested or most if trials is None else min(most, max(1, trials)), 0, found.visible(env)
-        )
+        useful = most if trials is None else min(most, max(1, trials))
+        return Ranks(requested or useful, 0, found.visible(env))
     count = requested or working
     if count > working:
         raise UsageError(too_many(working, count, found.why))
