@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from harness.errors import HarnessError, nearest
+from harness.process_state import added_folders
 from harness.user_code import calling
 
 
@@ -18,6 +19,13 @@ def is_callable_path(name: str) -> bool:
     """Tell whether `name` has the form `package.module:callable` of a user's own code."""
     module, colon, attribute = name.partition(":")
     return bool(colon) and all(part.isidentifier() for part in [*module.split("."), attribute])
+
+
+def search_path() -> list[str]:
+    """Return where import looks for users' modules: without folders that their own code has added meanwhile."""
+    here = str(Path.cwd())
+    known = [here if path == "" else path for path in sys.path if path not in added_folders]
+    return known if here in known else [*known, here]
 
 
 def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., Any]:

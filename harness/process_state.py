@@ -32,11 +32,14 @@ _AS_IMPORTED = {
 
 Undo = Callable[[], object]
 
+# Folders that the user's code has added to the import path: where its sources lie does not depend on them.
+added_folders: set[str] = set()
+
 
 @contextmanager
 def restored(*, random_states: bool = True) -> Iterator[None]:
     """Put the process's settings back afterwards, whatever happens; also the `random_states`."""
-    undo = [_directory(), _variables(), _torch_settings()]
+    undo = [_directory(), _variables(), _torch_settings(), _import_path()]
     if random_states:
         undo += [_python_random(), _numpy_random(), _torch_random()]
     try:
@@ -57,6 +60,12 @@ def _directory() -> Undo:
             os.chdir(folder)
 
     return undo
+
+
+def _import_path() -> Undo:
+    """Note the folders that are added to the import path; they stay, as what lies there is imported later."""
+    before = set(sys.path)
+    return lambda: added_folders.update(set(sys.path) - before)
 
 
 def _variables() -> Undo:
