@@ -70,7 +70,9 @@ class Finder:
             return None
         has_file = spec.has_location and spec.origin is not None
         file = Path(spec.origin) if has_file and spec.origin else None
-        folders = tuple(path for each in spec.submodule_search_locations or () if (path := Path(each)).is_dir())
+        folders = tuple(
+            path for each in spec.submodule_search_locations or () if (path := Path(each)).is_dir()
+        )
         anywhere = file or (folders[0] if folders else None)
         if anywhere is None:
             return None

@@ -1,8 +1,8 @@
 """Sources of a user's callables: their modules, found and read as import would find them; nothing is run.
 
-They are all modules of a callable's own top-level package, wherever it lies, and what is imported from them, by
-statement or by a literal name, outside site-packages, the standard library and the harness. Other
-distributions are told by name and version. A module that imports by a computed name counts with all beside it.
+They are all modules of a callable's own top-level package, wherever it lies, and what is imported from
+them, by statement or by a literal name, outside site-packages, the standard library and the harness. Other
+distributions count by name and version. A module that imports by a computed name counts with all beside it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ _TOP_NAME = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTIL
 
 @dataclass(frozen=True)
 class Sources:
-    """Modules by their paths from the folder that is on the import path, and distributions as `name==1.0`."""
+    """Modules by their paths from the folder that is on the import path, and distributions as `name==1.0`.
+
+    `places` are the paths of the same modules on this machine.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
+    places: dict[str, Path] = field(default_factory=dict)
     distributions: list[str] = field(default_factory=list)
 
 
@@ -41,13 +45,14 @@ def sources_of(modules: Iterable[str], search_path: list[str]) -> Sources | None
         for text in module_finder.distributions(name, tuple(search_path))
         if text.partition("==")[0] not in _TOLD_ELSEWHERE
     }
-    return Sources(dict(sorted(walk.files.items())), sorted(told))
+    return Sources(dict(sorted(walk.files.items())), walk.places, sorted(told))
 
 
 @dataclass
 class _Walk:
     finder: module_finder.Finder
     files: dict[str, bytes] = field(default_factory=dict)
+    places: dict[str, Path] = field(default_factory=dict)
     installed: set[str] = field(default_factory=set)
     own: set[str] = field(default_factory=set)
     entered: set[str] = field(default_factory=set)
@@ -107,7 +112,7 @@ class _Walk:
             return None
         content = _content(module.file)
         if content is not None:
-            self.files[module.path] = content
+            self.files[module.path], self.places[module.path] = content, module.file
         return content
 
     def _add_package(self, module: Module) -> None:

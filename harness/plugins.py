@@ -22,7 +22,7 @@ def is_callable_path(name: str) -> bool:
 
 
 def search_path() -> list[str]:
-    """Return where import looks for users' modules: without folders that their own code has added meanwhile."""
+    """Return where import looks for users' modules, without folders that their own code has added since."""
     here = str(Path.cwd())
     known = [here if path == "" else path for path in sys.path if path not in added_folders]
     return known if here in known else [*known, here]

@@ -13,7 +13,7 @@ from harness.cli import bounds
 from harness.config.loader import load_suite
 from harness.config.overrides import Assignment
 from harness.config.suite import Suite
-from harness.errors import UsageError, nearest
+from harness.errors import UsageError
 from harness.results.record import EngineName
 from harness.results.store import Store
 
@@ -149,6 +149,16 @@ MaxRestarts = Annotated[
     bounds.whole("--max-restarts", 0, 1000, "How often all ranks start again after one has crashed."),
 ]
 RetryDiverged = Annotated[bool, typer.Option("--retry-diverged", help="Train diverged trials again.")]
+Retrain = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--retrain",
+        metavar="EXPERIMENT",
+        help="Set this experiment's records aside (they stay beside the new ones as superseded and are in no "
+        "table) and train it again; repeatable. Given again before all of it is done, what was trained "
+        "since stays, unless the user's code has changed. `submit` sets aside at once.",
+    ),
+]
 SaveModel = Annotated[bool, typer.Option("--save-model", help="Leave the final weights beside each record.")]
 Log = Annotated[
     list[str] | None,
@@ -209,27 +219,3 @@ def _need_results(store: Store) -> None:
         raise UsageError(
             f"{store.root}: there is no such folder of results; run a suite first, or give --results"
         )
-
-
-def known_experiments(found: list[str], suites: list[Suite]) -> list[str]:
-    """Return the experiments given by --only; raise UsageError for one that no suite has."""
-    known = [name for suite in suites for name in suite.experiments]
-    for name in found:
-        if name not in known:
-            raise UsageError(f"--only {name}: no such experiment; {nearest(name, known)}")
-    return found
-
-
-def chosen_seeds(text: str | None, suites: list[Suite]) -> list[int]:
-    """Return the seeds given by --seeds; raise UsageError for one that no suite has."""
-    if text is None:
-        return []
-    known = sorted({seed for suite in suites for seed in suite.seeds})
-    chosen = []
-    for part in text.split(","):
-        if not part.strip().isdecimal() or len(part) > 20 or int(part) not in known:
-            raise UsageError(
-                f"--seeds {text}: found {part.strip()!r}, expected some of {known}, such as --seeds 1,2"
-            )
-        chosen.append(int(part))
-    return chosen

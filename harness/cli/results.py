@@ -32,13 +32,17 @@ from harness.results.store import Store
 def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
     """Show every trial with its state, digest and likely time; train nothing."""
     from harness.data import cache_folder
-    from harness.results import estimates
+    from harness.results import code_changes, estimates
+    from harness.results.user_code_hash import UserCodes
     from harness.runner.timing_cache import TimingCache
 
+    codes = UserCodes()
     store, paces = Store(results), TimingCache(cache_folder(os.environ) / "paces").latest()
     for path in suites:
         suite = load(path, changes)
         print(estimates.plan_text(suite, estimates.plan(store, suite, paces)))  # noqa: T201
+        for text in (*code_changes.sentences(store, suite, codes), *code_changes.kept_aside(store, suite)):
+            print(text)  # noqa: T201
 
 
 def status(
@@ -50,13 +54,18 @@ def status(
     ] = False,
 ) -> None:
     """Count the trials that are done, failed, diverged, left and stale, from disk."""
-    from harness.results import estimates
+    from harness.results import code_changes, estimates
+    from harness.results.user_code_hash import UserCodes
 
     store = Store(results)
     if follow:
         raise typer.Exit(_follow(store, followed(store, suites, changes)))
-    states = [estimates.status(store, suite) for suite in resolved(store, suites, changes)]
+    known, codes = resolved(store, suites, changes), UserCodes()
+    states = [estimates.status(store, suite) for suite in known]
     print(estimates.status_text(states))  # noqa: T201
+    for suite in known:
+        for text in (*code_changes.sentences(store, suite, codes), *code_changes.kept_aside(store, suite)):
+            print(text)  # noqa: T201
     raise typer.Exit(int(any(state.is_troubled for state in states)))
 
 

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness import model_registry
 from harness.cli import results as results_commands
 from harness.cli import train
-from harness.cli.options import chosen_seeds, known_experiments, load
+from harness.cli.choices import chosen_seeds, known_experiments, retrained
+from harness.cli.options import load
 from harness.cli.submit_options import (
     Account,
     AllowChangedCode,
@@ -32,8 +34,10 @@ from harness.cli.submit_options import (
     written,
 )
 from harness.config.suite import Suite, Trial, chosen
-from harness.results import provenance
+from harness.plugins import is_callable_path
+from harness.results.retraining import retrain
 from harness.results.store import Store
+from harness.results.user_code_hash import UserCodes, job_code
 
 if TYPE_CHECKING:
     from harness.runner.launch.slurm import Submission
@@ -84,10 +88,14 @@ def submit(**given: Any) -> None:
     loaded = [load(path, given["changes"]) for path in given["suites"]]
     names, seeds = known_experiments(given["only"] or [], loaded), chosen_seeds(given["seeds"], loaded)
     trials = chosen(loaded, names, seeds)
+    again = retrained(given["retrain"] or [], names, loaded)
+    options = slurm_options.options(given, os.environ)
+    if again and not given["dry_run"]:  # now, as jobs may run long after each other
+        for text in retrain(Store(given["results"]), loaded, trials, again, UserCodes()):
+            print(text, file=sys.stderr)  # noqa: T201
     pending = slurm_time_limit.pending(
         Store(given["results"]), loaded, trials, os.environ, retry_diverged=given["retry_diverged"]
     )
-    options = slurm_options.options(given, os.environ)
     options, note = slurm_time_limit.with_time(options, pending, given["array"] or 1)
     submission = _submission(given, loaded, trials, options)
     if not pending:
@@ -110,13 +118,23 @@ def _submission(
 
     array = given["array"]
     # The job's script starts the ranks, and jobs of an array do not wait for each other.
-    of_job = {**given, "nproc": None, "wait": given["wait"] and array is None}
+    of_job = {**given, "nproc": None, "wait": given["wait"] and array is None, "retrain": None}
     return Submission(
         name=f"harness:{'+'.join(suite.folder for suite in suites)}",
         training=["run", *written(parameters_of(train.run), of_job)],
         report=["report", *written(parameters_of(results_commands.report), of_job)],
         options=options,
         results=given["results"].absolute(),
-        code="" if given["allow_changed_code"] else provenance.code_hash(provenance.user_modules(trials)),
+        code="" if given["allow_changed_code"] else _code(trials),
         array=array,
     )
+
+
+def _code(trials: Sequence[Trial]) -> str:
+    """Return the hash of suite and user code; raise ModelError for a model that cannot be imported."""
+    codes = UserCodes()
+    code = job_code(trials, codes)
+    for name in sorted({str(trial.settings.model["name"]) for trial in trials}):
+        if is_callable_path(name):
+            model_registry.source_file(name)
+    return code

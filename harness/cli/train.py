@@ -13,6 +13,7 @@ import typer
 
 from harness.cli import bounds
 from harness.cli.bounds import seconds_of
+from harness.cli.choices import chosen_seeds, known_experiments, retrained
 from harness.cli.options import (
     Calibrate,
     Changes,
@@ -28,6 +29,7 @@ from harness.cli.options import (
     PlacementOption,
     Ranks,
     Results,
+    Retrain,
     RetryDiverged,
     SaveModel,
     SeedList,
@@ -36,8 +38,6 @@ from harness.cli.options import (
     Timeout,
     TrialsPerDevice,
     Wait,
-    chosen_seeds,
-    known_experiments,
     load,
 )
 from harness.cli.submit_options import (
@@ -69,6 +69,7 @@ def run(
     wait: Wait = True,
     max_restarts: MaxRestarts = 10,
     retry_diverged: RetryDiverged = False,
+    retrain: Retrain = None,
     save_model: SaveModel = False,
     log: Log = None,
 ) -> None:
@@ -103,6 +104,8 @@ def _request(given: Mapping[str, Any]) -> Request:
         suites=suites,
         only=only,
         seeds=seeds,
+        retrain=retrained(given["retrain"] or [], only, suites),
+        suite_files={suite.folder: path for suite, path in zip(suites, given["suites"], strict=True)},
         device=given["device"].value if given["device"] else None,
         placement=given["placement"].value,
         engine=given["engine"].name_or_none,

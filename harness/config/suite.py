@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from harness import numerics
 from harness.config.settings import (
     Count,
     DatasetName,
@@ -142,8 +143,22 @@ class Trial:
 
     @cached_property
     def digest(self) -> str:
-        """Hash the settings and the seed, and nothing else."""
+        """Hash the settings, the seed and the numerics version that holds for them, and nothing else."""
         return digest_of({**self.settings.model_dump(), "seed": self.seed})
+
+    @cached_property
+    def numerics(self) -> int:
+        """Return the numerics version that holds for its settings."""
+        return numerics.version_of(self.settings.model_dump())
+
+    @property
+    def earlier(self) -> dict[int, str]:
+        """Return the digests that it had under earlier numerics versions."""
+        if not numerics.CHANGES:
+            return {}
+        settings = self.settings.model_dump()
+        versions = numerics.versions_of(settings)[:-1]
+        return {each: digest_of({**settings, "seed": self.seed}, each) for each in versions}
 
     @property
     def key(self) -> str:
@@ -202,13 +217,15 @@ def chosen(suites: Iterable[Suite], only: Collection[str] = (), seeds: Collectio
     ]
 
 
-def digest_of(settings: dict[str, Any]) -> str:
-    """Return the SHA-256 of resolved settings as JSON with sorted keys."""
+def digest_of(settings: dict[str, Any], version: int | None = None) -> str:
+    """Return the SHA-256 of resolved settings as JSON with sorted keys; by default with today's numerics."""
+    if version is None:
+        version = numerics.version_of(settings)
     fields = {key: settings[key] for key in ("dataset", "model", "seed", "training")}
     for (section, key), default in _ADDED_LATER.items():
         if fields[section].get(key) == default:
             fields[section] = {name: value for name, value in fields[section].items() if name != key}
-    return _sha256(fields)
+    return _sha256({**fields, "numerics": version} if version > 1 else fields)
 
 
 def _sha256(value: Any) -> str:

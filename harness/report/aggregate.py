@@ -12,6 +12,7 @@ from harness.config.suite import Figures, PublishedCurve, Suite, Trial
 from harness.results.record import Epoch, Record
 from harness.results.seed_rule import Decision, by_experiment, decide
 from harness.results.store import Found, State, Store
+from harness.results.superseded import superseded
 from harness.stats import Summary, summary
 
 FIGURES = tuple(name for name in Epoch.model_fields if name != "epoch")
@@ -41,7 +42,8 @@ class Entry:
         if record is None:
             return cls(found.trial, found.state, file, found.error, other_data=found.other_data)
         epochs = {name: array("d", (getattr(each, name) for each in record.epochs)) for name in FIGURES}
-        slim = record.model_copy(update={"settings": {}, "epochs": []})
+        versions = record.versions.model_copy(update={"user_code": record.user_code})  # known by its settings
+        slim = record.model_copy(update={"settings": {}, "epochs": [], "versions": versions})
         return cls(found.trial, found.state, file, None, slim, epochs)
 
     @property
@@ -129,16 +131,18 @@ class Row:
 
 @dataclass(frozen=True)
 class SuiteResults:
-    """A suite with one row per experiment."""
+    """A suite with one row per experiment; `superseded` counts records that were set aside, by experiment."""
 
     suite: Suite
     rows: Sequence[Row]
+    superseded: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: Store, folder: str) -> SuiteResults:
         """Read a suite's records; only those of one experiment are whole in memory at a time."""
         suite = store.load_suite(folder)
-        return cls(suite, [row_of(store, suite, each) for each in by_experiment(suite).values()])
+        rows = [row_of(store, suite, each) for each in by_experiment(suite).values()]
+        return cls(suite, rows, superseded(store, folder))
 
     @property
     def unreadable(self) -> list[str]:

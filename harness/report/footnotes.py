@@ -36,7 +36,8 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
         if not contents.is_published_dataset:
             note += f", on {suite.published.dataset}, another dataset: no difference is taken"
         lines.append(note + ".")
-    return [*lines, *verdict_notes(contents, digits), *_made_from(contents), *_other_data(contents)]
+    notes = verdict_notes(contents, digits), _made_from(contents), _other_data(contents), _set_aside(contents)
+    return [*lines, *(note for each in notes for note in each)]
 
 
 def _figures(contents: SuiteResults) -> str:
@@ -92,7 +93,7 @@ def _made_from(contents: SuiteResults) -> list[str]:
         return []
     devices = sorted({device for each in records for device in each.hardware.devices})
     torch = sorted({each.versions.torch for each in records})
-    commits = sorted({short(each.versions.commit) for each in records})
+    commits = sorted({short(each.commit) for each in records})
     return [
         f"Made from {len(records)} record{'s' * (len(records) > 1)}: {', '.join(devices)}; "
         f"torch {', '.join(torch)}; commit {', '.join(commits)}."
@@ -116,6 +117,13 @@ def _other_data(contents: SuiteResults) -> list[str]:
         f"Stale records, made from other data and in no figure above: {others}. The data of the figures "
         f"above have the digest {contents.suite.data_digest[:8]}."
     ]
+
+
+def _set_aside(contents: SuiteResults) -> list[str]:
+    if not contents.superseded:
+        return []
+    counts = "; ".join(f"{name}: {count}" for name, count in contents.superseded.items())
+    return [f"Records that a retraining has superseded, kept and in no figure above: {counts}."]
 
 
 def short(commit: str | None) -> str:

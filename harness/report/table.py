@@ -19,7 +19,7 @@ _METRICS = ["Final training loss", "Final training accuracy", "Final testing acc
 _INTERVAL = "95 % interval of its mean"
 _PUBLISHED = ["Published (loss / training / testing)", "Difference (points)", "Verdict"]
 _ASPECTS: dict[str, Callable[[Record], str]] = {
-    "code": lambda record: record.versions.code[:8],
+    "user code": lambda record: (record.user_code or "none")[:8],
     "devices": lambda record: ", ".join(sorted(set(record.hardware.devices))),
     "torch": lambda record: record.versions.torch,
 }

@@ -7,18 +7,14 @@ import math
 import os
 import platform
 import socket
-import subprocess
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import harness
-from harness import model_registry
-from harness.config.suite import Trial
-from harness.plugins import is_callable_path
 from harness.results.cpu_quota import quota
 from harness.results.record import Versions
+from harness.results.repository import commit_of_program
 
 if TYPE_CHECKING:
     import torch
@@ -31,49 +27,29 @@ SOURCES = (
     "training/*.py",
     "models/*.py",
     "model_registry.py",
+    "numerics.py",
     "results/record.py",
 )
 
 
 def commit(root: Path = _ROOT) -> str | None:
     """Return the commit that the harness runs from, `-dirty` if its code was changed; None outside git."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            run = subprocess.run(
-                ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False, timeout=30
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return run.stdout.strip() if run.returncode == 0 else None
-
-    if not git("ls-files", "harness/__init__.py"):
-        return None  # installed elsewhere, perhaps inside somebody else's repository
-    revision = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--", "harness", "models")
-    return f"{revision}-dirty" if revision and changed else revision
+    return commit_of_program(root)
 
 
-def code_hash(user_modules: Iterable[Path] = (), root: Path = _ROOT) -> str:
-    """Hash the contents of the code that trains: settings, data, models, training, the record's format.
+def code_hash(root: Path = _ROOT) -> str:
+    """Hash the harness's code that trains: settings, data, models, training, the record's format.
 
-    The user's own model modules are among them. A file's folder and name make no difference.
+    Files count by their contents, not by their folders and names.
     """
     package = root / "harness"
     sources = [path for pattern in SOURCES for path in package.glob(pattern)]
-    digests = sorted(hashlib.sha256(path.read_bytes()).digest() for path in [*sources, *user_modules])
+    digests = sorted(hashlib.sha256(path.read_bytes()).digest() for path in sources)
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
-def user_modules(trials: Iterable[Trial]) -> list[Path]:
-    """List the files of those of the trials' models that are the user's own."""
-    names = sorted({str(trial.settings.model["name"]) for trial in trials})
-    paths = (model_registry.source_file(name) for name in names if is_callable_path(name))
-    return [path for path in paths if path]
-
-
-def versions(user_modules: Iterable[Path] = ()) -> Versions:
-    """Return the versions of what trains here, CUDA's only if this process uses it; imports torch."""
+def versions() -> Versions:
+    """Return the versions of the program here, CUDA's only if this process uses it; imports torch."""
     import torch
 
     return Versions(
@@ -82,7 +58,7 @@ def versions(user_modules: Iterable[Path] = ()) -> Versions:
         torch=torch.__version__,
         cuda=torch.version.cuda if torch.cuda.is_initialized() else None,  # type: ignore[no-untyped-call]
         commit=commit(),
-        code=code_hash(user_modules),
+        harness_code=code_hash(),
     )
 
 

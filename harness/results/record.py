@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 
 from harness.config.settings import Strict
 from harness.config.suite import digest_of
+from harness.plugins import is_callable_path
 from harness.results.record_hash import with_hash, without_hash
 
 # JSON has no NaN and no infinity: a metric that is not finite is null in the file and NaN in memory.
@@ -62,14 +63,23 @@ class Hardware(Strict):
 
 
 class Versions(Strict):
-    """Software versions of a trial; `code` is a hash of the code that trains."""
+    """Software versions of a trial.
+
+    `harness_code` is a hash of the harness's code that trains, `user_code` one of the user's own modules,
+    None without such; earlier records have `code`, a hash of both. `commit` is that of the harness's
+    repository, `user_commit` that of the one that holds the suite.
+    """
 
     harness: str
     python: str
     torch: str
     cuda: str | None
     commit: str | None
-    code: str
+    code: str | None = None
+    harness_code: str | None = None
+    user_code: str | None = None
+    user_commit: str | None = None
+    numerics: int = 1
 
 
 class Record(Strict):
@@ -95,6 +105,23 @@ class Record(Strict):
     started_at: str
     ended_at: str
     attempts: list[Attempt]
+
+    @property
+    def has_known_code(self) -> bool:
+        """Tell whether its hashes of the harness's and the user's code stand apart."""
+        return self.versions.harness_code is not None
+
+    @property
+    def user_code(self) -> str | None:
+        """Return the hash of the user's code; of an earlier record's own model that of all code."""
+        model = self.settings.get("model")
+        is_own = isinstance(model, dict) and is_callable_path(str(model.get("name")))
+        return self.versions.code if is_own and not self.has_known_code else self.versions.user_code
+
+    @property
+    def commit(self) -> str | None:
+        """Return the commit of the suite's repository; in earlier records that of the harness's."""
+        return self.versions.user_commit if self.has_known_code else self.versions.commit
 
     def mistake(self, epochs: int) -> str:
         """Return what is impossible in a record of a trial of `epochs` epochs; empty if nothing is."""

@@ -10,9 +10,12 @@ import torch
 
 from harness.config.suite import Trial
 from harness.results import provenance
+from harness.results.estimates import kind_of
 from harness.results.record import Attempt, Hardware, Record, Versions
 from harness.results.store import Store
 from harness.runner.placement import Execution
+from harness.runner.run_code import CodeGuard, code_of
+from harness.runner.timing_cache import Circumstances
 from harness.training import checkpoint
 from harness.training.distributed import RunRanks
 from harness.training.engine import default_engine
@@ -26,6 +29,7 @@ class RecordWriter:
     store: Store
     run_ranks: RunRanks
     versions: Versions
+    guard: CodeGuard
     save_model: bool
     device_name: str
 
@@ -74,6 +78,20 @@ class RecordWriter:
         attempts = self._add(trial, "killed", error, execution, provenance.now())
         return len(list(itertools.takewhile(lambda each: each.status == "killed", reversed(attempts))))
 
+    def versions_of(self, trial: Trial) -> Versions:
+        """Return the versions of what trains the trial, the user's code as the run started with it."""
+        return self.guard.started.versions(trial, self.versions)
+
+    def circumstances(self, trial: Trial) -> Circumstances:
+        """Return on what the trial's timing depends here."""
+        versions = self.versions_of(trial)
+        return Circumstances(
+            kind=kind_of(trial),
+            devices=[self.device_name] * self.run_ranks.world_size,
+            threads=torch.get_num_threads(),
+            versions=[versions.torch, versions.cuda or "", code_of(versions)],
+        )
+
     def _add(
         self, trial: Trial, status: str, error: str, execution: Execution, started_at: str
     ) -> list[Attempt]:
@@ -111,7 +129,7 @@ class RecordWriter:
                 host=provenance.host(),
                 trials_per_device=execution.trials_per_device,
             ),
-            versions=self.versions,
+            versions=self.versions_of(trial),
             started_at=started_at,
             ended_at=provenance.now(),
             attempts=attempts,

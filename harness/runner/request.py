@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from harness import data, tracking
 from harness.config.suite import Suite, Trial, chosen
 from harness.data import Dataset
 from harness.errors import UsageError
-from harness.results import provenance
 from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
+from harness.results.user_code_hash import UserCodes, job_code
 from harness.runner.placement import PlacementChoice
 from harness.tracking.console import say
 from harness.training.model_check import check_model
@@ -23,7 +23,7 @@ from harness.training.model_check import check_model
 
 @dataclass(frozen=True)
 class Request:
-    """Arguments of a run or a benchmark."""
+    """Arguments of a run or a benchmark; `suite_files` are the suites' files by their folders of results."""
 
     suites: Sequence[Suite]
     only: Sequence[str] = ()
@@ -41,6 +41,8 @@ class Request:
     wait: bool = True
     max_restarts: int = 10
     retry_diverged: bool = False
+    retrain: Sequence[str] = ()
+    suite_files: Mapping[str, Path] = field(default_factory=dict)
     save_model: bool = False
     log: Sequence[str] = ()
 
@@ -65,7 +67,16 @@ class Request:
     def absolute(self) -> Request:
         """Return the same request, of any working directory: a user's code may change it."""
         data_dir = anchored(self.data_dir) if self.data_dir else None
-        return replace(self, results=anchored(self.results), data_dir=data_dir)
+        files = {folder: anchored(path) for folder, path in self.suite_files.items()}
+        return replace(self, results=anchored(self.results), data_dir=data_dir, suite_files=files)
+
+    def to_check(self) -> list[Trial]:
+        """List the requested trials that are to be trained, those too whose records are set aside first."""
+        return [
+            trial
+            for trial in self.called_for()
+            if trial.experiment in self.retrain or self.wants(self.store.find(trial))
+        ]
 
     def wants(self, found: Found) -> bool:
         """Return whether a trial with these results on disk is to be trained."""
@@ -99,12 +110,11 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
 
 
 def _check_code(request: Request, expected: str) -> None:
-    """Raise UsageError if the code differs from the code that the job was submitted with."""
-    own = provenance.user_modules(request.trials)
-    if expected and (found := provenance.code_hash(own)) != expected:
+    """Raise UsageError if suite or user code differ from those that the job was submitted with."""
+    if expected and (found := job_code(request.trials, UserCodes())) != expected:
         raise UsageError(
-            f"the code that trains has changed since the job was submitted: found the hash {found[:8]}…, "
-            f"expected {expected[:8]}…; submit it again, or with --allow-changed-code"
+            "the suite or the user's code has changed since the job was submitted: found the hash "
+            f"{found[:8]}…, expected {expected[:8]}…; submit it again, or with --allow-changed-code"
         )
 
 

@@ -39,10 +39,26 @@ class TrialQueue:
         return self.request.wants(found) and (found.record is None or _tries(found.record) == known)
 
     def take(self, trial: Trial, execution: Execution, dead: str = "") -> Lease | None:
-        """Lease the trial; return None if another has it or has ended it, or if it killed too many workers.
+        """Lease the trial; return None if another has it or has ended it, or if it must not be trained here.
 
+        That is, if it has killed too many workers, or if the user's code has changed since the run started.
         `dead` is the token of a lease owner that another rank has found dead.
         """
+        lease = self._take(trial, execution, dead)
+        reason = self.record_writer.guard.refusal(trial) if lease else ""
+        if lease is None or not reason:
+            return lease
+        try:
+            self.leases.check(trial, lease)
+            self.record_writer.enter_failure(trial, reason, execution)
+            self.say(f"{trial.key}: failed, {reason}")
+        except LostLeaseError as lost:
+            self.say(str(lost))
+        self.run_ranks.set(f"failed/{trial.key}", reason)
+        self.leases.release(trial, lease)
+        return None
+
+    def _take(self, trial: Trial, execution: Execution, dead: str) -> Lease | None:
         is_done = self.request.store.record_path(trial).exists()  # quicker than taking the lease first
         lease = None if is_done else self.leases.take(trial, dead)
         if lease is None:

@@ -18,6 +18,7 @@ from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
 from harness.runner.recovery import Recovery
 from harness.runner.request import Request, load_data
+from harness.runner.run_code import code_of
 from harness.runner.trial_progress import TrialProgress
 from harness.runner.trial_queue import TrialQueue
 from harness.tracking import Dispatcher
@@ -99,7 +100,7 @@ class TrialRunner:
         self.trial_queue.leases.tell(trial, lease, lambda: _progress_of(trial, trial_progress, train_size))
         places = Places(
             self.request.store.checkpoint_paths(trial),
-            self.trial_queue.record_writer.versions.code,
+            code_of(self.trial_queue.record_writer.versions_of(trial)),
             self.request.checkpoint_seconds,
         )
         callbacks = self._callbacks(trial, lease, trial_progress, train_size, ranks, dispatcher)
@@ -131,6 +132,7 @@ class TrialRunner:
         dispatcher: Dispatcher,
     ) -> Callbacks:
         def on_begin(history: list[Epoch]) -> None:
+            self.trial_queue.record_writer.guard.confirm(trial)
             trial_progress.last = history[-1] if history else None
             trial_progress.move(len(history) * trial_progress.parts // trial.settings.training.epochs)
             with trial_progress.saving():

@@ -10,23 +10,22 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-import torch
-
 from harness.config.suite import Trial
 from harness.data import cache_folder
 from harness.results import provenance
-from harness.results.estimates import kind_of
 from harness.results.lease import Lease, Leases
 from harness.results.lease_owner import this_process
+from harness.results.user_code_hash import UserCodes
 from harness.runner.autotune import Autotuner
 from harness.runner.event_channel import EventChannel
 from harness.runner.heartbeat import Heartbeat, Leave
 from harness.runner.placement import Execution
 from harness.runner.record_writer import RecordWriter
 from harness.runner.request import Request
+from harness.runner.run_code import CodeGuard
 from harness.runner.scheduler import Phase, Scheduler, candidates
 from harness.runner.shutdown import JobFiles, StopRequests
-from harness.runner.timing_cache import Circumstances, TimingCache
+from harness.runner.timing_cache import TimingCache
 from harness.runner.trial_queue import TrialQueue, tries_before
 from harness.runner.trial_runner import TrialRunner
 from harness.tracking.console import console_for
@@ -39,7 +38,7 @@ from harness.training.throughput import release
 _MEASURING = "measuring"
 
 
-def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str]) -> bool:
+def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str], codes: UserCodes) -> bool:
     """Train all that remains, together with the other ranks; return whether this one reached the end."""
     console = console_for(sys.stdout, len(request.remaining())) if run_ranks.is_rank_zero else None
     # The job's script runs on one of the nodes; on another its stop file may not be visible for a while.
@@ -47,7 +46,7 @@ def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str]) -> bool:
     stop_requests = StopRequests(
         JobFiles(env.get("HARNESS_JOB_FILES")).stop_file if reads_stop_file else None
     )
-    worker = _Worker(request, run_ranks, env)
+    worker = _Worker(request, run_ranks, env, CodeGuard(codes))
     with stop_requests.listening():
         worker.heartbeat = Heartbeat(
             run_ranks,
@@ -70,6 +69,7 @@ class _Worker:
     request: Request
     run_ranks: RunRanks
     env: Mapping[str, str]
+    guard: CodeGuard
     heartbeat: Heartbeat = field(init=False)
     trial_queue: TrialQueue = field(init=False)
     trial_runner: TrialRunner = field(init=False)
@@ -81,7 +81,8 @@ class _Worker:
         self.record_writer = RecordWriter(
             self.request.store,
             self.run_ranks,
-            provenance.versions(provenance.user_modules(self.trials.values())),
+            provenance.versions(),
+            self.guard,
             self.request.save_model,
             provenance.device_name(self.run_ranks.device),
         )
@@ -131,8 +132,10 @@ class _Worker:
         store = self.run_ranks.run
         if self.run_ranks.is_rank_zero and store.get("id") is None:
             store.set("tries", tries_before(self.request))
+            self.guard.publish(self.request, store, self.heartbeat.events.note)
             store.set("id", uuid.uuid4().hex)
         self.heartbeat.wait(lambda: store.get("id") is not None)
+        self.guard.read(store)
         me = this_process(store.get("id") or "", self.run_ranks.start, self.env, self.request.stale_seconds)
         leases = Leases(self.request.store, me)
         tries = json.loads(store.get("tries") or "{}")
@@ -141,7 +144,7 @@ class _Worker:
         )
 
     def _scheduler(self) -> Scheduler:
-        request, ranks, versions = self.request, self.run_ranks.world_size, self.record_writer.versions
+        request, ranks = self.request, self.run_ranks.world_size
         is_fatal = bool(self.run_ranks.run.get(_MEASURING))  # measuring may have killed a worker
         return Scheduler(
             request,
@@ -151,12 +154,7 @@ class _Worker:
             is_stopping=lambda: self.heartbeat.is_stopping,
             candidates=lambda left: [] if is_fatal else self._candidates(left),
             speedup=self._speedup,
-            circumstances=lambda trial: Circumstances(
-                kind=kind_of(trial),
-                devices=[self.record_writer.device_name] * ranks,
-                threads=torch.get_num_threads(),
-                versions=[versions.torch, versions.cuda or "", versions.code],
-            ),
+            circumstances=self.record_writer.circumstances,
             cache=TimingCache(cache_folder(self.env) / "paces"),
             say=self.heartbeat.events.note,
         )

@@ -136,11 +136,11 @@ def assert_equal(found: dict[str, list[float]], expected: dict[str, list[float]]
 
 
 def files() -> list[str]:
-    """List all that stands in the results of the small suite, but its report."""
+    """List all that stands in the results of the small suite, but its report and the user's code."""
     return sorted(
         path.relative_to("results/small").as_posix()
         for path in Path("results").rglob("*")
-        if path.is_file() and not is_of_report(path)
+        if path.is_file() and not is_of_report(path) and ".code" not in path.parts
     )
 
 

@@ -13,7 +13,7 @@ from harness.results.record import Record
 
 _MADE_WITH: dict[str, Callable[[Record], str]] = {
     "data digest": lambda of: of.data_digest[:8],
-    "code": lambda of: of.versions.code[:8],
+    "user code": lambda of: (of.user_code or "none")[:8],
     "torch": lambda of: of.versions.torch,
     **EXECUTION,
 }
@@ -111,4 +111,6 @@ def _sameness(a: Side, b: Side) -> str:
 
 def _made_of(entry: Entry) -> tuple[str, ...]:
     assert entry.record
-    return entry.record.digest, entry.record.versions.code, entry.record.data_digest
+    versions = entry.record.versions
+    codes = versions.harness_code or "", versions.user_code or "", versions.code or ""
+    return entry.record.digest, *codes, entry.record.data_digest

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from harness.report.footnotes import short
 from harness.results.record import Record
 
+# What is empty in all of an experiment's records is not shown of it.
 ASPECTS: dict[str, Callable[[Record], str]] = {
     "Device": lambda record: devices(record.hardware.devices),
     "Host": lambda record: record.hardware.host,
@@ -21,8 +22,12 @@ ASPECTS: dict[str, Callable[[Record], str]] = {
     "CUDA": lambda record: record.versions.cuda or "none",
     "Python": lambda record: record.versions.python,
     "harness": lambda record: record.versions.harness,
-    "Commit": lambda record: short(record.versions.commit),
-    "Code": lambda record: record.versions.code[:8],
+    "Commit": lambda record: short(record.commit),
+    "User code": lambda record: (record.user_code or "")[:8] if record.has_known_code else "",
+    "Code": lambda record: (record.versions.code or "")[:8],
+    "Harness code": lambda record: (record.versions.harness_code or "")[:8],
+    "Harness commit": lambda record: short(record.versions.commit) if record.has_known_code else "",
+    "Numerics": lambda record: str(record.versions.numerics) if record.versions.numerics > 1 else "",
     "Data": lambda record: record.data_digest[:8],
     "Parameters": lambda record: "–" if record.parameters is None else f"{record.parameters:,}",
     "Replaced layers": lambda record: (

@@ -74,6 +74,7 @@ def seeds_of(row: Row, digits: int) -> Seeds:
     """Return what the page shows of an experiment's seeds."""
     records = [each.record for each in row.entries if each.record]
     found = {name: {fact(record) for record in records} for name, fact in ASPECTS.items()}
+    found = {name: values for name, values in found.items() if values != {""}}
     differing = [name for name, values in found.items() if len(values) > 1]
     shared = [(name, min(values)) for name, values in found.items() if len(values) == 1]
     bounds = {
@@ -101,7 +102,7 @@ def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[str,
         error=_placed(entry),
         values=_values(entry, digits),
         drawings=[each for kind in bounds if (each := _drawing(entry, kind, digits, bounds[kind]))],
-        facts=[ASPECTS[name](record) if record else "–" for name in differing],
+        facts=[(ASPECTS[name](record) if record else "") or "–" for name in differing],
         started=when(record.started_at) if record else "–",
         ended=when(record.ended_at) if record else "–",
         attempts=[_shortened(each) for each in record.attempts] if record else [],

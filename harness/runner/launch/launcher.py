@@ -16,8 +16,10 @@ import torch
 
 from harness import report
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
-from harness.results import provenance
+from harness.results import code_changes, provenance
+from harness.results.retraining import retrain
 from harness.results.store import Store
+from harness.results.user_code_hash import UserCodes
 from harness.runner import worker
 from harness.runner.launch import torchrun
 from harness.runner.request import Request, anchored, check
@@ -39,14 +41,14 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     """
     if "TORCHELASTIC_RUN_ID" in env:
         return _work(request, nproc, env)
-    remaining = request.remaining()
-    trials = None if request.placement == "ddp" else len(remaining)
-    ranks = torchrun.ranks_here(nproc, request.device, trials, env)
-    check(request, remaining, env, has_gpu=ranks.gpus > 0)
-    for suite in request.suites:
-        request.store.save_suite(suite)
+    codes, trials = UserCodes(), request.to_check()
+    codes.all_of(request.trials)  # before any is imported
+    count = None if request.placement == "ddp" else len(trials)
+    ranks = torchrun.ranks_here(nproc, request.device, count, env)
+    check(request, trials, env, has_gpu=ranks.gpus > 0)
+    _begin(request, codes)
     crash: CrashError | None = None
-    if remaining:
+    if request.remaining():
         try:
             torchrun.launch(argv, ranks, request.max_restarts)
         except CrashError as error:
@@ -56,6 +58,17 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     if crash:
         raise crash
     return code
+
+
+def _begin(request: Request, codes: UserCodes) -> None:
+    """Save the suites, set aside what is retrained, and say which records are of other code or numerics."""
+    for suite in request.suites:
+        request.store.save_suite(suite)
+    for text in retrain(request.store, request.suites, request.trials, request.retrain, codes):
+        say(text, sys.stderr)
+    for suite in request.suites:
+        for text in code_changes.sentences(request.store, suite, codes):
+            say(text, sys.stderr)
 
 
 def measure(
@@ -124,14 +137,15 @@ def _tell_why(over: str, run_ranks: distributed.RunRanks, env: Environment) -> i
 def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, *, launched: bool) -> int:
     """Train with the other ranks; return this rank's exit code."""
     leads = run_ranks.is_rank_zero and not launched
+    codes = UserCodes()
+    codes.all_of(request.trials)  # before any is imported
     if not launched:
-        check(request, request.remaining(), env, has_gpu=run_ranks.device.type == "cuda")
-    if leads:
-        for suite in request.suites:
-            request.store.save_suite(suite)
+        check(request, request.to_check(), env, has_gpu=run_ranks.device.type == "cuda")
+    if leads and run_ranks.start == [1, 0]:  # else a restart
+        _begin(request, codes)
     distributed.connect(run_ranks, request.timeout_seconds)
     with contextlib.chdir(Path.cwd()):  # a user's code may leave it
-        if not worker.work(request.absolute(), run_ranks, env):
+        if not worker.work(request.absolute(), run_ranks, env, codes):
             return 0  # after a signal; the other ranks may be gone
     was_stopped = run_ranks.get("stop") is not None
     distributed.leave()

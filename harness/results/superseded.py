@@ -1,0 +1,107 @@
+"""Superseded records: those that `--retrain` sets aside. They stay beside the new ones and are in no figure.
+
+`seed-1-<digest>.json` becomes `seed-1-<digest>.superseded-<time>.json`, its weights likewise; all that one
+retraining sets aside have the time at which it began.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from harness.config.suite import Trial
+from harness.errors import StoreError
+from harness.results.record import Record
+from harness.results.store import Found, Store
+
+_NAME = re.compile(r"(?P<stem>seed-\d+-[0-9a-f]{8})\.superseded-(?P<time>\d{8}T\d{6}Z)(\.attempt-\d+)?\.json")
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+def superseded(store: Store, folder: str) -> dict[str, int]:
+    """Count the superseded records in a suite's folder, by experiment."""
+    paths = (store.root / folder).glob("*/seed-*.superseded-*.json")
+    return dict(sorted(Counter(path.parent.name for path in paths if _NAME.fullmatch(path.name)).items()))
+
+
+def set_aside(
+    store: Store,
+    trials: Sequence[Trial],
+    called_for: Sequence[Trial],
+    is_other_code: Callable[[Trial, Record], bool],
+    now: datetime | None = None,
+) -> tuple[int, datetime | None]:
+    """Set aside what one experiment's trials have found; return how many records, and when this began.
+
+    While a retraining is not done, another goes on with it: records since its beginning stay, unless they are
+    of other user code. The time is None where this is a new one.
+    """
+    began = _under_way(store, called_for)
+    moment = (now or datetime.now(UTC)).replace(microsecond=0)
+    count = 0
+    for trial in trials:
+        found = store.find(trial)
+        if found.record is None or found.state not in ("done", "diverged"):
+            continue
+        if began is None or is_other_code(trial, found.record) or _ended_before(found.record, began):
+            _move(store, found, moment)
+            count += 1
+    return count, began
+
+
+def _under_way(store: Store, trials: Sequence[Trial]) -> datetime | None:
+    """Return when the retraining began of which a trial is neither done nor diverged yet; None if all are."""
+    if all(store.find(each).state not in ("left", "failed") for each in trials if _times(store, each)):
+        return None
+    return max(time for each in trials for time in _times(store, each))
+
+
+def _times(store: Store, trial: Trial) -> list[datetime]:
+    """List when the trial's records were set aside."""
+    path = store.record_path(trial)
+    names = (_NAME.fullmatch(each.name) for each in path.parent.glob(f"{path.stem}.superseded-*.json"))
+    return [datetime.strptime(name["time"], _TIME).replace(tzinfo=UTC) for name in names if name]
+
+
+def _ended_before(record: Record, moment: datetime) -> bool:
+    try:
+        ended = datetime.fromisoformat(record.ended_at)
+    except ValueError:
+        return True
+    return (ended if ended.tzinfo else ended.replace(tzinfo=UTC)) < moment
+
+
+def _move(store: Store, found: Found, moment: datetime) -> None:
+    path = store.record_path(found.trial)
+    attempts = found.record.attempts if found.record else []
+    paths = (
+        [path, store.weights_path(found.trial)]
+        if found.state == "done"
+        else [store.attempt_path(found.trial, number) for number in range(1, len(attempts) + 1)]
+    )
+    for each in paths:
+        ending = each.name.removeprefix(path.stem)
+        later = moment
+        while not _moved(each, path.with_name(f"{path.stem}.superseded-{later.strftime(_TIME)}{ending}")):
+            later += timedelta(seconds=1)
+
+
+def _moved(path: Path, target: Path) -> bool:
+    """Rename the file unless another has the name; a file that is gone counts as renamed."""
+    try:
+        os.link(path, target)
+    except FileNotFoundError:
+        return True
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            if not path.samefile(target):  # else killed here before
+                return False
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be set aside as {target.name}: {error.strerror}") from None
+    path.unlink(missing_ok=True)
+    return True

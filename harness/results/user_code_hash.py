@@ -1,0 +1,77 @@
+"""User code of a trial: a hash over all modules that its callables are made of, by name and content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from harness.config.settings import Settings
+from harness.config.suite import Trial
+from harness.module_sources import Sources, sources_of
+from harness.plugins import is_callable_path, search_path
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """The modules of a user's callables, as they are on disk."""
+
+    callables: tuple[str, ...]
+    sources: Sources
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each module, by its path."""
+        return {path: hashlib.sha256(content).hexdigest() for path, content in self.sources.files.items()}
+
+    @cached_property
+    def hash(self) -> str:
+        """Return the hash over all modules and over name and version of other distributions."""
+        made_of = {"modules": self.digests, "distributions": self.sources.distributions}
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def callables_of(settings: Settings) -> tuple[str, ...]:
+    """Return the user's own callables that a trial is made of."""
+    name = str(settings.model.get("name"))
+    return (name,) if is_callable_path(name) else ()
+
+
+@dataclass
+class UserCodes:
+    """User code as it was when it was first asked for; a new one reads the disk again."""
+
+    _known: dict[tuple[str, ...], UserCode | None] = field(default_factory=dict)
+
+    def of(self, settings: Settings) -> UserCode | None:
+        """Return a trial's user code; None if it has none, or if a module is not found."""
+        callables = callables_of(settings)
+        if callables and callables not in self._known:
+            found = sources_of([each.partition(":")[0] for each in callables], search_path())
+            self._known[callables] = None if found is None else UserCode(callables, found)
+        return self._known.get(callables)
+
+    def hash_of(self, trial: Trial) -> str | None:
+        """Return the hash of a trial's user code, None if it has none; empty if a module is not found."""
+        if not callables_of(trial.settings):
+            return None
+        code = self.of(trial.settings)
+        return code.hash if code else ""
+
+    def all_of(self, trials: Iterable[Trial]) -> list[UserCode]:
+        """List the different user codes of these trials."""
+        found = {code.hash: code for each in trials if (code := self.of(each.settings))}
+        return list(found.values())
+
+    def places_of(self, trials: Iterable[Trial]) -> list[Path]:
+        """List the files of these trials' user code."""
+        return sorted({place for code in self.all_of(trials) for place in code.sources.places.values()})
+
+
+def job_code(trials: Iterable[Trial], codes: UserCodes) -> str:
+    """Hash what a job is to train: its trials' settings, seeds and numerics, and their user code."""
+    made_of = sorted((each.key, each.digest, codes.hash_of(each)) for each in trials)
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
