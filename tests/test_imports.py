@@ -14,7 +14,7 @@ from tests.support import ROOT
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
     {"errors", "home", "program"},
-    {"formatting", "process_state"},
+    {"formatting", "import_statements", "numerics", "process_state"},
     {"user_code"},
     {"plugins", "model_contract"},
     {"stats"},

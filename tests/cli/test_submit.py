@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.results import provenance
+from harness.config.loader import load_suite
+from harness.config.overrides import Assignment
+from harness.results.user_code_hash import UserCodes, job_code
 from harness.runner.launch import slurm, slurm_time_limit
 from tests.support import ROOT
 from tests.support.fake_slurm import HOSTILE, SUITE, calls
@@ -20,6 +22,8 @@ pytestmark = pytest.mark.usefixtures("folder_with_sbatch")
 
 def test_a_dry_run_shows_the_argument_lists_and_does_nothing(harness: Callable[..., str]) -> None:
     here = Path.cwd()
+    suite = load_suite(Path("suite.yaml"), [Assignment.parse("training.epochs=3")])
+    code = job_code(suite.trials(), UserCodes())
     output = harness("submit", "suite.yaml", "--dry-run", "--nodes", "2", "--set", "training.epochs=3")
     words = shlex.split(output)
     second_start = words.index(words[0], 1)
@@ -35,7 +39,7 @@ def test_a_dry_run_shows_the_argument_lists_and_does_nothing(harness: Callable[.
         "HARNESS_SETUP=",
         "HARNESS_NPROC=",
     ]
-    exported += [f"HARNESS_JOBS={here}/results/.jobs", f"HARNESS_CODE={provenance.code_hash()}"]
+    exported += [f"HARNESS_JOBS={here}/results/.jobs", f"HARNESS_CODE={code}"]
     script = str(ROOT / "harness" / "runner" / "launch" / "run.sbatch")
     log = f"--output={folder}/%j.log"
     assert first == [*exported, *start, name, log, "--nodes=2", script, "run", *changed]
@@ -139,8 +143,11 @@ def test_the_code_of_a_users_own_model_counts(harness: Callable[..., str]) -> No
     harness("submit", "suite.yaml")
     harness("submit", "suite.yaml", "--only", "mlp")
     harness("submit", "suite.yaml", "--allow-changed-code")
-    hashes = [env["HARNESS_CODE"] for _, env in calls()][::2]
-    assert hashes == [provenance.code_hash([Path("own_model.py")]), provenance.code_hash(), ""]
+    Path("own_model.py").write_text("def build(shape, classes): pass\n", encoding="utf-8")
+    harness("submit", "suite.yaml")
+    first, shipped, none, edited = [env["HARNESS_CODE"] for _, env in calls()][::2]
+    assert none == ""
+    assert len({first, shipped, edited}) == 3
 
 
 def test_nothing_is_submitted_where_nothing_is_left(

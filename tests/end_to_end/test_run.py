@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness.results import provenance
+from harness.config.loader import load_suite
+from harness.config.suite import chosen
+from harness.results.user_code_hash import UserCodes, job_code
 from tests.support import fault_models
 from tests.support.runs import (
     LONG,
@@ -136,11 +138,12 @@ def test_a_job_trains_with_the_code_that_was_submitted(monkeypatch: pytest.Monke
     monkeypatch.setenv("HARNESS_CODE", "0" * 64)
     monkeypatch.setenv("HARNESS_JOB_FILES", "17.0")
     output = run("suite.yaml", code=2)
-    assert "the code that trains has changed since the job was submitted" in output
+    assert "the suite or the user's code has changed since the job was submitted" in output
     arguments = ["--standalone", "--nproc_per_node=2", "--max-restarts=3", "-m", "harness", "suite.yaml"]
     output = torchrun(*arguments)  # a crash would be started again
-    assert output.count("error: the code that trains has changed") == 1
+    assert output.count("error: the suite or the user's code has changed") == 1
     assert Path("17.0.outcome").read_text(encoding="utf-8") == "2\n"
     assert not records()
-    monkeypatch.setenv("HARNESS_CODE", provenance.code_hash())
+    trials = chosen([load_suite(Path("suite.yaml"))], ["mlp"], [1])
+    monkeypatch.setenv("HARNESS_CODE", job_code(trials, UserCodes()))
     run("suite.yaml", "--only", "mlp", "--seeds", "1")

@@ -11,7 +11,7 @@ from harness.config.suite import Trial
 from harness.results.record import Record
 from harness.results.store import Store
 from tests.support.filled_stores import ONE
-from tests.support.records import SUITE, diverged_of, failed_of, record_of, suite_of
+from tests.support.records import SUITE, diverged_of, failed_of, record_of, suite_of, with_code
 
 FIVE = ONE.replace("seeds: 3", "seeds: 5")
 ACCURACIES = [0.80, 0.82, 0.84, 0.86, 0.88]
@@ -103,9 +103,9 @@ def other_hardware() -> list[str]:
     def fill(trial: Trial) -> Record:
         record = done(trial, ACCURACIES[trial.seed - 1], speed=4000.0)
         torch = "2.15.0" if trial.seed == 3 else "2.11.0"
-        versions = record.versions.model_copy(update={"torch": torch, "code": "f" * 64})
+        record = with_code(record, "f" * 64, torch=torch)
         hardware = on(trial, devices=["A GPU", "A GPU"], world_size=2, engine="graph")
-        return record.model_copy(update={"versions": versions, "hardware": hardware})
+        return record.model_copy(update={"hardware": hardware})
 
     made("a", ONE, with_accuracies(ACCURACIES))
     made("b", ONE, fill)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.config.suite import Suite, Trial
 from harness.results.atomic_files import write_whole
 from harness.results.store import Store
-from tests.support.records import SUITE, diverged_of, failed_of, record_of
+from tests.support.records import SUITE, diverged_of, failed_of, record_of, with_code
 
 ONE = SUITE.partition("  two:")[0]
 
@@ -34,16 +34,13 @@ def troubled(store: Store, suite: Suite) -> None:
 
 
 def mixed(store: Store, suite: Suite) -> None:
-    """Let the records of a cell differ in code, device and torch."""
+    """Let the records of a cell differ in user code, device and torch, and in the harness's code."""
     for trial in suite.trials():
-        record = record_of(trial, accuracy(trial))
+        record = with_code(record_of(trial, accuracy(trial)), "e" * 64, f"{trial.seed}" * 64)
         if trial.seed == 2:
-            record = record.model_copy(
-                update={
-                    "versions": record.versions.model_copy(update={"torch": "2.15.0", "code": "f" * 64}),
-                    "hardware": record.hardware.model_copy(update={"devices": ["A GPU", "A GPU"]}),
-                }
-            )
+            hardware = record.hardware.model_copy(update={"devices": ["A GPU", "A GPU"]})
+            record = with_code(record, "f" * 64, "2" * 64, torch="2.15.0")
+            record = record.model_copy(update={"hardware": hardware})
         store.save(trial, record)
 
 

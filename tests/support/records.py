@@ -112,6 +112,12 @@ def hashed_again(text: str) -> str:
     return record_hash.with_hash(without_hash(text))
 
 
+def with_code(record: Record, user_code: str | None, harness_code: str = "a" * 64, **changes: Any) -> Record:
+    """Return the record with hashes of the user's and the harness's code apart."""
+    own = {"code": None, "harness_code": harness_code, "user_code": user_code, "user_commit": "c" * 40}
+    return record.model_copy(update={"versions": record.versions.model_copy(update=own | changes)})
+
+
 def failed_of(trial: Trial, error: str = "Traceback ...\nOSError: broken") -> Record:
     """Return a record of a trial that failed."""
     attempt = Attempt(started_at=WHEN, ended_at=WHEN, status="failed", error=error)
