@@ -84,6 +84,16 @@ class InterruptedRunError(RunError):
         )
 
 
+def is_of_trial(error: BaseException | None) -> bool:
+    """Tell whether an error ends its trial only: one of the model's, not one that all trials would meet.
+
+    A model's sys.exit() is one as any other. KeyboardInterrupt and GeneratorExit are not the model's.
+    """
+    if isinstance(error, KeyboardInterrupt | GeneratorExit | None):
+        return False
+    return isinstance(error, ModelError) or not isinstance(error, HarnessError)
+
+
 def nearest(found: object, known: Iterable[str]) -> str:
     """Return a hint for a message: the name in `known` closest to `found`, then all known names."""
     names = {name.casefold(): name for name in sorted(known)}

@@ -81,7 +81,7 @@ class Recovery:
             self.trial_queue.leases.release(trial, lease)
         self.heartbeat.restart_together()
 
-    def after_error(self, trial: Trial, ranks: ProcessGroup, error: Exception) -> None:
+    def after_error(self, trial: Trial, ranks: ProcessGroup, error: BaseException) -> None:
         """Record the failure if it is the trial's own; raise an error if this process cannot go on."""
         if ranks.world_size > 1 and (silent := self.heartbeat.silent()):
             raise LostRankError(f"rank {', '.join(map(str, silent))} ended while {trial.key} was trained")
@@ -102,7 +102,7 @@ class Recovery:
         if not works:
             raise CrashError(f"{trial.key}: its error left the GPU of rank {self.run_ranks.rank} unusable")
 
-    def _is_left_for_later(self, trial: Trial, error: Exception) -> bool:
+    def _is_left_for_later(self, trial: Trial, error: BaseException) -> bool:
         """Return whether the trial is retried: with more memory, or in a process where no capture broke.
 
         A trial that lacks memory even alone is executed eagerly then, as graphs have memory of their own.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from harness.config.suite import Trial
-from harness.errors import HarnessError, LostLeaseError, StoreError
+from harness.errors import LostLeaseError, StoreError, is_of_trial
 from harness.results import provenance
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
@@ -66,11 +66,11 @@ class TrialRunner:
             self.heartbeat.events.note(str(error))
         except StoreError as error:
             self.recovery.after_store_error(trial, lease, ranks, error)
-        except HarnessError:
-            raise
         except CaptureError as error:
             self.recovery.start_again_eagerly(trial, lease, ranks, str(error))
-        except Exception as error:
+        except BaseException as error:  # of the user's code, whose sys.exit() is a failure as any other
+            if not is_of_trial(error):
+                raise
             self.recovery.after_error(trial, ranks, error)
         if ranks.is_rank_zero:
             self.trial_queue.leases.release(trial, lease)

@@ -34,6 +34,7 @@ from harness.training.device import is_spoiled
 from harness.training.distributed import RunRanks
 from harness.training.streams import take_turns
 from harness.training.throughput import release
+from harness.user_code import calling
 
 _MEASURING = "measuring"
 
@@ -168,9 +169,9 @@ class _Worker:
     def _speedup(self, trial: Trial) -> float | None:
         """Estimate how many times as fast as one rank all ranks train the trial."""
         try:
-            return speedup(
-                trial, self.trial_runner.resident(trial)[0], self.run_ranks.world_size, self.run_ranks.device
-            )
+            data, ranks = self.trial_runner.resident(trial)[0], self.run_ranks.world_size
+            with calling(trial.key):
+                return speedup(trial, data, ranks, self.run_ranks.device)
         except Exception:  # the trial will raise it again, and record it
             return None
 
@@ -185,10 +186,12 @@ class _Worker:
         failed = False
         try:
             for trial in trials:
-                autotuner.measure(trial, self.trial_runner.resident(trial)[0])
+                data, _ = self.trial_runner.resident(trial)
+                with calling(trial.key):
+                    autotuner.measure(trial, data)
         except Exception as error:  # a trial will raise it again, and record it
             failed = True
-            self.stalled(_MEASURING, f"{type(error).__name__}: {error}")
+            self.stalled(_MEASURING, str(error))
             if self.run_ranks.world_size > 1:
                 threading.Event().wait()  # the heartbeat thread restarts all ranks
             scheduler.candidates = lambda left: []

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.config.suite import Trial
-from harness.errors import HarnessError
+from harness.errors import HarnessError, is_of_trial
 from harness.results.record import Epoch
 from harness.results.store import Store
 from harness.tracking.interface import End, TrackedEpoch, TrackedTrial, Tracker
@@ -46,8 +46,7 @@ class Dispatcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        is_failure = isinstance(error, Exception) and not isinstance(error, HarnessError)
-        end: End = "failed" if is_failure else self.status
+        end: End = "failed" if is_of_trial(error) else self.status
         for name in list(self._threads):
             self._ask(name, lambda tracker: tracker.end(end))
         for thread in self._threads.values():

@@ -14,13 +14,15 @@ from tests.support import fault_models, forks
 from tests.support.gated_runs import GATED
 from tests.support.runs import ONE_TRIAL, SUITE, assert_equal, figures, records, run
 
+MEASURED = "small/raises_on_rank_one/seed-1"
+
 pytestmark = pytest.mark.usefixtures("small_suite")
 
 
 def test_what_cannot_be_measured_is_trained_by_the_rule() -> None:
     failing_suite("raises_on_rank_one")
     code, output = forks.harness(["suite.yaml", "--nproc", "2", "--only", "raises_on_rank_one"], seconds=300)
-    assert output.count("nothing is measured: ArithmeticError: a made-up failure in rank 1") == 1
+    assert output.count(f"nothing is measured: {MEASURED}: ArithmeticError: a made-up failure in rank 1") == 1
     assert "placement: spread, because 1 trial is fewer than 2 ranks, and ddp is estimated to" in output
     (record,) = records().values()  # of whichever rank was the first to take it
     assert code == (record.status == "failed"), output
@@ -49,11 +51,14 @@ def failing_suite(*names: str) -> None:
 
 
 def test_a_trial_that_fails_on_one_rank_is_recorded_and_the_others_go_on() -> None:
-    failing_suite("wanders")
+    failing_suite("wanders", "exits_on_rank_one")
     output = run("suite.yaml", "--nproc", "3", "--placement", "ddp", code=1)
     assert "small/wanders/seed-1: failed, ArithmeticError: a made-up failure in rank 1" in output
+    assert "small/exits_on_rank_one/seed-1: failed, SystemExit: a made-up failure in rank 1" in output
     found = records()
+    assert [each.status for each in found["exits_on_rank_one 1"].attempts] == ["failed"]
     assert {name: record.status for name, record in found.items()} == {
+        "exits_on_rank_one 1": "failed",
         "mixer 1": "done",
         "mlp 1": "done",
         "wanders 1": "failed",
@@ -69,12 +74,28 @@ def test_a_trial_that_fails_on_one_rank_is_recorded_and_the_others_go_on() -> No
     assert [attempt.status for attempt in retried.attempts] == ["failed"]
 
 
+FAILURES = {
+    "raises": "ArithmeticError: a made-up failure",
+    "exits": "SystemExit: a made-up failure",
+    "breaks_backward": "tests.support.own_models._OddError: a made-up end",
+    "not_built": "harness.errors.ModelError: model 'tests.support.own_models:not_built': OSError: no such",
+}
+
+
 def test_a_trial_that_fails_under_spread_takes_no_other_with_it() -> None:
-    failing_suite("raises")
+    failing_suite(*FAILURES)
     output = run("suite.yaml", "--nproc", "2", "--placement", "spread", code=1)
-    statuses = {name: record.status for name, record in records().items()}
-    assert statuses == {"mixer 1": "done", "mlp 1": "done", "raises 1": "failed"}
-    assert output.count(": failed, ArithmeticError: a made-up failure") == 1
+    found = records()
+    assert {name: found.pop(f"{name} 1").status for name in ("mixer", "mlp")} == dict.fromkeys(
+        ("mixer", "mlp"), "done"
+    )
+    for name, last_line in FAILURES.items():
+        record = found[f"{name} 1"]
+        assert [attempt.status for attempt in record.attempts] == ["failed"]
+        assert _last_line(record).startswith(last_line)
+        assert record.attempts[0].error.startswith("Traceback")
+        assert output.count(f"small/{name}/seed-1: failed, {last_line}") == 1
+    assert output.count("placement: ") == 1  # no rank was started again
 
 
 def one_experiment(name: str) -> None:

@@ -65,13 +65,15 @@ def raises_on_rank_one(image_shape: Shape, num_classes: int) -> nn.Module:
 
 
 class _Raises(_Net):
+    error: type[BaseException] = ArithmeticError
+
     def __init__(self, shape: Shape, classes: int, rank: str) -> None:
         super().__init__(shape, classes)
         self.rank = rank
 
     def forward(self, x: Tensor) -> Tensor:
         if counted(self, int(self.training)) == 8 and os.environ.get("RANK") == self.rank:
-            raise ArithmeticError(f"a made-up failure in rank {self.rank}")
+            raise self.error(f"a made-up failure in rank {self.rank}")
         return super().forward(x)
 
 
@@ -85,6 +87,47 @@ class _Wanders(_Raises):
     def forward(self, x: Tensor) -> Tensor:
         os.chdir("/")
         return super().forward(x)
+
+
+class _Exits(_Raises):
+    error = SystemExit
+
+
+def exits(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net that calls sys.exit() while it is trained."""
+    return _Exits(image_shape, num_classes, os.environ.get("RANK", ""))
+
+
+def exits_on_rank_one(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net that does so in rank 1 only."""
+    return _Exits(image_shape, num_classes, "1")
+
+
+class _OddError(BaseException):
+    """What `except Exception` does not catch."""
+
+
+class _BreaksBackward(_Net):
+    def forward(self, x: Tensor) -> Tensor:
+        out = super().forward(x)
+        if out.requires_grad and "TORCHELASTIC_RUN_ID" in os.environ:
+            out.register_hook(self._end)  # type: ignore[no-untyped-call]
+        return out
+
+    def _end(self, _: Tensor) -> None:
+        raise _OddError("a made-up end")
+
+
+def breaks_backward(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net whose backward raises no common error while it is trained."""
+    return _BreaksBackward(image_shape, num_classes)
+
+
+def not_built(image_shape: Shape, num_classes: int) -> nn.Module:
+    """Build a net, but not in a run's ranks."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise OSError("no such weights")
+    return _Net(image_shape, num_classes)
 
 
 class _Kills(_Net):
