@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -33,15 +34,23 @@ def plan(suites: Suites, changes: Changes = None, results: Results = Path("resul
     """Show every trial with its state, digest and likely time; train nothing."""
     from harness.data import cache_folder
     from harness.results import code_changes, estimates
+    from harness.results.data_digests import change
     from harness.results.user_code_hash import UserCodes
+    from harness.runner.suite_data import with_digest_at_hand
     from harness.runner.timing_cache import TimingCache
 
     codes = UserCodes()
     store, paces = Store(results), TimingCache(cache_folder(os.environ) / "paces").latest()
     for path in suites:
         suite = load(path, changes)
+        suite = with_digest_at_hand(store, suite, os.environ, lambda text: print(text, file=sys.stderr))  # noqa: T201
         print(estimates.plan_text(suite, estimates.plan(store, suite, paces)))  # noqa: T201
-        for text in (*code_changes.sentences(store, suite, codes), *code_changes.kept_aside(store, suite)):
+        texts = (
+            change(suite, store.data_digest(suite)),
+            code_changes.sentences(store, suite, codes),
+            code_changes.kept_aside(store, suite),
+        )
+        for text in itertools.chain(*texts):
             print(text)  # noqa: T201
 
 
@@ -55,16 +64,24 @@ def status(
 ) -> None:
     """Count the trials that are done, failed, diverged, left and stale, from disk."""
     from harness.results import code_changes, estimates
+    from harness.results.data_digests import change
     from harness.results.user_code_hash import UserCodes
+    from harness.runner.suite_data import with_prepared_digest
 
     store = Store(results)
     if follow:
         raise typer.Exit(_follow(store, followed(store, suites, changes)))
-    known, codes = resolved(store, suites, changes), UserCodes()
+    codes = UserCodes()
+    known = [with_prepared_digest(store, suite, os.environ) for suite in resolved(store, suites, changes)]
     states = [estimates.status(store, suite) for suite in known]
     print(estimates.status_text(states))  # noqa: T201
     for suite in known:
-        for text in (*code_changes.sentences(store, suite, codes), *code_changes.kept_aside(store, suite)):
+        texts = (
+            change(suite, store.data_digest(suite)),
+            code_changes.sentences(store, suite, codes),
+            code_changes.kept_aside(store, suite),
+        )
+        for text in itertools.chain(*texts):
             print(text)  # noqa: T201
     raise typer.Exit(int(any(state.is_troubled for state in states)))
 

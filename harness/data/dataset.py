@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,32 @@ def load(
     (train_images, train_labels, test_images, test_labels), digest = found
     train, test = Split(train_images, train_labels), Split(test_images, test_labels)
     return Dataset(name, train, test, source.num_classes, digest)
+
+
+def prepared_digest(name: str, resize: int | None, env: Mapping[str, str] = os.environ) -> str:
+    """Return the digest that the cached data say they have, without reading them; empty if there are none."""
+    try:
+        text = (cache_folder(env) / "resized" / key(DATASETS[name], resize) / "digest.json").read_text()
+        return str(json.loads(text)["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def at_hand(
+    name: str,
+    resize: int | None,
+    data_dir: Path | None = None,
+    env: Mapping[str, str] = os.environ,
+    say: Callable[[str], None] = silent,
+) -> Dataset | None:
+    """Load a dataset if that takes no download; return None if it does. Raise DataError as `load` does."""
+    source = DATASETS[name]
+    is_prepared = (cache_folder(env) / "resized" / key(source, resize)).is_dir()
+    try:
+        is_here = is_prepared or locate(source, roots(data_dir, env)) is not None
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); make it readable") from error
+    return load(name, resize, data_dir, env, say) if is_here else None
 
 
 def _make(

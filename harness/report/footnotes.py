@@ -123,7 +123,7 @@ def _set_aside(contents: SuiteResults) -> list[str]:
     if not contents.superseded:
         return []
     counts = "; ".join(f"{name}: {count}" for name, count in contents.superseded.items())
-    return [f"Records that a retraining has superseded, kept and in no figure above: {counts}."]
+    return [f"Records that a later training has superseded, kept and in no figure above: {counts}."]
 
 
 def short(commit: str | None) -> str:

@@ -99,6 +99,13 @@ class Store:
         files = self.files(suite.folder)
         return [path for path in files if path.with_name(path.name.partition(".")[0]) not in current]
 
+    def files_of_other_data(self, trial: Trial) -> tuple[list[Path], list[Path]]:
+        """List the trial's files that were made from other data: a done record and its weights; attempts."""
+        done, attempts = self.record_path(trial), list(self._attempts(trial))
+        is_old = bool(self._read(trial, done).other_data)
+        is_older = bool(attempts and self._read(trial, attempts[-1]).other_data)
+        return [done, self.weights_path(trial)] if is_old else [], attempts if is_older else []
+
     def files(self, folder: str) -> list[Path]:
         """List all record files of a suite's folder."""
         paths = (self.root / folder).glob("*/seed-*.json")

@@ -1,12 +1,14 @@
-"""Superseded records: those that `--retrain` sets aside. They stay beside the new ones and are in no figure.
+"""Superseded records: those of trials that are trained again. They stay beside the new ones, in no figure.
 
-`seed-1-<digest>.json` becomes `seed-1-<digest>.superseded-<time>.json`, its weights likewise; all that one
-retraining sets aside have the time at which it began.
+`--retrain` sets them aside, and a run those of other data. `seed-1-<digest>.json` becomes
+`seed-1-<digest>.superseded-<time>.json`, its weights likewise; all that one retraining sets aside have the
+time at which it began.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from collections import Counter
@@ -49,9 +51,15 @@ def set_aside(
         if found.record is None or found.state not in ("done", "diverged"):
             continue
         if began is None or is_other_code(trial, found.record) or _ended_before(found.record, began):
-            _move(store, found, moment)
+            _move(store, trial, _files(store, found), moment)
             count += 1
     return count, began
+
+
+def set_aside_other_data(store: Store, trial: Trial, now: datetime | None = None) -> list[Path]:
+    """Set aside what the trial has found on other data; return the files. Only for the lease's owner."""
+    done, attempts = store.files_of_other_data(trial)
+    return _move(store, trial, [*done, *attempts], (now or datetime.now(UTC)).replace(microsecond=0))
 
 
 def _under_way(store: Store, trials: Sequence[Trial]) -> datetime | None:
@@ -76,19 +84,25 @@ def _ended_before(record: Record, moment: datetime) -> bool:
     return (ended if ended.tzinfo else ended.replace(tzinfo=UTC)) < moment
 
 
-def _move(store: Store, found: Found, moment: datetime) -> None:
-    path = store.record_path(found.trial)
+def _files(store: Store, found: Found) -> list[Path]:
     attempts = found.record.attempts if found.record else []
-    paths = (
-        [path, store.weights_path(found.trial)]
-        if found.state == "done"
-        else [store.attempt_path(found.trial, number) for number in range(1, len(attempts) + 1)]
-    )
-    for each in paths:
-        ending = each.name.removeprefix(path.stem)
+    if found.state == "done":
+        return [store.record_path(found.trial), store.weights_path(found.trial)]
+    return [store.attempt_path(found.trial, number) for number in range(1, len(attempts) + 1)]
+
+
+def _move(store: Store, trial: Trial, paths: Sequence[Path], moment: datetime) -> list[Path]:
+    """Rename those of the trial's files that there are; return where they are now."""
+    record, moved = store.record_path(trial), []
+    for path in filter(Path.exists, paths):
+        ending = path.name.removeprefix(record.stem)
         later = moment
-        while not _moved(each, path.with_name(f"{path.stem}.superseded-{later.strftime(_TIME)}{ending}")):
+        while not _moved(
+            path, target := record.with_name(f"{record.stem}.superseded-{later:{_TIME}}{ending}")
+        ):
             later += timedelta(seconds=1)
+        moved.append(target)
+    return moved
 
 
 def _moved(path: Path, target: Path) -> bool:

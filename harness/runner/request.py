@@ -9,14 +9,16 @@ from functools import cached_property
 from pathlib import Path
 
 from harness import data, tracking
+from harness.config.settings import DatasetSettings
 from harness.config.suite import Suite, Trial, chosen
 from harness.data import Dataset
-from harness.errors import UsageError
+from harness.errors import DataError, UsageError
 from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
 from harness.results.user_code_hash import UserCodes, job_code
 from harness.runner.placement import PlacementChoice
+from harness.runner.suite_data import told, with_digest
 from harness.tracking.console import say
 from harness.training.model_check import check_model
 
@@ -45,6 +47,7 @@ class Request:
     suite_files: Mapping[str, Path] = field(default_factory=dict)
     save_model: bool = False
     log: Sequence[str] = ()
+    loaded: dict[str, Dataset] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def store(self) -> Store:
@@ -88,9 +91,56 @@ def anchored(path: Path) -> Path:
     return path if path.parts[:1] and path.parts[0].startswith("~") else path.absolute()
 
 
+def with_data(request: Request, env: Mapping[str, str]) -> Request:
+    """Return the request with the digests of its suites' data, as far as these are on this machine."""
+    suites = []
+    for given in request.suites:
+        suite = with_digest(request.store, given, "")
+        try:
+            found = request.loaded.get(_key(suite.dataset)) or _at_hand(request, suite, env)
+        except DataError as error:
+            found = None
+            if not replace(request, suites=[suite]).remaining():  # else the check of what remains raises it
+                _warn(f"{suite.folder}: its data cannot be checked: {error}")
+        suites.append(with_digest(request.store, suite, found.digest if found else ""))
+    return replace(request, suites=suites)
+
+
+def _at_hand(request: Request, suite: Suite, env: Mapping[str, str]) -> Dataset | None:
+    dataset = suite.dataset
+    found = data.at_hand(dataset.name, dataset.resize, request.data_dir, env, _warn)
+    if found:
+        request.loaded[_key(dataset)] = found
+    return found
+
+
+def with_earlier_data(request: Request) -> Request:
+    """Return the request with the digests of the data with which its suites last ran."""
+    return replace(request, suites=[with_digest(request.store, suite, "") for suite in request.suites])
+
+
+def tell_data(request: Request) -> None:
+    """Say which suites' data have changed since they last ran, and which records are stale by that."""
+    for suite in request.suites:
+        for text in told(request.store, suite, map(request.store.find, suite.trials())):
+            _warn(text)
+
+
+def checked(request: Request, env: Mapping[str, str], *, has_gpu: bool) -> Request:
+    """Check what remains, as `check` does; return the request with the digests of its data.
+
+    Data that are downloaded may be others than those of records, which are trained again then.
+    """
+    while True:
+        check(request, request.to_check(), env, has_gpu=has_gpu)
+        known = with_data(request, env) if request.loaded else request
+        if known.suites == request.suites:
+            return request
+        request = known
+
+
 def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, has_gpu: bool) -> None:
     """Fetch the data, build and check every model; raise HarnessError if a trial could not start."""
-    datasets: dict[str, Dataset] = {}
     folders = [suite.folder for suite in request.suites]
     if len(set(folders)) < len(folders):
         raise UsageError(f"found the suites {', '.join(folders)}, expected each name once")
@@ -102,11 +152,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
         tracking.opener("--log", name)
     _check_code(request, env.get("HARNESS_CODE", ""))
     for trial in trials:
-        settings = trial.settings
-        key = settings.dataset.model_dump_json()
-        if key not in datasets:
-            datasets[key] = load_data(request, trial, env)
-        check_model(settings, datasets[key])
+        check_model(trial.settings, load_data(request, trial, env))
 
 
 def _check_code(request: Request, expected: str) -> None:
@@ -119,6 +165,18 @@ def _check_code(request: Request, expected: str) -> None:
 
 
 def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset:
-    """Load the trial's dataset; download and resize it if that was not done before."""
-    name, resize = trial.settings.dataset.name, trial.settings.dataset.resize
-    return data.load(name, resize, request.data_dir, env, say=lambda text: say(text, sys.stderr))
+    """Load the trial's dataset, once; download and resize it if that was not done before."""
+    dataset = trial.settings.dataset
+    if _key(dataset) not in request.loaded:
+        request.loaded[_key(dataset)] = data.load(
+            dataset.name, dataset.resize, request.data_dir, env, say=_warn
+        )
+    return request.loaded[_key(dataset)]
+
+
+def _key(dataset: DatasetSettings) -> str:
+    return dataset.model_dump_json()
+
+
+def _warn(text: str) -> None:
+    say(text, sys.stderr)

@@ -11,6 +11,7 @@ from harness.errors import LostLeaseError
 from harness.results.lease import Lease, Leases
 from harness.results.lease_owner import LeaseOwner
 from harness.results.record import Record
+from harness.results.superseded import set_aside_other_data
 from harness.runner.placement import Execution
 from harness.runner.record_writer import RecordWriter
 from harness.runner.request import Request
@@ -59,13 +60,18 @@ class TrialQueue:
         return None
 
     def _take(self, trial: Trial, execution: Execution, dead: str) -> Lease | None:
-        is_done = self.request.store.record_path(trial).exists()  # quicker than taking the lease first
+        has_record = self.request.store.record_path(trial).exists()
+        is_done = has_record and not self.is_open(trial)  # quicker than taking the lease first
         lease = None if is_done else self.leases.take(trial, dead)
         if lease is None:
             return None
         if not self.is_open(trial):  # recorded since that check
             self.leases.release(trial, lease)
             return None
+        if aside := set_aside_other_data(self.request.store, trial):
+            self.say(
+                f"{trial.key}: made from other data, set aside as {', '.join(each.name for each in aside)}"
+            )
         before, me = lease.before, self.leases.me
         if before is None:
             return lease

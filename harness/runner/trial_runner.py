@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from harness.config.suite import Trial
-from harness.errors import LostLeaseError, StoreError, is_of_trial
+from harness.errors import DataError, LostLeaseError, StoreError, is_of_trial
 from harness.results import provenance
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
@@ -86,8 +86,22 @@ class TrialRunner:
         key = json.dumps([settings.dataset.model_dump(), str(dtype)])
         if key not in self.residents:
             dataset = load_data(self.request, trial, self.env)
+            self._check_data(trial, dataset.digest)
             self.residents[key] = ResidentDataset.of(dataset, self.run_ranks.device, dtype), dataset.digest
         return self.residents[key]
+
+    def _check_data(self, trial: Trial, digest: str) -> None:
+        """Raise DataError unless all ranks and restarts of the run have the same data."""
+        name = f"data/{trial.settings.dataset.model_dump_json()}"
+        if self.run_ranks.add(f"{name}/first") == 1 and self.run_ranks.run.get(name) is None:
+            self.run_ranks.run.set(name, trial.data_digest or digest)
+        self.heartbeat.wait(lambda: self.run_ranks.run.get(name) is not None)
+        if (expected := self.run_ranks.run.get(name)) != digest:
+            raise DataError(
+                f"{trial.settings.dataset.name}: found data with the digest {digest[:8]}… on "
+                f"{provenance.host()}, expected those with which the run began, {(expected or '')[:8]}…; "
+                "give all machines the same, and start again"
+            )
 
     def _train(
         self, trial: Trial, lease: Lease, ranks: ProcessGroup, dispatcher: Dispatcher
@@ -100,7 +114,7 @@ class TrialRunner:
         self.trial_queue.leases.tell(trial, lease, lambda: _progress_of(trial, trial_progress, train_size))
         places = Places(
             self.request.store.checkpoint_paths(trial),
-            code_of(self.trial_queue.record_writer.versions_of(trial)),
+            f"{code_of(self.trial_queue.record_writer.versions_of(trial))} {data_digest}",
             self.request.checkpoint_seconds,
         )
         callbacks = self._callbacks(trial, lease, trial_progress, train_size, ranks, dispatcher)

@@ -77,7 +77,7 @@ def test_read_only_results_that_lack_nothing_are_told_alike(disk: Disk) -> None:
 
 def test_what_cannot_be_tidied_up_is_left() -> None:
     trial, store = trial_of_suite(), Store(Path("results"))
-    store.save(trial, record_of(trial))
+    store.save(trial, record_of(trial, data_digest=""))
     store.checkpoint_paths(trial)[0].mkdir()  # as if it were another user's
     assert not errors_in(run("suite.yaml"))
     assert store.find(trial).state == "done"

@@ -22,7 +22,15 @@ from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
 from harness.runner import worker
 from harness.runner.launch import torchrun
-from harness.runner.request import Request, anchored, check
+from harness.runner.request import (
+    Request,
+    anchored,
+    check,
+    checked,
+    tell_data,
+    with_data,
+    with_earlier_data,
+)
 from harness.runner.shutdown import JobFiles, StopRequests
 from harness.tracking.console import say
 from harness.training import distributed
@@ -41,11 +49,13 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     """
     if "TORCHELASTIC_RUN_ID" in env:
         return _work(request, nproc, env)
-    codes, trials = UserCodes(), request.to_check()
+    codes = UserCodes()
     codes.all_of(request.trials)  # before any is imported
-    count = None if request.placement == "ddp" else len(trials)
-    ranks = torchrun.ranks_here(nproc, request.device, count, env)
-    check(request, trials, env, has_gpu=ranks.gpus > 0)
+    request = with_data(request, env)
+    ranks = _ranks(request, nproc, env)
+    known = checked(request, env, has_gpu=ranks.gpus > 0)
+    if known.suites != request.suites:  # by data that had to be downloaded
+        request, ranks = known, _ranks(known, nproc, env)
     _begin(request, codes)
     crash: CrashError | None = None
     if request.remaining():
@@ -60,8 +70,14 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     return code
 
 
+def _ranks(request: Request, nproc: int | None, env: Environment) -> torchrun.Ranks:
+    trials = None if request.placement == "ddp" else len(request.to_check())
+    return torchrun.ranks_here(nproc, request.device, trials, env)
+
+
 def _begin(request: Request, codes: UserCodes) -> None:
-    """Save the suites, set aside what is retrained, and say which records are of other code or numerics."""
+    """Save the suites, set aside what is retrained, and say which records are of other data or code."""
+    tell_data(request)
     for suite in request.suites:
         request.store.save_suite(suite)
     for text in retrain(request.store, request.suites, request.trials, request.retrain, codes):
@@ -139,8 +155,10 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
     leads = run_ranks.is_rank_zero and not launched
     codes = UserCodes()
     codes.all_of(request.trials)  # before any is imported
-    if not launched:
-        check(request, request.to_check(), env, has_gpu=run_ranks.device.type == "cuda")
+    if launched:
+        request = with_earlier_data(request)  # the launcher's, which suite.json has
+    else:
+        request = checked(with_data(request, env), env, has_gpu=run_ranks.device.type == "cuda")
     if leads and run_ranks.start == [1, 0]:  # else a restart
         _begin(request, codes)
     distributed.connect(run_ranks, request.timeout_seconds)
