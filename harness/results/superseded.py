@@ -8,7 +8,6 @@ time at which it began.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import re
 from collections import Counter
