@@ -147,7 +147,11 @@ class Store:
                 remove(path)
 
     def save_suite(self, suite: Suite) -> None:
-        """Write `suite.json`, which tells a report the title, the published figures and what is missing."""
+        """Write `suite.json`, which tells a report the title, the published figures and what is missing.
+
+        A suite whose data are not known keeps the digest of those with which it last ran.
+        """
+        suite = suite.model_copy(update={"data_digest": suite.data_digest or self.data_digest(suite)})
         text = json.dumps(suite.model_dump(), indent=1, allow_nan=False) + "\n"
         write_whole(self.root / suite.folder / "suite.json", text.encode())
 

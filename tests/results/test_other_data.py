@@ -59,6 +59,16 @@ def test_suite_json_keeps_the_digest_for_the_same_dataset_only(
     assert store.data_digest(suite_of(tmp_path, SUITE.replace("suite: small", "suite: other"))) == ""
 
 
+def test_a_suite_whose_data_are_not_known_keeps_the_digest(
+    store: Store, suite: Suite, tmp_path: Path
+) -> None:
+    store.save_suite(suite)
+    store.save_suite(suite_of(tmp_path))
+    assert store.load_suite("small").data_digest == NEW
+    store.save_suite(suite_of(tmp_path, SUITE.replace("resize: 32", "resize: 28")))
+    assert store.load_suite("small").data_digest == ""
+
+
 def test_without_a_kept_digest_that_of_the_latest_record_counts(store: Store, tmp_path: Path) -> None:
     earlier = suite_of(tmp_path)
     store.save_suite(earlier)

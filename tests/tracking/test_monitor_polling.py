@@ -52,6 +52,17 @@ def test_only_what_has_changed_is_read(scene: Scene, monkeypatch: pytest.MonkeyP
     monitor.poll()
 
 
+def test_a_stale_record_is_read_once_and_its_trial_is_left(scene: Scene) -> None:
+    first, *_ = scene.suite.trials()
+    scene.store.save_suite(scene.suite.model_copy(update={"data_digest": "b" * 64}))
+    scene.store.save(first, record_of(first, data_digest="a" * 64))
+    store = Counting(scene.store.root)
+    monitor = scene.monitor(store)
+    for _ in range(3):
+        assert monitor.poll().suites[0].counts["left"] == len(list(scene.suite.trials()))
+    assert len(store.found) == 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Vanishing(Store):
     """Loses what is about to be read."""

@@ -50,6 +50,7 @@ class SuiteWatcher:
     trials: dict[tuple[str, int], Trial] = field(default_factory=dict)
     _version: tuple[int, ...] = ()
     _ends: dict[tuple[str, int], tuple[dict[str, int], End]] = field(default_factory=dict)
+    _stale: dict[tuple[str, int], dict[str, int]] = field(default_factory=dict)
     _beats: dict[Path, _Beat] = field(default_factory=dict)
 
     def poll(self, now: float) -> tuple[SuiteSnapshot | None, list[End]]:
@@ -98,7 +99,7 @@ class SuiteWatcher:
                 raise
             return
         if suite != self.suite:
-            self.suite, self.trials, self._ends = suite, {}, {}
+            self.suite, self.trials, self._ends, self._stale = suite, {}, {}, {}
             self._take_trials()
         self._version = version
 
@@ -136,9 +137,12 @@ class SuiteWatcher:
             before = self._ends.get(key)
             if records == (before[0] if before else {}) and not (before and before[1].state == "unreadable"):
                 continue
+            if records and records == self._stale.get(key):
+                continue
             found = self.store.find(trial)
-            if found.state == "left":  # removed, during this poll or before
+            if found.state == "left":  # removed, during this poll or before, or of other data
                 self._ends.pop(key, None)
+                self._stale[key] = records if found.other_data else {}
                 continue
             if found.record is not None:
                 self.seconds.add(found.record)
