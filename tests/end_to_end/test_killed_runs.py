@@ -92,7 +92,7 @@ def test_a_run_that_is_asked_to_stop_by_its_job_leaves_in_order(
     Path("17.0.stop").touch()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
-    assert "stopping (asked by 17.0.stop): states are saved first" in output
+    assert f"stopping (asked by {Path('17.0.stop').resolve()}): states are saved first" in output
     assert Path("17.0.outcome").read_text(encoding="utf-8") == "unfinished\n"
     Path("17.1.stop").unlink()
     fault_models.SLOW.unlink()

@@ -63,7 +63,7 @@ def test_what_is_not_executed_as_asked_is_left_out_with_its_reason(
             tell("engine: eager, because this trial cannot be captured: it waits")
         return Eager(step)
 
-    monkeypatch.setattr("harness.training.trainer.engine_for", eagerly)
+    monkeypatch.setattr("harness.training.prepared_trial.engine_for", eagerly)
     bench, _ = bench_of(tmp_path, monkeypatch)
     chosen = [cell_of(), cell_of(SINGLE_GRAPH)]
     assert [each.cell for each in bench.measure(chosen, 0)] == chosen[:1]
