@@ -22,6 +22,8 @@ import difflib
 import signal
 from collections.abc import Iterable
 
+_MOST_SHOWN = 200
+
 
 class HarnessError(Exception):
     """Base class of errors that are shown as a message, without a traceback."""
@@ -92,6 +94,12 @@ def is_of_trial(error: BaseException | None) -> bool:
     if isinstance(error, KeyboardInterrupt | GeneratorExit | None):
         return False
     return isinstance(error, ModelError) or not isinstance(error, HarnessError)
+
+
+def shown(found: object) -> str:
+    """Return what was found as it stands in a message: its `repr`, the beginning if that is long."""
+    text = repr(found)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def nearest(found: object, known: Iterable[str]) -> str:

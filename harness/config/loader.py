@@ -40,6 +40,13 @@ _TAKEN = (
     *(f"comparison.{kind}" for kind in ("svg", "png")),
 )
 
+
+def _not_empty(value: Any) -> Any:
+    if value is None or value in ({}, []):
+        raise ValueError("none, expected one or more, such as `exp-1: {model: {…}, training: {…}}`")
+    return value
+
+
 Overrides = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 SeedsOrRule = Annotated[
     Annotated[SeedRule, Tag("SeedRule")] | Annotated[Seeds, Tag("seeds")],
@@ -56,7 +63,7 @@ class SuiteFile(Strict):
     dataset: DatasetSettings
     seeds: SeedsOrRule
     common: Overrides = Field(default_factory=dict)
-    experiments: Annotated[dict[ExperimentName, Overrides], Field(min_length=1)]
+    experiments: Annotated[dict[ExperimentName, Overrides], Field(min_length=1), BeforeValidator(_not_empty)]
     published: Published | None = None
     table: Table = Table()
 

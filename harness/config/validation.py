@@ -12,13 +12,14 @@ from pydantic_core import ErrorDetails
 
 from harness.config.overrides import Assignment
 from harness.config.yaml_reader import Document, KeyPath, dotted
-from harness.errors import nearest
+from harness.errors import nearest, shown
 
 M = TypeVar("M", bound=BaseModel)
 
 _PHRASES = {
     "Input should be ": "",
     "a valid integer": "a whole number",
+    "a valid dictionary": "a mapping",
     "a valid ": "a ",
     "String should match pattern": "text that matches",
     "List should have": "a list with",
@@ -88,7 +89,7 @@ def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
     if kind == "missing":
         return "missing; it has no default"
     if kind == "model_type":
-        return f"found {'nothing' if found is None else repr(found)}, expected keys of its own"
+        return f"found {'nothing' if found is None else shown(found)}, expected keys of its own"
     if kind == "union_tag_not_found":
         return "'name' is missing in it; it says which one"
     if kind == "union_tag_invalid":
@@ -99,9 +100,8 @@ def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
         return f"found {message.removeprefix('Value error, ')}"
     if kind == "literal_error" and isinstance(found, str):
         tags = [tag.strip(" '") for tag in details["ctx"]["expected"].replace(" or ", ",").split(",")]
-        return f"found {found!r}; {nearest(found, tags)}"
-    text = repr(found)
-    return f"found {text if len(text) <= 200 else f'{text[:200]}…'}, expected {_expected(message)}"
+        return f"found {shown(found)}; {nearest(found, tags)}"
+    return f"found {shown(found)}, expected {_expected(message)}"
 
 
 def _expected(message: str) -> str:

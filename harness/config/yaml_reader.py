@@ -1,6 +1,6 @@
-"""YAML reader: plain values, and the line of each.
+"""YAML reader: plain values, and the line of each; numbers such as `1e-3` as in YAML 1.2.
 
-Refuses what PyYAML reads differently than meant: duplicate keys, `1e-3`, `no`, `010`, `1:30`, dates.
+Refuses what PyYAML reads differently than meant: duplicate keys, `no`, `010`, `1:30`, dates.
 """
 
 from __future__ import annotations
@@ -14,16 +14,27 @@ from typing import Any
 
 import yaml
 
-from harness.errors import SuiteError
+from harness.errors import SuiteError, shown
 
 KeyPath = tuple[str | int, ...]
 
-_EXPONENT_WITHOUT_DOT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
-_OCTAL = re.compile(r"[-+]?0[0-9_]+")
+# YAML 1.2's numbers, its core schema, as far as PyYAML takes them for text: 1e-3, 1.0e5, -.5, 0o17.
+_FLOAT = re.compile(r"[-+]?((\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+)$")
+_OCTAL_OF_1_2 = re.compile(r"0o[0-7]+$")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _TAG = "tag:yaml.org,2002:"
 _MOST_REPEATED = 100_000
-_TOO_DEEP = "found values nested hundreds deep, expected a few levels"
+_DEEPEST = 100
+TOO_DEEP = f"found values nested more than {_DEEPEST} deep, expected a few levels"
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader of plain values, with the numbers of YAML 1.2; only unquoted text becomes a number."""
+
+
+_Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+.0123456789"))
+_Loader.add_implicit_resolver(f"{_TAG}int", _OCTAL_OF_1_2, ["0"])
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,8 @@ class _Reader:
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         self.places[path] = self._place(node)
+        if len(path) > _DEEPEST:
+            raise SuiteError([f"{self._place(node)}: {TOO_DEEP}"])
         if id(node) in self.open_nodes:
             return self._mistake(node, path, "an alias that contains itself; write the value out")
         self._count(node)
@@ -92,15 +105,19 @@ class _Reader:
         if trap is not None:
             return self._mistake(node, path, trap)
         try:
-            value = yaml.SafeLoader("").construct_object(node)
+            value = _Loader("").construct_object(node)
         except (yaml.YAMLError, ValueError):
+            if node.tag == _TAG + "int":  # Python converts no more than 4,300 digits
+                return self._mistake(node, path, f"found {shown(text)}, expected a number of fewer digits")
             value = node
         if not isinstance(value, str | int | float | None):
             return self._mistake(
-                node, path, f"found {text!r} with the tag {node.tag!r}, expected a plain value"
+                node, path, f"found {shown(text)} with the tag {node.tag!r}, expected a plain value"
             )
         if isinstance(value, str) and not _is_text(value):
-            return self._mistake(node, path, f"found {value!r}, expected text without halves of characters")
+            return self._mistake(
+                node, path, f"found {shown(value)}, expected text without halves of characters"
+            )
         if isinstance(value, float) and not math.isfinite(value):
             return self._mistake(node, path, f"found {text}, expected a finite number")
         return value
@@ -122,16 +139,13 @@ def _is_text(value: str) -> bool:
 
 def _trap(node: yaml.ScalarNode) -> str | None:
     text, tag = node.value, node.tag.removeprefix(_TAG)
-    if tag == "str" and _EXPONENT_WITHOUT_DOT.fullmatch(text):
-        better = f"{float(text):e}"
-        mantissa, exponent = better.split("e")
-        better = f"{float(mantissa)}e{exponent[0]}{int(exponent[1:])}"
-        return f"found {text}, which YAML 1.1 reads as text; write {better} or {float(text)!r}"
     if tag == "bool" and text.lower() not in ("true", "false"):
         meant = str(yaml.SafeLoader.bool_values[text.lower()]).lower()
         return f"found {text}, which YAML 1.1 reads as {meant}; write {meant} or '{text}'"
-    if tag == "int" and _OCTAL.fullmatch(text):
-        return f"found {text}, which YAML 1.1 reads in base 8; write {text.lstrip('0') or '0'} or '{text}'"
+    if tag in ("int", "str") and _LEADING_ZERO.fullmatch(text):
+        how = "in base 8" if tag == "int" else "as text"
+        sign, digits = ("-" if text[0] == "-" else ""), text.lstrip("-+0") or "0"
+        return f"found {text}, which YAML 1.1 reads {how}; write {sign}{digits} or '{text}'"
     if tag in ("int", "float") and _SEXAGESIMAL.fullmatch(text):
         return f"found {text}, which YAML 1.1 reads in base 60; write '{text}'"
     if tag == "timestamp":
@@ -148,12 +162,12 @@ def dotted(path: KeyPath) -> str:
 def parse(text: str, name: str) -> tuple[Any, Mapping[KeyPath, str]]:
     """Parse a YAML text, called `name` in messages; raise SuiteError with all its mistakes."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SuiteError([f"{name}{line}: not YAML: {error.problem or error.context}"]) from None
     except RecursionError:
-        raise SuiteError([f"{name}: {_TOO_DEEP}"]) from None
+        raise SuiteError([f"{name}: {TOO_DEEP}"]) from None
     except yaml.YAMLError as error:
         raise SuiteError([f"{name}: not YAML: {' '.join(str(error).split())}"]) from None
     if node is None:
@@ -162,7 +176,7 @@ def parse(text: str, name: str) -> tuple[Any, Mapping[KeyPath, str]]:
     try:
         value = reader.value(node, ())
     except RecursionError:
-        raise SuiteError([f"{name}: {_TOO_DEEP}"]) from None
+        raise SuiteError([f"{name}: {TOO_DEEP}"]) from None
     if reader.mistakes:
         raise SuiteError(reader.mistakes)
     return value, reader.places
