@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Changes, Results, SuiteNames, resolved
+from harness.cli.options import Changes, Results, SuiteNames
+from harness.cli.suites import resolved
 from harness.results.store import Store
 
 

@@ -12,6 +12,7 @@ import typer
 
 from harness import __version__, home
 from harness.cli import compare, export, results, submit, train
+from harness.cli.suites import names_a_file
 from harness.errors import HarnessError
 from harness.runner.shutdown import JobFiles
 from harness.tracking.console import say
@@ -68,13 +69,13 @@ def harness(
 
 
 def main() -> None:
-    """Run the command that argv names; `harness SUITE.yaml` is `harness run SUITE.yaml`."""
+    """Run the command that argv names; `harness SUITE` is `harness run SUITE`."""
     home.provide(os.environ)
     for out in (sys.stdout, sys.stderr):
         if isinstance(out, TextIOWrapper):
             out.reconfigure(errors="replace")  # tables and errors may hold what a terminal cannot show
     arguments = sys.argv[1:]
-    if arguments and arguments[0].endswith((".yaml", ".yml")):
+    if arguments and names_a_file(arguments[0]):
         sys.argv.insert(1, "run")
     try:
         app()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import bounds
-from harness.config.loader import load_suite
-from harness.config.overrides import Assignment
-from harness.config.suite import Suite
-from harness.errors import UsageError
 from harness.results.record import EngineName
-from harness.results.store import Store
 
 
 class Device(StrEnum):
@@ -46,10 +40,15 @@ class EngineChoice(StrEnum):
         return None if self is EngineChoice.auto else "eager" if self is EngineChoice.eager else "graph"
 
 
-Suites = Annotated[list[Path], typer.Argument(help="Suites: YAML files.", show_default=False)]
+Suites = Annotated[
+    list[Path],
+    typer.Argument(help="Suites: YAML files, suite.json files, or - for standard input.", show_default=False),
+]
 SuiteNames = Annotated[
     list[str] | None,
-    typer.Argument(help="Suites: YAML files, or names of folders with results. Default: all results."),
+    typer.Argument(
+        help="Suites: files as for `run`, or names of folders with results. Default: all results."
+    ),
 ]
 Changes = Annotated[
     list[str] | None,
@@ -168,54 +167,3 @@ Log = Annotated[
         help="Log every epoch to tensorboard too, or to your own package.module:callable; repeatable.",
     ),
 ]
-
-
-def load(path: Path, changes: list[str] | None) -> Suite:
-    """Load a suite, with the settings given by --set on top."""
-    return load_suite(path, [Assignment.parse(text) for text in changes or []])
-
-
-def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
-    """Return the suites as saved with their results; a YAML file stands for the folder of its results."""
-    _need_results(store)
-    folders = named_folders(names, changes, store)
-    return [store.load_suite(folder) for folder in folders or store.folders()]
-
-
-def followed(store: Store, names: list[str] | None, changes: list[str] | None) -> Callable[[], list[str]]:
-    """Return a function that lists the folders to follow, those of YAML files even before they exist."""
-    folders = named_folders(names, changes, store)
-    if not folders:
-        _need_results(store)
-        return store.folders
-    for name in names or []:
-        if not _is_yaml(name):
-            _need_results(store)
-            store.load_suite(name)
-    return lambda: folders
-
-
-def named_folders(names: list[str] | None, changes: list[str] | None, store: Store) -> list[str]:
-    """Return the folders in the store that these folders, by name or path, and YAML files stand for."""
-    if changes and not names:
-        raise UsageError("--set: expected the YAML file of a suite beside it")
-    folders: list[str] = []
-    for name in names or []:
-        if _is_yaml(name):
-            folders.append(load(Path(name), changes).folder)
-        elif changes:
-            raise UsageError(f"--set: found {name!r}, expected the YAML file of a suite beside it")
-        else:
-            folders.append(store.folder_named(name))
-    return folders
-
-
-def _is_yaml(name: str) -> bool:
-    return name.endswith((".yaml", ".yml"))
-
-
-def _need_results(store: Store) -> None:
-    if not store.root.is_dir():
-        raise UsageError(
-            f"{store.root}: there is no such folder of results; run a suite first, or give --results"
-        )

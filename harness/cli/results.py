@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,36 +21,45 @@ from harness.cli.options import (
     Results,
     SuiteNames,
     Suites,
-    followed,
-    load,
-    resolved,
 )
+from harness.cli.suites import followed, loaded, resolved
+from harness.config.suite import Suite
 from harness.errors import UsageError
+from harness.results.edits import since_last_run
 from harness.results.store import Store
+from harness.results.user_code_hash import UserCodes
 
 
 def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
     """Show every trial with its state, digest and likely time; train nothing."""
     from harness.data import cache_folder
-    from harness.results import code_changes, estimates
-    from harness.results.data_digests import change
-    from harness.results.user_code_hash import UserCodes
+    from harness.results import estimates
     from harness.runner.suite_data import with_digest_at_hand
     from harness.runner.timing_cache import TimingCache
 
     codes = UserCodes()
     store, paces = Store(results), TimingCache(cache_folder(os.environ) / "paces").latest()
-    for path in suites:
-        suite = load(path, changes)
-        suite = with_digest_at_hand(store, suite, os.environ, lambda text: print(text, file=sys.stderr))  # noqa: T201
-        print(estimates.plan_text(suite, estimates.plan(store, suite, paces)))  # noqa: T201
-        texts = (
-            change(suite, store.data_digest(suite)),
-            code_changes.sentences(store, suite, codes),
-            code_changes.kept_aside(store, suite),
+    for loaded_suite in loaded(suites, changes, store):
+        suite = with_digest_at_hand(
+            store,
+            loaded_suite,
+            os.environ,
+            lambda text: print(text, file=sys.stderr),  # noqa: T201
         )
-        for text in itertools.chain(*texts):
+        print(estimates.plan_text(suite, estimates.plan(store, suite, paces)))  # noqa: T201
+        for text in _since(store, suite, codes):
             print(text)  # noqa: T201
+
+
+def _since(store: Store, suite: Suite, codes: UserCodes) -> Iterator[str]:
+    """Yield what has changed since the suite's records were made, in sentences."""
+    from harness.results import code_changes
+    from harness.results.data_digests import change
+
+    yield from since_last_run(store, suite)
+    yield from change(suite, store.data_digest(suite))
+    yield from code_changes.sentences(store, suite, codes)
+    yield from code_changes.kept_aside(store, suite)
 
 
 def status(
@@ -63,37 +71,31 @@ def status(
     ] = False,
 ) -> None:
     """Count the trials that are done, failed, diverged, left and stale, from disk."""
-    from harness.results import code_changes, estimates
-    from harness.results.data_digests import change
-    from harness.results.user_code_hash import UserCodes
+    from harness.results import estimates
     from harness.runner.suite_data import with_prepared_digest
 
     store = Store(results)
     if follow:
-        raise typer.Exit(_follow(store, followed(store, suites, changes)))
+        raise typer.Exit(_follow(store, *followed(store, suites, changes)))
     codes = UserCodes()
     known = [with_prepared_digest(store, suite, os.environ) for suite in resolved(store, suites, changes)]
     states = [estimates.status(store, suite) for suite in known]
     print(estimates.status_text(states))  # noqa: T201
     for suite in known:
-        texts = (
-            change(suite, store.data_digest(suite)),
-            code_changes.sentences(store, suite, codes),
-            code_changes.kept_aside(store, suite),
-        )
-        for text in itertools.chain(*texts):
+        for text in _since(store, suite, codes):
             print(text)  # noqa: T201
     raise typer.Exit(int(any(state.is_troubled for state in states)))
 
 
-def _follow(store: Store, names: Callable[[], list[str]]) -> int:
+def _follow(store: Store, names: Callable[[], list[str]], given: Mapping[str, Suite]) -> int:
     """Follow until nothing is left, a signal arrives or the output is closed; return the exit code."""
     from harness.tracking.monitor import follow, view_for
     from harness.tracking.monitor.monitor import Monitor
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is restored first
     try:
-        return int(follow(Monitor(store, names, time.monotonic), view_for(sys.stdout), time.sleep))
+        monitor = Monitor(store, names, time.monotonic, given)
+        return int(follow(monitor, view_for(sys.stdout), time.sleep))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError:  # a closed pipe or terminal; reading the results never raises it
@@ -111,17 +113,21 @@ def report(
 ) -> None:
     """Write the tables and figures again, from the records alone.
 
-    Each suite's folder gets table.md, .tex and .csv, epochs.csv (every epoch of every trial), and figures.
+    Each suite's folder gets table.md, .tex and .csv, epochs.csv (every epoch of every trial), and figures. A
+    suite's file is taken as it is now, title, seeds, published figures and all; suite.json keeps it.
     """
     from harness import report as reports
 
     store = Store(results)
-    folders = [suite.folder for suite in resolved(store, suites, changes)]
+    known = resolved(store, suites, changes)
     files = changed = unreadable = 0
-    if not folders:
+    if not known:
         raise UsageError(f"{results}: found no results in it; run a suite first, or give --results")
+    _tell_what_lacks(store, known)
     page = reports.wants_page(results, asked=html)
-    for each in reports.outputs(store, folders, into or [], page=page, to_write=not check):
+    given = {suite.folder: suite for suite in known}
+    outputs = reports.outputs(store, list(given), into or [], page=page, to_write=not check, given=given)
+    for each in outputs:
         if isinstance(each, str):
             print(each, file=sys.stderr)  # noqa: T201
             unreadable += 1
@@ -137,6 +143,22 @@ def report(
     outcome = f"not as the records say{advice if changed else ''}" if check else "changed"
     print(f"{files} tables and figures, {changed} {outcome}")  # noqa: T201
     raise typer.Exit(int(bool(unreadable or (check and changed))))
+
+
+def _tell_what_lacks(store: Store, suites: Sequence[Suite]) -> None:
+    """Say what of suites' files has not been trained; raise UsageError where nothing of one was ever run."""
+    from harness.results import estimates
+
+    for suite in suites:
+        if suite.folder not in store.folders() and not store.files(suite.folder):
+            found = ", ".join(store.folders()) or "none"
+            raise UsageError(
+                f"{store.root / suite.folder}: no results of the suite yet, there are: {found}; run it, or "
+                "give --results"
+            )
+        if edits := since_last_run(store, suite):
+            lack = estimates.status(store, suite).not_trained
+            print(*edits, *lack, sep="\n", file=sys.stderr)  # noqa: T201
 
 
 def schema() -> None:

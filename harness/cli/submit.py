@@ -12,7 +12,6 @@ from harness import model_registry
 from harness.cli import results as results_commands
 from harness.cli import train
 from harness.cli.choices import chosen_seeds, known_experiments, retrained
-from harness.cli.options import load
 from harness.cli.submit_options import (
     Account,
     AllowChangedCode,
@@ -33,6 +32,7 @@ from harness.cli.submit_options import (
     parameters_of,
     written,
 )
+from harness.cli.suites import loaded
 from harness.config.suite import Suite, Trial, chosen
 from harness.plugins import is_callable_path
 from harness.results.retraining import retrain
@@ -85,24 +85,26 @@ def submit(**given: Any) -> None:
 
     for name in given["log"] or []:
         tracking.check_name("--log", name)
-    loaded = [load(path, given["changes"]) for path in given["suites"]]
-    names, seeds = known_experiments(given["only"] or [], loaded), chosen_seeds(given["seeds"], loaded)
-    trials = chosen(loaded, names, seeds)
-    again = retrained(given["retrain"] or [], names, loaded)
+    store = Store(given["results"])
+    suites = loaded(given["suites"], given["changes"], store)
+    names, seeds = known_experiments(given["only"] or [], suites), chosen_seeds(given["seeds"], suites)
+    trials = chosen(suites, names, seeds)
+    again = retrained(given["retrain"] or [], names, suites)
     options = slurm_options.options(given, os.environ)
     if again and not given["dry_run"]:  # now, as jobs may run long after each other
-        for text in retrain(Store(given["results"]), loaded, trials, again, UserCodes()):
+        for text in retrain(store, suites, trials, again, UserCodes()):
             print(text, file=sys.stderr)  # noqa: T201
     pending = slurm_time_limit.pending(
-        Store(given["results"]), loaded, trials, os.environ, retry_diverged=given["retry_diverged"]
+        store, suites, trials, os.environ, retry_diverged=given["retry_diverged"]
     )
     options, note = slurm_time_limit.with_time(options, pending, given["array"] or 1)
-    submission = _submission(given, loaded, trials, options)
+    submission = _submission(given, suites, trials, options)
     if not pending:
         print("nothing is left to train; `harness report` writes the tables", file=sys.stderr)  # noqa: T201
     elif note:
         print(note, file=sys.stderr)  # noqa: T201
     if given["dry_run"]:
+        submission.prepare()  # what is shown can be called
         print(submission.shown())  # noqa: T201
     elif pending:
         print(submission.submit(os.environ))  # noqa: T201
@@ -114,19 +116,24 @@ submit.__signature__ = _signature()  # type: ignore[attr-defined]
 def _submission(
     given: Mapping[str, Any], suites: Sequence[Suite], trials: Sequence[Trial], options: SlurmOptions
 ) -> Submission:
-    from harness.runner.launch.slurm import Submission
+    from harness.runner.launch.slurm import JOBS, FrozenSuite, Submission
 
-    array = given["array"]
+    array, folder = given["array"], given["results"].absolute() / JOBS
+    frozen = [FrozenSuite.of(suite, folder) for suite in suites]
     # The job's script starts the ranks, and jobs of an array do not wait for each other.
     of_job = {**given, "nproc": None, "wait": given["wait"] and array is None, "retrain": None}
+    # What --set changed is in the frozen suites already; the tables are those of whatever has run last.
+    of_job |= {"suites": [each.path for each in frozen], "changes": None}
+    of_report = {**given, "suites": [suite.folder for suite in suites], "changes": None}
     return Submission(
         name=f"harness:{'+'.join(suite.folder for suite in suites)}",
         training=["run", *written(parameters_of(train.run), of_job)],
-        report=["report", *written(parameters_of(results_commands.report), of_job)],
+        report=["report", *written(parameters_of(results_commands.report), of_report)],
         options=options,
         results=given["results"].absolute(),
         code="" if given["allow_changed_code"] else _code(trials),
         array=array,
+        frozen=frozen,
     )
 
 

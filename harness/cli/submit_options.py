@@ -52,7 +52,13 @@ AllowChangedCode = Annotated[
     bool,
     typer.Option("--allow-changed-code", help="Train even if the code is changed before the job starts."),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be submitted; submit nothing.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Show what would be submitted; submit nothing. The frozen suites are written, so that it works.",
+    ),
+]
 
 
 def written(parameters: Iterable[Any], given: Mapping[str, Any]) -> list[str]:

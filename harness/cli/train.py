@@ -38,13 +38,16 @@ from harness.cli.options import (
     Timeout,
     TrialsPerDevice,
     Wait,
-    load,
 )
 from harness.cli.submit_options import (
     parameters_of,
     written,
 )
-from harness.config.suite import chosen
+from harness.cli.suites import load, loaded
+from harness.config import resolved
+from harness.config.suite import Suite, chosen
+from harness.results.store import Store
+from harness.runner.launch import handover
 
 if TYPE_CHECKING:
     from harness.runner.request import Request
@@ -74,16 +77,19 @@ def run(
     log: Log = None,
 ) -> None:
     """Train what the suites lack, then write and print their tables."""
-    request = _request(locals())
+    given = locals()
+    store = Store(results)
+    request = _request(
+        given, handover.suites_to_train(lambda: loaded(suites, changes, store), os.environ, timeout)
+    )
 
     from harness.runner.launch import launcher  # loads torch: not before all that is told without it
 
     raise typer.Exit(launcher.run(request, nproc, sys.argv[1:], os.environ))
 
 
-def _request(given: Mapping[str, Any]) -> Request:
+def _request(given: Mapping[str, Any], suites: list[Suite]) -> Request:
     """Return what the options of `run` ask for; raise HarnessError where they are wrong."""
-    suites = [load(path, given["changes"]) for path in given["suites"]]
     only, seeds = known_experiments(given["only"] or [], suites), chosen_seeds(given["seeds"], suites)
     checkpoint_seconds = seconds_of("--checkpoint-every", given["checkpoint_every"])
     stale_seconds = seconds_of("--stale-after", given["stale_after"])
@@ -105,7 +111,6 @@ def _request(given: Mapping[str, Any]) -> Request:
         only=only,
         seeds=seeds,
         retrain=retrained(given["retrain"] or [], only, suites),
-        suite_files={suite.folder: path for suite, path in zip(suites, given["suites"], strict=True)},
         device=given["device"].value if given["device"] else None,
         placement=given["placement"].value,
         engine=given["engine"].name_or_none,
@@ -134,14 +139,14 @@ def bench(
 
     Writes results/bench/<device>/<suite>.md and .json.
     """
-    loaded = load(suite, changes)
-    names = known_experiments(only or [], [loaded])
+    to_measure = handover.suites_to_train(lambda: [load(suite, changes)], os.environ, timeout)
+    names = known_experiments(only or [], to_measure)
 
     from harness.runner.launch import launcher
     from harness.runner.request import Request
 
     request = Request(
-        suites=[loaded],
+        suites=to_measure,
         only=names,
         results=results,
         data_dir=data_dir,
@@ -173,20 +178,20 @@ def drill(
     from harness.runner.launch import torchrun
 
     settings = [*(changes or []), "training.precision=fp64", f"training.epochs={epochs}"]
-    loaded = load(suite, settings)
-    names = known_experiments([only] if only else [], [loaded])
-    trial = chosen([loaded], names, [])[0]
-    given = {"only": [trial.experiment], "seeds": str(trial.seed), "changes": settings} | {
-        "suites": [suite],
+    resolved_suite = load(suite, settings)
+    names = known_experiments([only] if only else [], [resolved_suite])
+    trial = chosen([resolved_suite], names, [])[0]
+    given = {"only": [trial.experiment], "seeds": str(trial.seed), "checkpoint_every": "1s"} | {
         "data_dir": data_dir,
         "device": device,
-        "checkpoint_every": "1s",
     }
-    arguments = written(parameters_of(run), given)
     most = torchrun.ranks_here(nproc, device.value if device else None, None, os.environ).gpus or None
     ranks = nproc or min(2, most or 2)
     print(f"{trial.key}, {epochs} epochs in float64, {ranks} rank{'s' * (ranks > 1)}")  # noqa: T201
     with TemporaryDirectory(prefix="harness-drill-") as folder:
+        frozen = Path(folder) / "suite.json"
+        frozen.write_text(resolved.to_json(resolved_suite), encoding="utf-8")
+        arguments = written(parameters_of(run), {**given, "suites": [frozen]})
         drill = FaultDrill(trial, arguments, ranks, Path(folder), os.environ, most)
         is_equal = drill.tell(lambda text: print(text, flush=True))  # noqa: T201
     raise typer.Exit(0 if is_equal else 1)

@@ -1,8 +1,7 @@
-"""Suite file loader: reads YAML, resolves `extends`, expands matrices; reports all mistakes at once."""
+"""Suite loader: checks what a file says, expands matrices, applies `--set`; reports all mistakes at once."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from harness import model_registry
-from harness.config import yaml_reader
+from harness.config import suite_file
 from harness.config.overrides import Assignment, expand, merged, with_leaf
 from harness.config.published_curves import published_curves
 from harness.config.settings import DatasetSettings, Strict, model_settings
@@ -28,7 +27,7 @@ from harness.config.suite import (
     Table,
 )
 from harness.config.validation import Checker
-from harness.config.yaml_reader import Document, KeyPath, is_file
+from harness.config.yaml_reader import KeyPath
 from harness.errors import SuiteError, nearest
 from harness.plugins import is_callable_path
 
@@ -69,8 +68,11 @@ class SuiteFile(Strict):
 
 
 def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
-    """Read the suite at `path` and apply `assignments`; raise SuiteError with all its mistakes."""
-    document = _extended(path, ())
+    """Read the suite at `path` and apply `assignments`; raise SuiteError with all its mistakes.
+
+    The path `-` stands for standard input.
+    """
+    document, known = suite_file.read(path)
     checker = Checker(document, assignments)
     data = dict(document.data)
     data["dataset"] = _assigned(data.get("dataset"), "dataset", assignments)
@@ -82,42 +84,23 @@ def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
         raise SuiteError(checker.mistakes)
     assert file is not None
     rule, seeds = _rule_and_seeds(file.seeds)
-    return Suite(
-        suite=file.suite,
-        title=file.title,
-        dataset=file.dataset,
-        seeds=seeds,
-        seed_rule=rule,
-        experiments=experiments,
-        published=file.published,
-        curves=curves,
-        table=file.table,
-        changed={".".join(each.path): each.value for each in assignments},
-    )
+    said = {
+        "suite": file.suite,
+        "title": file.title,
+        "dataset": file.dataset,
+        "seeds": seeds,
+        "seed_rule": rule,
+        "experiments": experiments,
+        "published": file.published,
+        "curves": curves,
+        "table": file.table,
+    }
+    changed = {".".join(each.path): each.value for each in assignments}
+    return Suite(**{**said, **known, "changed": {**known.get("changed", {}), **changed}})
 
 
 def _rule_and_seeds(given: SeedRule | list[int]) -> tuple[SeedRule | None, list[int]]:
     return (given, list(range(1, given.at_most + 1))) if isinstance(given, SeedRule) else (None, given)
-
-
-def _extended(path: Path, above: tuple[Path, ...]) -> Document:
-    document = yaml_reader.read(path)
-    if "extends" not in document.data:
-        return document
-    place = f"{document.places[('extends',)]}: extends"
-    base_name = document.data["extends"]
-    if not isinstance(base_name, str):
-        raise SuiteError([f"{place}: found {base_name!r}, expected the path of a suite"])
-    base_path = Path(os.path.normpath(path.parent / base_name))
-    chain = (*above, path.resolve())
-    if not is_file(base_path):
-        raise SuiteError([f"{place}: found {base_name!r}, but there is no file {base_path}"])
-    if base_path.resolve() in chain:
-        circle = " -> ".join(each.name for each in [*chain, base_path])
-        raise SuiteError([f"{place}: found a circle {circle}; a suite cannot extend itself"])
-    base = _extended(base_path, chain)
-    own = {key: value for key, value in document.data.items() if key != "extends"}
-    return Document(merged(base.data, own), {**base.places, **document.places})
 
 
 def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any:

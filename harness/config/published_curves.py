@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.suite import PublishedCurve
+from harness.config.suite_text import folder_of, is_file
 from harness.config.validation import Checker
-from harness.config.yaml_reader import is_file
 from harness.errors import nearest
 
 _FIGURES = ("train_loss", "train_accuracy", "test_accuracy")
@@ -81,7 +81,8 @@ def published_curves(
         checker.add(("published", "experiments", name), text, [()])
     curves = published.get("curves")
     if isinstance(curves, str):
-        file = Path(checker.document.places["published", "curves"].rpartition(":")[0]).parent / curves
+        said_in = Path(checker.document.places["published", "curves"].rpartition(":")[0])
+        file = folder_of(said_in) / curves
         if not is_file(file):
             checker.add(("published", "curves"), f"found {curves!r}, but there is no file {file}", [()])
             return {}

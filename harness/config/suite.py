@@ -171,25 +171,36 @@ class Trial:
         return f"{self.experiment} seed {self.seed}"
 
 
+class Source(Strict):
+    """File that a suite was read from, None for standard input or a pipe, and the SHA-256 of its bytes.
+
+    Where it extends others, the hash is of all their bytes, its own first.
+    """
+
+    path: str | None
+    digest: str
+
+
 class Suite(Strict):
     """A resolved suite, the experiments of one table; `changed` is what `--set` changed.
 
-    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones. `data_digest`
-    is that of the data with which it last ran. `found_in` is the folder in which its results were found, if
-    that has another name.
+    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones. Where it was
+    read from (`source`) and the digest of the data with which it last ran (`data_digest`) are no part of what
+    it says. `found_in` is the folder in which its results were found, if that has another name.
     """
 
     suite: SuiteName
     title: str
     dataset: DatasetSettings
     seeds: Seeds
-    experiments: dict[ExperimentName, ExperimentSettings]
+    experiments: Annotated[dict[ExperimentName, ExperimentSettings], Field(min_length=1)]
     seed_rule: SeedRule | None = None
     published: Published | None = None
     curves: dict[ExperimentName, list[PublishedCurve]] = Field(default_factory=dict)
     table: Table = Table()
     changed: dict[str, Any] = Field(default_factory=dict)
     data_digest: str = ""
+    source: Source | None = None
     found_in: str = Field(default="", exclude=True)
 
     @property
@@ -198,6 +209,11 @@ class Suite(Strict):
         if self.found_in:
             return self.found_in
         return f"{self.suite}@{_sha256(self.changed)[:8]}" if self.changed else self.suite
+
+    @property
+    def content(self) -> str:
+        """Return the hash of all that it says, wherever it was read from."""
+        return _sha256(self.model_dump(exclude={"source", "data_digest"}))
 
     def trials(self) -> Iterator[Trial]:
         """Yield every trial, experiment by experiment."""

@@ -9,11 +9,11 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.config.suite_text import decoded
 from harness.errors import SuiteError, shown
 
 KeyPath = tuple[str | int, ...]
@@ -182,24 +182,21 @@ def parse(text: str, name: str) -> tuple[Any, Mapping[KeyPath, str]]:
     return value, reader.places
 
 
-def read(path: Path) -> Document:
-    """Read the mapping in the file at `path`; raise SuiteError with all its mistakes."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SuiteError([f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8"]) from None
-    except OSError as error:
-        raise SuiteError([f"{path}: cannot be read: {error.strerror}; expected a suite in YAML"]) from None
-    value, places = parse(text, str(path))
+def document_of(content: bytes, name: str) -> Document:
+    """Return the mapping in a YAML file's bytes; raise SuiteError with all its mistakes."""
+    value, places = parse(decoded(content, name), name)
     if not isinstance(value, dict):
         found = "nothing" if value is None else f"a {type(value).__name__}"
-        raise SuiteError([f"{path}:1: (top): found {found}, expected keys like `suite:` and `experiments:`"])
+        raise SuiteError([f"{name}:1: (top): found {found}, expected keys like `suite:` and `experiments:`"])
     return Document(value, places)
 
 
-def is_file(path: Path) -> bool:
-    """Tell whether there is such a file; False for a name that is too long or has a NUL."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+def is_deep(value: Any) -> bool:
+    """Tell whether lists and mappings are nested deeper than any suite needs."""
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [child for each in inner for child in each if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
+from harness.config.suite import Suite
 from harness.errors import UsageError
 from harness.report import csv_export, latex, markdown
 from harness.report.aggregate import SuiteResults
@@ -39,7 +40,7 @@ class Written:
 
 def write(store: Store, folder: str) -> Written:
     """Write the tables and figures of one folder of results."""
-    contents, table = _read(store, folder)
+    contents, table = _read(store, {}, folder)
     for each in _of_suite(store, contents, table):
         each.write()
     return Written(store.root / folder / "table.md", markdown.document(table), contents.unreadable)
@@ -52,18 +53,23 @@ def outputs(
     *,
     page: bool = False,
     to_write: bool = False,
+    given: Mapping[str, Suite] | None = None,
 ) -> Iterator[Artifact | str]:
     """Yield the artifacts of a report on these folders, and error messages of unreadable records.
 
     These are each folder's tables and figures, the files `into` with their blocks filled, and a page of all
-    results. Write each before asking for the next: the page shows the figures that are on disk. Raise
+    results. Suites that are given, by folder, stand for what suite.json says, which is an artifact if it says
+    something else. Write each before asking for the next: the page shows the figures that are on disk. Raise
     UsageError before the first one if any of `into` cannot be filled or, if `to_write`, replaced.
     """
-    read: Callable[[str], tuple[SuiteResults, Table]] = partial(_read, store)
+    given = given or {}
+    read: Callable[[str], tuple[SuiteResults, Table]] = partial(_read, store, given)
     if into or page:
         read = cache(read)  # else one suite's records at a time are enough in memory
     files = _filled(into, read, to_write=to_write)
     for folder in folders:
+        if (suite := given.get(folder)) and store.is_edited(suite):
+            yield TextFile(store.root / folder / "suite.json", store.suite_json(suite))
         contents, table = read(folder)
         yield from _of_suite(store, contents, table)
         yield from contents.unreadable
@@ -107,8 +113,8 @@ def _filled(
     return files
 
 
-def _read(store: Store, folder: str) -> tuple[SuiteResults, Table]:
-    contents = SuiteResults.of(store, folder)
+def _read(store: Store, given: Mapping[str, Suite], folder: str) -> tuple[SuiteResults, Table]:
+    contents = SuiteResults.of(store, folder, given.get(folder))
     return contents, layout(contents)
 
 

@@ -138,9 +138,9 @@ class SuiteResults:
     superseded: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: Store, folder: str) -> SuiteResults:
+    def of(cls, store: Store, folder: str, given: Suite | None = None) -> SuiteResults:
         """Read a suite's records; only those of one experiment are whole in memory at a time."""
-        suite = store.load_suite(folder)
+        suite = given or store.load_suite(folder)
         rows = [row_of(store, suite, each) for each in by_experiment(suite).values()]
         return cls(suite, rows, superseded(store, folder))
 

@@ -50,6 +50,13 @@ class SuiteStatus:
         """Tell whether a trial failed or diverged, or its record is unreadable."""
         return any(self.counts[state] for state in ("failed", "diverged", "unreadable"))
 
+    @property
+    def not_trained(self) -> list[str]:
+        """Return how many trials are not trained yet, in a sentence; none if all are."""
+        left = sum(self.counts[state] for state in ("left", "failed"))
+        total = sum(self.counts.values())
+        return [f"{self.folder}: {left} of {total} trials are not trained yet"] if left else []
+
 
 def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -> list[PlannedTrial]:
     """List the suite's trials, each with its state and an estimate of its time.

@@ -7,7 +7,6 @@ them is created once and never replaced.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from harness.config import resolved, suite_file
 from harness.config.suite import Suite, Trial
 from harness.errors import LostLeaseError, StoreError, UsageError
-from harness.results.atomic_files import place, remove, write_whole
+from harness.results.atomic_files import place, remove, update
 from harness.results.data_digests import latest, other_data
 from harness.results.file_names import is_record, stem_of_passing, stem_of_temporary
 from harness.results.record import Record
@@ -146,14 +146,41 @@ class Store:
             if stem and done.exists() and not (is_record(path.name) and _tells_more(path, done)):
                 remove(path)
 
+    def suite_json(self, suite: Suite) -> str:
+        """Return what `suite.json` is to say; its source is relative to the folder that holds the results."""
+        return resolved.to_json(suite, self.root.absolute().parent)
+
     def save_suite(self, suite: Suite) -> None:
         """Write `suite.json`, which tells a report the title, the published figures and what is missing.
 
-        A suite whose data are not known keeps the digest of those with which it last ran.
+        A suite whose data are not known keeps the digest of those with which it last ran. Raise UsageError if
+        what is there is of another suite file, as `refuse_another` does.
         """
         suite = suite.model_copy(update={"data_digest": suite.data_digest or self.data_digest(suite)})
-        text = json.dumps(suite.model_dump(), indent=1, allow_nan=False) + "\n"
-        write_whole(self.root / suite.folder / "suite.json", text.encode())
+        path, content = self.root / suite.folder / "suite.json", self.suite_json(suite).encode()
+        if not place(path, content):  # of two runs that start at once, one is first
+            self.refuse_another(suite)
+            update(path, content)
+
+    def is_edited(self, suite: Suite) -> bool:
+        """Return whether `suite.json` says something else than the suite, or cannot be read."""
+        try:
+            return self.load_suite(suite.folder).content != suite.content
+        except (UsageError, StoreError):
+            return True
+
+    def refuse_another(self, suite: Suite) -> None:
+        """Raise UsageError if the results under the suite's name are another suite file's."""
+        try:
+            known = self.load_suite(suite.folder)
+        except (UsageError, StoreError):  # none yet, or none that tells
+            return
+        if suite_file.is_another(known, suite):
+            old, new = (f"`suite: {each.suite}` from {suite_file.shown(each)}" for each in (known, suite))
+            raise UsageError(
+                f"{self.root / suite.folder}: found results of {old}, expected none or those of {new}, which "
+                "says something else; rename one of the two, or choose another folder with --results"
+            )
 
     def load_suite(self, folder: str) -> Suite:
         """Read a folder's `suite.json`; raise UsageError if there is none, StoreError if it is unreadable."""
@@ -162,7 +189,8 @@ class Store:
             known = ", ".join(self.folders()) or "none yet"
             raise UsageError(f"{path}: no such results; there are: {known}")
         try:
-            suite = Suite.model_validate_json(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8-sig")
+            suite = resolved.from_json(text, self.root.absolute().parent)
         except (OSError, ValueError) as error:
             raise StoreError(
                 f"{path}: unreadable: {_why(error)}; run the suite again to rewrite it"

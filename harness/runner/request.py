@@ -25,7 +25,7 @@ from harness.training.model_check import check_model
 
 @dataclass(frozen=True)
 class Request:
-    """Arguments of a run or a benchmark; `suite_files` are the suites' files by their folders of results."""
+    """Arguments of a run or a benchmark."""
 
     suites: Sequence[Suite]
     only: Sequence[str] = ()
@@ -44,7 +44,6 @@ class Request:
     max_restarts: int = 10
     retry_diverged: bool = False
     retrain: Sequence[str] = ()
-    suite_files: Mapping[str, Path] = field(default_factory=dict)
     save_model: bool = False
     log: Sequence[str] = ()
     loaded: dict[str, Dataset] = field(default_factory=dict, repr=False, compare=False)
@@ -53,6 +52,12 @@ class Request:
     def store(self) -> Store:
         """Return the store of the records."""
         return Store(self.results)
+
+    @property
+    def suite_files(self) -> dict[str, Path]:
+        """Return the files that suites were read from, by their folders of results; none for a pipe."""
+        sources = {suite.folder: suite.source for suite in self.suites}
+        return {folder: Path(each.path) for folder, each in sources.items() if each and each.path}
 
     @cached_property
     def trials(self) -> list[Trial]:
@@ -70,8 +75,7 @@ class Request:
     def absolute(self) -> Request:
         """Return the same request, of any working directory: a user's code may change it."""
         data_dir = anchored(self.data_dir) if self.data_dir else None
-        files = {folder: anchored(path) for folder, path in self.suite_files.items()}
-        return replace(self, results=anchored(self.results), data_dir=data_dir, suite_files=files)
+        return replace(self, results=anchored(self.results), data_dir=data_dir)
 
     def to_check(self) -> list[Trial]:
         """List the requested trials that are to be trained, those too whose records are set aside first."""

@@ -193,29 +193,34 @@ class RunRanks(KeyValueStore):
         )
 
 
-def rendezvous(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> RunRanks:
-    """Join the ranks that torchrun started, as its environment variables say, and agree on the devices."""
-    rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+def run_store(env: Mapping[str, str], timeout_seconds: float) -> KeyValueStore:
+    """Return the store that the ranks of a run share; what torchrun serves outlives their restarts."""
     addresses.check_meeting_point(env)
     with _store_errors():
         store = dist.TCPStore(  # type: ignore[attr-defined]
             env["MASTER_ADDR"],
             int(env["MASTER_PORT"]),
-            world_size,
-            is_master=rank == 0 and env.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
+            int(env["WORLD_SIZE"]),
+            is_master=env["RANK"] == "0" and env.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
             timeout=datetime.timedelta(seconds=timeout_seconds),
         )
     prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}"
-    run = KeyValueStore(dist.PrefixStore(f"{prefix}/run", store))  # type: ignore[attr-defined]
+    return KeyValueStore(dist.PrefixStore(f"{prefix}/run", store))  # type: ignore[attr-defined]
+
+
+def rendezvous(env: Mapping[str, str], requested: str | None, timeout_seconds: float) -> RunRanks:
+    """Join the ranks that torchrun started, as its environment variables say, and agree on the devices."""
+    rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+    run = run_store(env, timeout_seconds)
     addresses.tell(run, env)
     number = env.get("HARNESS_START") or start_number(run, rank, world_size, timeout_seconds)
     addresses.check_own(run, env)  # all have told by now
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
-    own = dist.PrefixStore(f"{prefix}/{number}", store)  # type: ignore[attr-defined]
+    prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}/{number}"
+    own = dist.PrefixStore(prefix, run.store.underlying_store)  # type: ignore[attr-defined]
     start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
-    device, no_gpu = device_choice.keep(
-        run, KeyValueStore(own), f"device/{start[1]}", requested, env, timeout_seconds
-    )
+    shared, key = KeyValueStore(own), f"device/{start[1]}"
+    device, no_gpu = device_choice.keep(run, shared, key, requested, env, timeout_seconds)
     return RunRanks(own, rank, local_rank, world_size, device, run, start, no_gpu)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from tests.support.golden import assert_golden
 pytestmark = pytest.mark.usefixtures("folder_with_sbatch")
 
 
-def test_a_dry_run_shows_the_argument_lists_and_does_nothing(harness: Callable[..., str]) -> None:
+def test_a_dry_run_shows_the_argument_lists_and_submits_nothing(harness: Callable[..., str]) -> None:
     here = Path.cwd()
     suite = load_suite(Path("suite.yaml"), [Assignment.parse("training.epochs=3")])
     code = job_code(suite.trials(), UserCodes())
@@ -31,7 +32,8 @@ def test_a_dry_run_shows_the_argument_lists_and_does_nothing(harness: Callable[.
     folder = str(here).replace("%", "%%") + "/results/.jobs"
     start = ["sbatch", "--parsable", "--export=ALL", "--requeue", "--open-mode=append"]
     name = next(each for each in first if each.startswith("--job-name=harness:small@"))
-    changed = ["--set=training.epochs=3", f"--results={here}/results", f"{here}/suite.yaml"]
+    results, small = f"--results={here}/results", name.rpartition(":")[2]
+    (frozen,) = Path("results/.jobs").glob(f"{small}-*.json")
     entry = ROOT / "harness" / "__main__.py"
     exported = [
         f"HARNESS_PYTHON={sys.executable}",
@@ -42,11 +44,13 @@ def test_a_dry_run_shows_the_argument_lists_and_does_nothing(harness: Callable[.
     exported += [f"HARNESS_JOBS={here}/results/.jobs", f"HARNESS_CODE={code}"]
     script = str(ROOT / "harness" / "runner" / "launch" / "run.sbatch")
     log = f"--output={folder}/%j.log"
-    assert first == [*exported, *start, name, log, "--nodes=2", script, "run", *changed]
+    assert first == [*exported, *start, name, log, "--nodes=2", script, "run", results, f"{here}/{frozen}"]
     after = ["--dependency=afterany:JOB", "--nodes=1", "--ntasks=1", "--time=15"]
-    assert second == [*exported, *start, f"{name}:report", log, *after, script, "report", *changed]
+    assert second == [*exported, *start, f"{name}:report", log, *after, script, "report", results, small]
     assert not calls()
-    assert {path.name for path in here.iterdir()} == {"suite.yaml", "bin"}
+    assert {path.name for path in here.iterdir()} == {"suite.yaml", "bin", "results"}
+    assert {path.name for path in frozen.parent.iterdir()} == {frozen.name, ".gitignore"}
+    assert [each.settings.training.epochs for each in load_suite(frozen).trials()] == [3] * 4
 
 
 def test_names_stay_text_all_the_way_to_sbatch(harness: Callable[..., str], tmp_path: Path) -> None:
@@ -61,8 +65,9 @@ def test_names_stay_text_all_the_way_to_sbatch(harness: Callable[..., str], tmp_
     assert f"--partition={HOSTILE}" in first
     assert first[first.index(str(slurm.SCRIPT)) - 1] == HOSTILE
     assert f"--partition={HOSTILE}" in second
-    expected = ["run", f"--results={here}/results", f"--data-dir={here}", f"{here}/-s.yaml"]
-    assert first[first.index(str(slurm.SCRIPT)) + 1 :] == expected
+    *options, frozen = first[first.index(str(slurm.SCRIPT)) + 1 :]
+    assert options == ["run", f"--results={here}/results", f"--data-dir={here}"]
+    assert Path(frozen).parent == here / "results/.jobs"
     assert env["HARNESS_SETUP"] == f"{here}/setup"
     assert env["HARNESS_JOBS"] == f"{here}/results/.jobs"
     assert not list(tmp_path.rglob("pwned"))
@@ -93,6 +98,29 @@ def test_the_jobs_of_an_array_share_the_trials(harness: Callable[..., str], tmp_
     assert "--no-wait" in first
     assert f"--output={tmp_path}/r/.jobs/%A_%a.log" in first
     assert "--dependency=afterany:101" in second
+
+
+def test_a_job_is_given_the_suite_as_it_was(harness: Callable[..., str]) -> None:
+    harness("submit", "suite.yaml", "--array", "2", "--set", "training.epochs=3")
+    (first, _), _ = calls()
+    frozen = load_suite(Path(first[-1]))
+    Path("suite.yaml").write_text(SUITE.replace("lr: 0.01", "lr: 0.5"), encoding="utf-8")
+    assert load_suite(Path(first[-1])) == frozen
+    assert [each.training.optimizer.lr for each in frozen.experiments.values()] == [0.01, 0.01]
+    assert (frozen.changed, frozen.folder) == (
+        {"training.epochs": 3},
+        Path(first[-1]).name[: len("small@") + 8],
+    )
+    harness("submit", "suite.yaml", "--set", "training.epochs=3")
+    assert calls()[2][0][-1] != first[-1]
+
+
+def test_a_suite_from_standard_input_is_submitted_whole(
+    harness: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(SUITE.encode())))
+    harness("submit", "-")
+    assert load_suite(Path(calls()[0][0][-1])).folder == "small"
 
 
 def test_what_sbatch_says_is_told_and_nothing_else(

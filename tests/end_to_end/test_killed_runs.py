@@ -38,10 +38,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> dict[str, li
 
 def test_when_a_rank_is_killed_all_start_again_and_go_on(whole: dict[str, list[float]]) -> None:
     process = start_long("--nproc", "2", "--placement", "ddp")
+    Path("suite.yaml").write_text(LONG.replace("lr: 0.01", "lr: 0.5"), encoding="utf-8")
     os.kill(workers(process)[-1], signal.SIGKILL)
     fault_models.SLOW.unlink()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
+    assert output.count("suite.yaml has been edited: this run trains and shows small as it was") == 1
+    Path("suite.yaml").write_text(LONG, encoding="utf-8")
     assert "it goes on from its last checkpoint (1 of 3)" in output
     assert "epoch 1/12" not in output
     assert_equal(figures(), whole)
@@ -118,9 +121,11 @@ def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced(whole: dict[str, 
     (lease,) = folder.glob("*.claim-1")
     owner = json.loads(lease.read_text(encoding="utf-8").partition("\n")[0])["process"]
     (victim,) = {pid for process in nodes for pid in workers(process)} - {owner}
+    Path("suite.yaml").write_text("no suite: any more", encoding="utf-8")
     os.kill(victim, signal.SIGKILL)
     fault_models.SLOW.unlink()
     outputs = [process.communicate(timeout=200)[0] for process in nodes]
     assert [process.returncode for process in nodes] == [0, 0], outputs
     assert "it goes on from its last checkpoint (1 of 3)" in "".join(outputs)
+    assert "suite.yaml has been edited: this run trains and shows small as it was" in "".join(outputs)
     assert_equal(figures(), whole)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -147,3 +149,14 @@ def test_a_job_trains_with_the_code_that_was_submitted(monkeypatch: pytest.Monke
     trials = chosen([load_suite(Path("suite.yaml"))], ["mlp"], [1])
     monkeypatch.setenv("HARNESS_CODE", job_code(trials, UserCodes()))
     run("suite.yaml", "--only", "mlp", "--seeds", "1")
+
+
+def test_a_suite_from_a_pipe_is_read_once_and_kept(folder: Path) -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=(SUITE.partition("  mlp")[0],))
+    writer.start()
+    run("run", "pipe", "--nproc", "1", "--no-calibrate", "--seeds", "1")
+    writer.join()
+    assert list(records()) == ["mixer 1"]
+    run("results/small/suite.json", "--nproc", "1", "--no-calibrate")  # it is a suite as well
+    assert list(records()) == ["mixer 1", "mixer 2"]

@@ -57,7 +57,7 @@ def test_it_leaves_with_the_codes_of_status() -> None:
         (["small", "--results", "none"], "none: there is no such folder of results; run a suite first"),
         (["smal"], "results/smal/suite.json: no such results; there are: small"),
         (["none.yaml"], "none.yaml"),
-        (["--set", "training.epochs=3"], "--set: expected the YAML file of a suite beside it"),
+        (["--set", "training.epochs=3"], "--set: expected the file of a suite beside it"),
     ],
 )
 def test_what_cannot_be_followed_is_told_at_once(arguments: list[str], message: str) -> None:

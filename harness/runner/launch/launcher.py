@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence, Set
 from pathlib import Path
 
 import torch
@@ -17,11 +17,12 @@ import torch
 from harness import report
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.results import code_changes, provenance
+from harness.results.edits import since_last_run
 from harness.results.retraining import retrain
 from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
 from harness.runner import worker
-from harness.runner.launch import torchrun
+from harness.runner.launch import handover, torchrun
 from harness.runner.request import (
     Request,
     anchored,
@@ -57,14 +58,17 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     if known.suites != request.suites:  # by data that had to be downloaded
         request, ranks = known, _ranks(known, nproc, env)
     _begin(request, codes)
+    edited = _tell_edited(request)
     crash: CrashError | None = None
     if request.remaining():
         try:
-            torchrun.launch(argv, ranks, request.max_restarts)
+            with handover.handed_over(request.suites, env):
+                torchrun.launch(argv, ranks, request.max_restarts)
         except CrashError as error:
             crash = error
     was_stopped = StopRequests(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file).poll() is not None
     code = _conclude(request, env, was_stopped=was_stopped)
+    _tell_edited(request, edited)
     if crash:
         raise crash
     return code
@@ -76,9 +80,11 @@ def _ranks(request: Request, nproc: int | None, env: Environment) -> torchrun.Ra
 
 
 def _begin(request: Request, codes: UserCodes) -> None:
-    """Save the suites, set aside what is retrained, and say which records are of other data or code."""
+    """Save the suites, set aside what is retrained, and say what has changed since records were made."""
     tell_data(request)
     for suite in request.suites:
+        for text in since_last_run(request.store, suite):
+            say(text, sys.stderr)
         request.store.save_suite(suite)
     for text in retrain(request.store, request.suites, request.trials, request.retrain, codes):
         say(text, sys.stderr)
@@ -102,7 +108,8 @@ def measure(
     else:
         ranks = torchrun.ranks_here(nproc, request.device, None, env)
         check(request, request.trials, env, has_gpu=ranks.gpus > 0)
-        torchrun.launch(argv, ranks, max_restarts=0)
+        with handover.handed_over(request.suites, env):
+            torchrun.launch(argv, ranks, max_restarts=0)
 
 
 def _work(request: Request, nproc: int | None, env: Environment) -> int:
@@ -161,13 +168,26 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
         request = checked(with_data(request, env), env, has_gpu=run_ranks.device.type == "cuda")
     if leads and run_ranks.start == [1, 0]:  # else a restart
         _begin(request, codes)
+    edited = _tell_edited(request) if leads else set()
     distributed.connect(run_ranks, request.timeout_seconds)
     with contextlib.chdir(Path.cwd()):  # a user's code may leave it
         if not worker.work(request.absolute(), run_ranks, env, codes):
             return 0  # after a signal; the other ranks may be gone
     was_stopped = run_ranks.get("stop") is not None
     distributed.leave()
-    return _conclude(request, env, was_stopped=was_stopped) if leads else 0
+    if not leads:
+        return 0
+    code = _conclude(request, env, was_stopped=was_stopped)
+    _tell_edited(request, edited)
+    return code
+
+
+def _tell_edited(request: Request, known: Set[str] = frozenset()) -> set[str]:
+    """Say which suites' files have been edited since, unless known; return the folders of all."""
+    found = dict(handover.edited(request.suites, known))
+    for sentence in found.values():
+        say(sentence, sys.stderr)
+    return {*known, *found}
 
 
 def _set_up_worker(env: Environment) -> None:
@@ -200,6 +220,8 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
             request.store.save_suite(suite)
         request.store.tidy(suite.folder)
         written = _write_report(request.store, suite.folder)
+        if request.store.is_edited(suite):
+            say(f"{suite.folder}: another run has begun with other settings: here is its table", sys.stderr)
         say(f"\n{written.text}\n({written.path})", sys.stdout)
         for message in written.unreadable:
             say(f"{message}; remove it to have it trained again", sys.stderr)

@@ -6,6 +6,7 @@ Every job runs the same `run.sbatch` beside this file, which reads its arguments
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import shlex
 import subprocess
@@ -15,20 +16,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import program
-from harness.errors import UsageError
+from harness.config import resolved
+from harness.config.suite import Suite
+from harness.errors import StoreError, UsageError
+from harness.results.atomic_files import update
 from harness.runner.launch.slurm_options import SlurmOptions
 
 SCRIPT = Path(__file__).with_name("run.sbatch")
 
+JOBS = ".jobs"
 _REPORT_MINUTES = 15
 _OF_AN_OUTER_JOB = re.compile(r"SLURM_(?!CONF|CLUSTERS)")
+
+
+@dataclass(frozen=True)
+class FrozenSuite:
+    """A suite as it is submitted: its JSON, and the file that holds it for as long as jobs may read it."""
+
+    path: Path
+    text: str
+
+    @classmethod
+    def of(cls, suite: Suite, folder: Path) -> FrozenSuite:
+        """Freeze a suite; what says the same has the same file."""
+        text = resolved.to_json(suite)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(folder / f"{suite.folder}-{digest[:12]}.json", text)
 
 
 @dataclass(frozen=True)
 class Submission:
     """A training job and a report job after it, each with the arguments of its own `harness`.
 
-    `results` is absolute; `code` is the hash of the code to train with, or empty if any will do.
+    `results` is absolute; `code` is the hash of the code to train with, or empty if any will do. The training
+    job's arguments name the `frozen` suites.
     """
 
     name: str
@@ -38,11 +59,12 @@ class Submission:
     results: Path
     code: str
     array: int | None = None
+    frozen: Sequence[FrozenSuite] = ()
 
     @property
     def folder(self) -> Path:
-        """Return the folder of logs, stop files and outcome files."""
-        return self.results / ".jobs"
+        """Return the folder of frozen suites, logs, stop files and outcome files."""
+        return self.results / JOBS
 
     def exported(self) -> dict[str, str]:
         """Return the environment variables that the script reads."""
@@ -91,7 +113,7 @@ class Submission:
 
     def submit(self, env: Mapping[str, str]) -> str:
         """Submit both jobs; return the message to the user. Raise UsageError with sbatch's error message."""
-        self._make_folder()
+        self.prepare()
         job = _sbatch(self.training_arguments(), {**env, **self.exported()})
         try:
             report = _sbatch(self.report_arguments(job), {**env, **self.exported()})
@@ -124,7 +146,8 @@ class Submission:
             for arguments in (self.training_arguments(), self.report_arguments("JOB"))
         )
 
-    def _make_folder(self) -> None:
+    def prepare(self) -> None:
+        """Write what the jobs' arguments name; raise UsageError if it cannot be written."""
         if "\\" in str(self.folder):
             raise UsageError(
                 f"--results: found {str(self.results)!r}, expected no backslash: SLURM reads it as a mark of "
@@ -134,10 +157,11 @@ class Submission:
             self.folder.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError), (self.folder / ".gitignore").open("x") as file:
                 file.write("*\n")
-        except OSError as error:
-            raise UsageError(
-                f"{self.folder}: cannot be written: {error.strerror}; choose --results"
-            ) from None
+            for each in self.frozen:
+                update(each.path, each.text.encode())
+        except (OSError, StoreError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"{self.folder}: cannot be written: {why}; choose --results") from None
 
 
 def _options(values: Mapping[str, str | int | None]) -> list[str]:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from harness.config.suite import Suite
 from harness.results.estimates import EpochSeconds, estimates, kind_of
 from harness.results.store import Store
 from harness.tracking.monitor.snapshot import End, Held, Snapshot, SuiteSnapshot, TimeLeft
@@ -16,11 +17,15 @@ _LATEST = 5
 
 @dataclass
 class Monitor:
-    """Poller of the suites listed by `names`, also those that do not exist yet; `now` is its own clock."""
+    """Poller of the suites listed by `names`, also those that do not exist yet; `now` is its own clock.
+
+    The `given` ones, by folder, are followed as they are, whatever their suite.json says.
+    """
 
     store: Store
     names: Callable[[], Sequence[str]]
     now: Callable[[], float]
+    given: Mapping[str, Suite] = field(default_factory=dict)
     _seconds: EpochSeconds = field(default_factory=EpochSeconds)
     _folders: dict[str, SuiteWatcher] = field(default_factory=dict)
     _latest: deque[End] = field(default_factory=lambda: deque(maxlen=_LATEST))
@@ -30,7 +35,8 @@ class Monitor:
         """Poll once, reading only what has changed; raise StoreError if a suite cannot be read."""
         now, is_first = self.now(), self._paces is None
         self._folders = {
-            name: self._folders.get(name) or SuiteWatcher(self.store, name, self._seconds)
+            name: self._folders.get(name)
+            or SuiteWatcher(self.store, name, self._seconds, self.given.get(name))
             for name in self.names()
         }
         suites, awaited = [], []

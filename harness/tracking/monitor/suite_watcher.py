@@ -41,11 +41,15 @@ class _Beat:
 
 @dataclass
 class SuiteWatcher:
-    """Watcher of one suite's results; the epoch times that it reads are added to `seconds`."""
+    """Watcher of one suite's results; the epoch times that it reads are added to `seconds`.
+
+    A `given` suite is watched as it is, once there are results under its name.
+    """
 
     store: Store
     name: str
     seconds: EpochSeconds
+    given: Suite | None = None
     suite: Suite | None = None
     trials: dict[tuple[str, int], Trial] = field(default_factory=dict)
     _version: tuple[int, ...] = ()
@@ -91,7 +95,7 @@ class SuiteWatcher:
         if version == self._version:
             return
         try:
-            suite = self.store.load_suite(self.name)
+            suite = self.given or self.store.load_suite(self.name)
         except UsageError:  # it was removed meanwhile
             return
         except StoreError:

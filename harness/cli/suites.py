@@ -1,0 +1,89 @@
+"""Suites that commands name: files that are read and checked, and folders of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.config.loader import load_suite
+from harness.config.overrides import Assignment
+from harness.config.suite import Suite
+from harness.config.suite_text import is_file, is_stream
+from harness.errors import UsageError
+from harness.results.store import Store
+
+_ENDINGS = (".yaml", ".yml", ".json")
+
+
+def load(path: Path, changes: list[str] | None) -> Suite:
+    """Load a suite, with the settings given by --set on top."""
+    return load_suite(path, [Assignment.parse(text) for text in changes or []])
+
+
+def loaded(paths: Sequence[Path], changes: list[str] | None, store: Store) -> list[Suite]:
+    """Load suites, with the data that they last ran with.
+
+    Raise UsageError where the store has results of another file under the name of one.
+    """
+    suites = [load(path, changes) for path in paths]
+    for suite in suites:
+        store.refuse_another(suite)
+    return [suite.model_copy(update={"data_digest": store.data_digest(suite)}) for suite in suites]
+
+
+def names_a_file(argument: str) -> bool:
+    """Tell whether an argument by itself names the file of a suite, or standard input or a pipe."""
+    return argument.endswith(_ENDINGS) or is_stream(Path(argument))
+
+
+def _is_file(store: Store, name: str) -> bool:
+    return names_a_file(name) or (is_file(Path(name)) and store.folder_named(name) not in store.folders())
+
+
+def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
+    """Return the suites that are named: files as they are now, folders as saved with their results."""
+    _need_file_for(changes, names, store)
+    if not names:
+        _need_results(store)
+        return [store.load_suite(folder) for folder in store.folders()]
+    return [
+        loaded([Path(name)], changes, store)[0] if _is_file(store, name) else _saved(store, name)
+        for name in names
+    ]
+
+
+def followed(
+    store: Store, names: list[str] | None, changes: list[str] | None
+) -> tuple[Callable[[], list[str]], dict[str, Suite]]:
+    """Return a function that lists the folders to follow, and the suites of those that files name.
+
+    These are followed even before there are results of them.
+    """
+    if not names:
+        _need_file_for(changes, names, store)
+        _need_results(store)
+        return store.folders, {}
+    suites = resolved(store, names, changes)
+    given = {suite.folder: suite for suite, name in zip(suites, names, strict=True) if _is_file(store, name)}
+    folders = [suite.folder for suite in suites]
+    return lambda: folders, given
+
+
+def _need_file_for(changes: list[str] | None, names: list[str] | None, store: Store) -> None:
+    if changes and not names:
+        raise UsageError("--set: expected the file of a suite beside it")
+    for name in names if names and changes else ():
+        if not _is_file(store, name):
+            raise UsageError(f"--set: found {name!r}, expected the file of a suite beside it")
+
+
+def _saved(store: Store, folder: str) -> Suite:
+    _need_results(store)
+    return store.load_suite(store.folder_named(folder))
+
+
+def _need_results(store: Store) -> None:
+    if not store.root.is_dir():
+        raise UsageError(
+            f"{store.root}: there is no such folder of results; run a suite first, or give --results"
+        )

@@ -1,0 +1,77 @@
+"""Resolved suites as JSON: a suite.json beside records, and what a job or a run's ranks are handed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter
+
+from harness.config.suite import Source, Suite
+from harness.config.yaml_reader import TOO_DEEP, is_deep
+from harness.errors import SuiteError
+
+_Suites = TypeAdapter(list[Suite])
+
+
+def to_json(suite: Suite, folder: Path | None = None) -> str:
+    """Return a suite as JSON; the path of its source is relative to `folder`, or else absolute."""
+    source = suite.source
+    if source and source.path and folder:
+        path = Path(os.path.relpath(source.path, folder)).as_posix()
+        suite = suite.model_copy(update={"source": Source(path=path, digest=source.digest)})
+    return json.dumps(suite.model_dump(), indent=1, allow_nan=False) + "\n"
+
+
+def from_json(text: str, folder: Path) -> Suite:
+    """Return the suite in its JSON; raise ValueError (pydantic's ValidationError) if there is none."""
+    return _with_absolute_source(Suite.model_validate_json(text), folder)
+
+
+def of_mapping(data: dict[str, Any], folder: Path) -> Suite:
+    """Return the suite of its parsed JSON; raise ValidationError if it is none."""
+    return _with_absolute_source(Suite.model_validate(data), folder)
+
+
+def _with_absolute_source(suite: Suite, folder: Path) -> Suite:
+    if suite.source is None or suite.source.path is None:
+        return suite
+    path = os.path.abspath(folder / suite.source.path)
+    return suite.model_copy(update={"source": Source(path=path, digest=suite.source.digest)})
+
+
+def frozen(suites: Sequence[Suite]) -> str:
+    """Return suites as they are, for the ranks that train them."""
+    return _Suites.dump_json(list(suites)).decode()
+
+
+def thawed(text: str) -> list[Suite]:
+    """Return suites that were frozen."""
+    return _Suites.validate_json(text)
+
+
+def mapping_in(text: str, name: str) -> dict[str, Any] | None:
+    """Return a resolved suite's parsed JSON, None if the text is another; raise SuiteError for odd values."""
+    if not text.lstrip().startswith("{"):
+        return None
+
+    def refuse(constant: str) -> NoReturn:
+        raise SuiteError([f"{name}: found {constant}, expected finite numbers"])
+
+    try:
+        data = json.loads(text, parse_constant=refuse, parse_float=lambda each: _finite(each, refuse))
+    except (ValueError, RecursionError):  # YAML can say where
+        return None
+    if not isinstance(data, dict) or "changed" not in data:
+        return None
+    if is_deep(data):
+        raise SuiteError([f"{name}: {TOO_DEEP}"])
+    return data
+
+
+def _finite(text: str, refuse: Any) -> float:
+    number = float(text)
+    return refuse(text) if number in (float("inf"), float("-inf")) else number

@@ -1,0 +1,125 @@
+"""Suite files: a YAML file with those that it extends, or a resolved suite's JSON; not what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.config import resolved, suite_text, yaml_reader
+from harness.config.overrides import merged
+from harness.config.suite import Source, Suite
+from harness.config.validation import Checker
+from harness.config.yaml_reader import Document, KeyPath
+from harness.errors import SuiteError
+
+
+@dataclass(frozen=True)
+class _Files:
+    """A file's own document, whatever it extends merged into it, and the bytes of all these files."""
+
+    document: Document
+    contents: tuple[bytes, ...]
+
+    @property
+    def digest(self) -> str:
+        """Return the hash of all bytes."""
+        return hashlib.sha256(b"".join(self.contents)).hexdigest()
+
+
+def read(path: Path) -> tuple[Document, dict[str, Any]]:
+    """Read what a suite is made of; raise SuiteError with its mistakes.
+
+    Return its document, and the fields of the suite that are known already: its source, and of a resolved
+    suite what no document of a user holds.
+    """
+    content = suite_text.read(path)
+    name = suite_text.name_of(path)
+    text = suite_text.decoded(content, name)
+    if (data := resolved.mapping_in(text, name)) is not None:
+        # A suite.json lies in RESULTS/SUITE; what it names is relative to the folder of RESULTS.
+        return _of_resolved(data, name, Path() if suite_text.is_stream(path) else path.absolute().parents[2])
+    file = _extended(path, content, ())
+    known = None if suite_text.is_stream(path) else str(path.absolute())
+    return file.document, {"source": Source(path=known, digest=file.digest)}
+
+
+def is_edited(suite: Suite) -> bool:
+    """Tell whether the file that a suite was read from, or one that it extends, has changed since."""
+    source = suite.source
+    if source is None or source.path is None or not suite_text.is_file(path := Path(source.path)):
+        return False
+    try:
+        return _extended(path, suite_text.read(path), ()).digest != source.digest
+    except SuiteError:
+        return True
+
+
+def shown(suite: Suite) -> str:
+    """Return how messages name where a suite was read from."""
+    return suite_text.shown(suite.source.path) if suite.source else "a file of unknown name"
+
+
+def is_another(known: Suite, given: Suite) -> bool:
+    """Tell whether the results of one suite must not be taken for another's, which would have their folder.
+
+    Suites of one name are others if they come from two files that are both there and say different things. A
+    file that was moved, copied as it is, or given another name inside is not another one, nor is an edit.
+    """
+    if known.suite != given.suite:  # a copied folder that has the name of this one
+        return True
+    old, new = known.source, given.source
+    if old is None or new is None or old.path is None or not suite_text.is_file(Path(old.path)):
+        return False
+    if old.digest == new.digest or known.content == given.content:
+        return False
+    is_same = new.path is not None and os.path.realpath(old.path) == os.path.realpath(new.path)
+    return not is_same and _name_in(Path(old.path)) in (None, given.suite)
+
+
+def _name_in(path: Path) -> Any:
+    """Return the name of the suite in a file, None where that cannot be told."""
+    try:
+        return _extended(path, suite_text.read(path), ()).document.data.get("suite")
+    except SuiteError:
+        return None
+
+
+def _of_resolved(data: dict[str, Any], name: str, folder: Path) -> tuple[Document, dict[str, Any]]:
+    """Return a document that says the same as a resolved suite, and what none can say."""
+    places: dict[KeyPath, str] = {(): name}
+    checker = Checker(Document(data, places), ())
+    if checker.check(Suite, data, [()]) is None:
+        raise SuiteError(checker.mistakes)
+    suite = resolved.of_mapping(data, folder)
+    fields = suite.model_dump(include={"suite", "title", "dataset", "seeds", "experiments", "table"})
+    if suite.seed_rule:
+        fields["seeds"] = suite.seed_rule.model_dump()
+    if suite.published:  # without the file of its curves, which are known
+        fields["published"] = suite.published.model_dump(exclude={"curves"})
+    places |= {("experiments", experiment): name for experiment in suite.experiments}
+    known = {field: getattr(suite, field) for field in ("published", "curves", "changed", "source")}
+    return Document(fields, places), known
+
+
+def _extended(path: Path, content: bytes, above: tuple[Path, ...]) -> _Files:
+    document = yaml_reader.document_of(content, suite_text.name_of(path))
+    if "extends" not in document.data:
+        return _Files(document, (content,))
+    place = f"{document.places[('extends',)]}: extends"
+    base_name = document.data["extends"]
+    if not isinstance(base_name, str):
+        raise SuiteError([f"{place}: found {base_name!r}, expected the path of a suite"])
+    base_path = Path(os.path.normpath(suite_text.folder_of(path) / base_name))
+    chain = (*above, path.resolve())
+    if not suite_text.is_file(base_path):
+        raise SuiteError([f"{place}: found {base_name!r}, but there is no file {base_path}"])
+    if base_path.resolve() in chain:
+        circle = " -> ".join(each.name for each in [*chain, base_path])
+        raise SuiteError([f"{place}: found a circle {circle}; a suite cannot extend itself"])
+    base = _extended(base_path, suite_text.read(base_path), chain)
+    own = {key: value for key, value in document.data.items() if key != "extends"}
+    merged_document = Document(merged(base.document.data, own), {**base.document.places, **document.places})
+    return _Files(merged_document, (content, *base.contents))

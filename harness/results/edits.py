@@ -1,0 +1,21 @@
+"""Edits of a suite since it was last run, in a sentence for people."""
+
+from __future__ import annotations
+
+from harness.config.suite import Suite
+from harness.errors import StoreError, UsageError
+from harness.results.store import Store
+
+
+def since_last_run(store: Store, suite: Suite) -> list[str]:
+    """Return that a suite has changed since it was last run, and how many records are stale; or nothing."""
+    try:
+        known = store.load_suite(suite.folder)
+    except (UsageError, StoreError):  # never run, or nothing tells as what
+        return []
+    if known.content == suite.content:
+        return []
+    count = len(store.stale(suite))
+    records = f"{count} records are" if count > 1 else "1 record is"
+    stale = f"; {records} stale, of settings that it no longer has: kept, in no table" if count else ""
+    return [f"{suite.folder}: the suite has changed since it was last run{stale}"]
