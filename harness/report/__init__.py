@@ -16,6 +16,7 @@ from harness.report.figures import figures
 from harness.report.html import page as page_of
 from harness.report.markdown_blocks import filled, text_of
 from harness.report.table import Table, layout
+from harness.results.edits import is_edited
 from harness.results.store import Store
 
 __all__ = ["Output", "Written", "outputs", "wants_page", "write"]
@@ -68,7 +69,7 @@ def outputs(
         read = cache(read)  # else one suite's records at a time are enough in memory
     files = _filled(into, read, to_write=to_write)
     for folder in folders:
-        if (suite := given.get(folder)) and store.is_edited(suite):
+        if (suite := given.get(folder)) and is_edited(store, suite):
             yield TextFile(store.root / folder / "suite.json", store.suite_json(suite))
         contents, table = read(folder)
         yield from _of_suite(store, contents, table)

@@ -7,6 +7,14 @@ from harness.errors import StoreError, UsageError
 from harness.results.store import Store
 
 
+def is_edited(store: Store, suite: Suite) -> bool:
+    """Return whether the suite.json of a suite's results says something else, or cannot be read."""
+    try:
+        return store.load_suite(suite.folder).content != suite.content
+    except (UsageError, StoreError):
+        return True
+
+
 def since_last_run(store: Store, suite: Suite) -> list[str]:
     """Return that a suite has changed since it was last run, and how many records are stale; or nothing."""
     try:

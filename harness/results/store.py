@@ -162,13 +162,6 @@ class Store:
             self.refuse_another(suite)
             update(path, content)
 
-    def is_edited(self, suite: Suite) -> bool:
-        """Return whether `suite.json` says something else than the suite, or cannot be read."""
-        try:
-            return self.load_suite(suite.folder).content != suite.content
-        except (UsageError, StoreError):
-            return True
-
     def refuse_another(self, suite: Suite) -> None:
         """Raise UsageError if the results under the suite's name are another suite file's."""
         try:

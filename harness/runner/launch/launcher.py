@@ -17,7 +17,7 @@ import torch
 from harness import report
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.results import code_changes, provenance
-from harness.results.edits import since_last_run
+from harness.results.edits import is_edited, since_last_run
 from harness.results.retraining import retrain
 from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
@@ -220,7 +220,7 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
             request.store.save_suite(suite)
         request.store.tidy(suite.folder)
         written = _write_report(request.store, suite.folder)
-        if request.store.is_edited(suite):
+        if is_edited(request.store, suite):
             say(f"{suite.folder}: another run has begun with other settings: here is its table", sys.stderr)
         say(f"\n{written.text}\n({written.path})", sys.stdout)
         for message in written.unreadable:
