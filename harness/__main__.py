@@ -38,6 +38,10 @@ _look_elsewhere()
 if not __package__:
     _load_own_package()
 
+from harness import standard_streams  # noqa: E402
+
+standard_streams.guard()
+
 from harness.cli.main import main  # noqa: E402
 
 if __name__ == "__main__":

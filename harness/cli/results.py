@@ -28,6 +28,7 @@ from harness.errors import UsageError
 from harness.results.edits import since_last_run
 from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
+from harness.standard_streams import raising
 
 
 def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
@@ -96,6 +97,7 @@ def _follow(store: Store, names: Callable[[], list[str]], given: Mapping[str, Su
     try:
         monitor = Monitor(store, names, time.monotonic, given)
         return int(follow(monitor, view_for(sys.stdout), time.sleep))
+        return int(follow(Monitor(store, names, time.monotonic), view_for(raising(sys.stdout)), time.sleep))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError:  # a closed pipe or terminal; reading the results never raises it

@@ -103,3 +103,29 @@ def test_a_run_that_ignores_hang_ups_outlives_its_terminal() -> None:
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert [record.status for record in records().values()] == ["done"]
+
+
+# One trial is done and one diverges, so that the exit code tells the records from a broken pipe.
+MIXED = """\
+suite: small
+title: A small suite
+table: {figures: false}
+dataset: {name: kmnist_sample, resize: 8}
+seeds: 1
+common: {model: {name: mlp, hidden: [8], dropout: 0.0}, training: {epochs: 2, batch_size: 600}}
+experiments:
+  good: {training: {optimizer: {name: Adam, lr: 0.01}}}
+  wild: {training: {optimizer: {name: SGD, lr: 1.0e+30}}}
+"""
+
+
+@pytest.mark.parametrize("output", [">&- 2>&-", "2>&1 | head -n 1"])
+def test_a_run_ends_as_its_trials_do_whoever_reads(output: str) -> None:
+    Path("suite.yaml").write_text(MIXED, encoding="utf-8")
+    command = f"{' '.join(HARNESS)} suite.yaml --nproc 2 --no-calibrate {output}\nexit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", command], check=False, timeout=300).returncode == 1
+    assert {name: record.status for name, record in records().items()} == {
+        "good 1": "done",
+        "wild 1": "diverged",
+    }
+    assert Path("results/small/table.md").exists()
