@@ -1,6 +1,29 @@
-"""Human-readable formatting of durations."""
+"""Numbers for people: rounded as by hand, halves up; and lengths of time."""
 
 from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+_ANY_FLOAT = Context(prec=400)
+
+
+def half_up(value: float, digits: int, scale: int = 1, sign: str = "") -> str:
+    """Format `scale * value` with so many digits, halves rounded away from zero.
+
+    The float stands for the shortest decimal that is read as it: a tie that was computed exactly and rounded
+    once, as in `harness.stats`, is one here. With the `sign` "+" a number above zero has its sign, too.
+    """
+    if not math.isfinite(value):
+        return f"{value:{sign}}"
+    step = Decimal(1).scaleb(-digits)
+    found = (scale * Decimal(repr(float(value)))).quantize(step, ROUND_HALF_UP, _ANY_FLOAT)
+    return f"{found if found else abs(found):{sign}f}"  # zero is never written as -0
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Format a fraction as a percentage."""
+    return f"{half_up(fraction, digits, 100)} %"
 
 
 def duration(seconds: float) -> str:

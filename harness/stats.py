@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
+from typing import cast
 
 _ROUNDING = 1e-9
 
@@ -16,7 +18,8 @@ class Summary:
     """Summary of n values; `std` is the sample standard deviation (n - 1), None for one value.
 
     Intervals use `spread`, which has `df` degrees of freedom: the standard deviation of all values or,
-    under an adaptive number of seeds, of the first ones alone.
+    under an adaptive number of seeds, of the first ones alone. `exact` is the mean without rounding, if the
+    values were known so.
     """
 
     n: int
@@ -26,6 +29,14 @@ class Summary:
     maximum: float
     spread: float | None
     df: int
+    exact: Fraction | None = field(default=None, compare=False)
+
+    def minus(self, other: Summary | Fraction) -> float:
+        """Return the difference of the means, rounded once, so that a tie of decimals stays one."""
+        ours, theirs = (each.exact if isinstance(each, Summary) else each for each in (self, other))
+        if ours is None or theirs is None:
+            return self.mean - (other.mean if isinstance(other, Summary) else float(other))
+        return float(ours - theirs)
 
     def half_width(self, level: float = 0.95) -> float | None:
         """Return half the mean's interval, t(df) spread / √n (Student 1908); None for one value."""
@@ -37,6 +48,14 @@ class Summary:
         """Return the mean's t-interval; None for one value."""
         half = self.half_width(level)
         return None if half is None else (self.mean - half, self.mean + half)
+
+    def interval_of_fraction(self) -> tuple[float, float] | None:
+        """Return the 95 % interval, without the parts below 0 and above 1, where no fraction is.
+
+        It holds a true mean as often as the whole interval does.
+        """
+        interval = self.interval()
+        return None if interval is None else (max(0.0, interval[0]), min(1.0, interval[1]))
 
 
 @dataclass(frozen=True)
@@ -57,9 +76,16 @@ class Difference:
         half = self.half_width(level)
         return self.estimate - half, self.estimate + half
 
+    def interval_of_fractions(self) -> tuple[float, float]:
+        """Return the 95 % interval, without the parts below -1 and above 1, where no difference is."""
+        low, high = self.interval()
+        return max(-1.0, low), min(1.0, high)
 
-def summary(values: Sequence[float], first: int | None = None) -> Summary:
+
+def summary(values: Sequence[float | Fraction], first: int | None = None) -> Summary:
     """Summarise one or more values; sums are exact, so the order does not matter.
+
+    Of fractions mean and standard deviation are those of the fractions, each rounded once.
 
     If the `first` values decided how many there are, the spread is taken from them alone (Stein 1945).
     """
@@ -67,10 +93,15 @@ def summary(values: Sequence[float], first: int | None = None) -> Summary:
     spread, df = std, len(values) - 1
     if first is not None and len(values) > first > 1:
         spread, df = _std(values[:first]), first - 1
-    return Summary(len(values), statistics.mean(values), std, min(values), max(values), spread, df)
+    mean: float | Fraction = statistics.mean(cast(Sequence[float], values))
+    exact = mean if isinstance(mean, Fraction) else None
+    lowest, highest = float(min(values)), float(max(values))
+    return Summary(len(values), float(mean), std, lowest, highest, spread, df, exact)
 
 
-def against_mean(ours: Summary, figure: float, runs: int = 1, slack: float = 0.0) -> Difference | None:
+def against_mean(
+    ours: Summary, figure: float | Fraction, runs: int = 1, slack: float = 0.0
+) -> Difference | None:
     """Return our mean minus the mean of `runs` other runs, whose unknown spread is taken to be ours.
 
     Its standard error is s √(1/n + 1/runs), with n - 1 degrees of freedom: the prediction interval for the
@@ -79,7 +110,8 @@ def against_mean(ours: Summary, figure: float, runs: int = 1, slack: float = 0.0
     if ours.spread is None:
         return None
     error = ours.spread * math.sqrt(1 / ours.n + 1 / runs)
-    return Difference(ours.mean - figure, error, ours.df, slack)
+    estimate = ours.minus(figure) if isinstance(figure, Fraction) else ours.mean - figure
+    return Difference(estimate, error, ours.df, slack)
 
 
 def pooled(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | None:
@@ -94,7 +126,7 @@ def pooled(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | N
     df = sum(df for _, df in sides) or ours.df + theirs.df
     variance = sum(df * spread**2 for spread, df in sides) / df
     error = math.sqrt(variance * (1 / ours.n + 1 / theirs.n))
-    return Difference(ours.mean - theirs.mean, error, df, slack)
+    return Difference(ours.minus(theirs), error, df, slack)
 
 
 def welch(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | None:
@@ -108,10 +140,10 @@ def welch(ours: Summary, theirs: Summary, slack: float = 0.0) -> Difference | No
     errors = [side / math.sqrt(n) for side, n in ((ours.spread, ours.n), (theirs.spread, theirs.n))]
     error = math.hypot(*errors)
     weights = [(part / error) ** 4 / df for part, df in zip(errors, (ours.df, theirs.df), strict=True)]
-    return Difference(ours.mean - theirs.mean, error, 1 / sum(weights), slack)
+    return Difference(ours.minus(theirs), error, 1 / sum(weights), slack)
 
 
-def paired(differences: Sequence[float]) -> Difference | None:
+def paired(differences: Sequence[float | Fraction]) -> Difference | None:
     """Return the mean of paired differences, with Student's t; None for one pair."""
     return of_pairs(summary(differences))
 
@@ -127,7 +159,7 @@ def of_pairs(pairs: Summary) -> Difference | None:
     return Difference(pairs.mean, spread / math.sqrt(pairs.n), pairs.df)
 
 
-def stein_size(first: Sequence[float], half_width: float) -> int:
+def stein_size(first: Sequence[float | Fraction], half_width: float) -> int:
     """Return how many values a 95 % interval of this half-width needs, judged by the first ones alone.
 
     max(n₀, ⌈(t(0.975, n₀ - 1) s₀ / half_width)²⌉): the coverage of m ± t s₀ / √N is then exact (Stein, Annals
@@ -152,5 +184,10 @@ def t_quantile(probability: float, df: float) -> float:
     return float(special.ndtri(probability) if math.isinf(df) else special.stdtrit(df, probability))
 
 
-def _std(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
+def decimal(value: float) -> Fraction:
+    """Return the decimal number that somebody wrote and that was read as this float."""
+    return Fraction(repr(value))
+
+
+def _std(values: Sequence[float | Fraction]) -> float | None:
+    return float(statistics.stdev(cast(Sequence[float], values))) if len(values) > 1 else None

@@ -96,8 +96,7 @@ def _follow(store: Store, names: Callable[[], list[str]], given: Mapping[str, Su
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # the terminal is restored first
     try:
         monitor = Monitor(store, names, time.monotonic, given)
-        return int(follow(monitor, view_for(sys.stdout), time.sleep))
-        return int(follow(Monitor(store, names, time.monotonic), view_for(raising(sys.stdout)), time.sleep))
+        return int(follow(monitor, view_for(raising(sys.stdout)), time.sleep))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except OSError:  # a closed pipe or terminal; reading the results never raises it

@@ -21,6 +21,7 @@ class Source:
     md5s: tuple[str, str, str, str]  # in the order of FILES
     contents: tuple[str | None, ...] = (None,) * 4  # the SHA-256 of each file unpacked, if known
     num_classes: int = 10
+    train_images: int = 60_000
     test_images: int = 10_000
 
 
@@ -91,6 +92,7 @@ DATASETS: dict[str, Source] = {
                 "5016223f97f00dd1f370d81f1f6a774531f2834040ce3cf51682b5d161ce10b6",
                 "3d31b1794e01002c3b21e8e4b88502c3724632ace4133a494a87798d0d20ede0",
             ),
+            train_images=8_000,
             test_images=2_000,
         ),
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
 from harness.config.suite import Figures, PublishedCurve, Suite, Trial
+from harness.data.registry import DATASETS
 from harness.results.record import Epoch, Record
 from harness.results.seed_rule import Decision, by_experiment, decide
 from harness.results.store import Found, State, Store
 from harness.results.superseded import superseded
-from harness.stats import Summary, summary
+from harness.stats import Summary, decimal, summary
 
 FIGURES = tuple(name for name in Epoch.model_fields if name != "epoch")
 
@@ -67,6 +70,16 @@ class Entry:
         """Return a metric of the last epoch."""
         return self.epochs[figure][-1]
 
+    def exact(self, figure: str) -> float | Fraction:
+        """Return a metric of the last epoch; an accuracy as so many of the dataset's images."""
+        value, source = self.last(figure), DATASETS[self.trial.settings.dataset.name]
+        images = {"train_accuracy": source.train_images, "test_accuracy": source.test_images}.get(figure)
+        if images is None or not math.isfinite(value):
+            return value
+        right = round(value * images)
+        is_count = math.isclose(right / images, value, rel_tol=1e-15)
+        return Fraction(right, images) if is_count else decimal(value)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -85,7 +98,7 @@ class Row:
 
     def summary(self, figure: str) -> Summary | None:
         """Summarise a metric of the last epoch over the trials that are done."""
-        values = [each.last(figure) for each in self.done]
+        values = [each.exact(figure) for each in self.done]
         return summary(values, self.deciding) if values else None
 
     @cached_property

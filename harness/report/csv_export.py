@@ -38,7 +38,7 @@ def epochs(contents: SuiteResults) -> str:
 def _row(contents: SuiteResults, row: Row) -> list[str]:
     cells = [row.name, str(len(row.entries)), str(len(row.done)), row.absent()]
     for figure in _FINAL:
-        cells += _summary(row.summary(figure))
+        cells += _summary(row.summary(figure), is_fraction=figure.endswith("accuracy"))
     published = row.published.test_accuracy if row.published else None
     cells.append(" ".join(map(_number, published or [])))
     judged = verdict_of(contents, row)
@@ -48,15 +48,16 @@ def _row(contents: SuiteResults, row: Row) -> list[str]:
     return [*cells, *_difference(judged.difference), _WORDS[judged.finding], seeds]
 
 
-def _summary(value: Summary | None) -> list[str]:
+def _summary(value: Summary | None, *, is_fraction: bool) -> list[str]:
     if value is None:
         return [""] * len(_SUMMARY)
-    low, high = value.interval() or (None, None)
+    interval = value.interval_of_fraction() if is_fraction else value.interval()
+    low, high = interval or (None, None)
     return list(map(_number, (value.mean, value.std, low, high, value.minimum, value.maximum)))
 
 
 def _difference(value: Difference) -> list[str]:
-    return list(map(_number, (value.estimate, *value.interval())))
+    return list(map(_number, (value.estimate, *value.interval_of_fractions())))
 
 
 def _number(value: float | None) -> str:

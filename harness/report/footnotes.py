@@ -46,8 +46,16 @@ def _figures(contents: SuiteResults) -> str:
     seeds = "" if suite.seed_rule else f" Seeds: {numbers_text(suite.seeds)}."
     return (
         f"Dataset: {suite.dataset.name}{size}.{seeds} Figures are the last epoch's; ± is the sample standard "
-        "deviation over the n seeds in parentheses, and the interval is Student's t."
+        "deviation over the n seeds in parentheses, and the interval is Student's t"
+        f"{_cut_off(contents)}."
     )
+
+
+def _cut_off(contents: SuiteResults) -> str:
+    """Say where an interval does not reach as far as it would, as no accuracy is there."""
+    found = [row.test_accuracy for row in contents.rows if row.test_accuracy]
+    is_cut = any(each.interval_of_fraction() != each.interval() for each in found)
+    return ", cut off at 0 and 100 %" if is_cut else ""
 
 
 def _test_set(contents: SuiteResults) -> list[str]:

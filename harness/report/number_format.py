@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 
+from harness import formatting
+from harness.formatting import half_up
 from harness.stats import Summary
 
 LOSS_DIGITS = 5
@@ -20,25 +22,24 @@ def mean_cell(value: Summary | None, trials: int, write: Callable[[float], str])
 
 
 def interval_cell(value: Summary | None, digits: int) -> str:
-    """Format the 95 % interval of a mean accuracy, clipped to the range of accuracies."""
-    interval = value.interval() if value else None
+    """Format the 95 % interval of a mean accuracy."""
+    interval = value.interval_of_fraction() if value else None
     if interval is None:
         return "–"
-    low, high = (f"{100 * min(1.0, max(0.0, bound)):.{digits}f}" for bound in interval)
+    low, high = (half_up(bound, digits, 100) for bound in interval)
     return f"{low} to {high} %"
 
 
 def loss(value: float) -> str:
     """Format a loss with the report's digits."""
-    return f"{value:.{LOSS_DIGITS}f}"
+    return half_up(value, LOSS_DIGITS)
 
 
 def percent(digits: int) -> Callable[[float], str]:
-    """Return a formatter of fractions as percentages with so many digits, halves rounded up as in reports."""
-    step = Decimal(1).scaleb(-digits)
-    return lambda value: f"{(100 * Decimal(repr(value))).quantize(step, ROUND_HALF_UP)} %"
+    """Return a formatter of fractions as percentages with so many digits."""
+    return partial(formatting.percent, digits=digits)
 
 
 def signed(fraction: float, digits: int) -> str:
     """Format a difference of fractions in points, with its sign."""
-    return f"{round(100 * fraction, digits) + 0.0:+.{digits}f}"  # zero is never written as -0
+    return half_up(fraction, digits, 100, "+")

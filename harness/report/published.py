@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
+from statistics import mean
 
 from harness.config.suite import Figures, Published
 from harness.report.aggregate import Row, SuiteResults
 from harness.report.number_format import loss, percent, signed
 from harness.report.verdict import Finding, Verdict, finding, verdict
-from harness.stats import Difference, Summary, summary
+from harness.stats import Difference, Summary, decimal
 
 WORDS: dict[Finding, str] = {
     "within": "REPRODUCED",
@@ -62,17 +64,17 @@ def published_cell(figures: Figures | None, digits: int, run: int | None = None)
         (figures.test_accuracy, percent(digits)),
     ):
         value = published_figure(values, run)
-        cells.append("–" if value is None else write(value))
+        cells.append("–" if value is None else write(float(value)))
     return " / ".join(cells)
 
 
-def published_figure(values: list[float] | None, run: int | None = None) -> float | None:
-    """Return the mean of the published runs, or the figure of one run if each run has one."""
+def published_figure(values: list[float] | None, run: int | None = None) -> Fraction | None:
+    """Return the mean of the published runs, or the figure of one run if each run has one, as written."""
     if not values:
         return None
     if run is None:
-        return summary(values).mean
-    return values[run] if run < len(values) and len(values) > 1 else None
+        return mean(map(decimal, values))
+    return decimal(values[run]) if run < len(values) and len(values) > 1 else None
 
 
 def difference_cell(contents: SuiteResults, row: Row, digits: int) -> str:
@@ -82,7 +84,7 @@ def difference_cell(contents: SuiteResults, row: Row, digits: int) -> str:
         return "–"
     judged = verdict_of(contents, row)
     interval = f" ({_interval(judged.difference, digits)})" if judged else ""
-    return signed(ours.mean - theirs, digits) + interval
+    return signed(ours.minus(theirs), digits) + interval
 
 
 def verdict_cell(contents: SuiteResults, row: Row) -> str:
@@ -159,7 +161,7 @@ def verdict_notes(contents: SuiteResults, digits: int) -> list[str]:
 
 
 def _interval(difference: Difference, digits: int) -> str:
-    low, high = difference.interval()
+    low, high = difference.interval_of_fractions()
     return f"{signed(low, digits)} to {signed(high, digits)}"
 
 

@@ -122,7 +122,7 @@ def _run(contents: SuiteResults, row: Row, entry: Entry, number: int) -> list[st
     if contents.suite.published:
         values = row.published.test_accuracy if row.published else None
         theirs = published_figure(values, number) if contents.is_published_dataset and is_done else None
-        difference = "–" if theirs is None else signed(entry.last("test_accuracy") - theirs, digits)
+        difference = "–" if theirs is None else signed(float(entry.exact("test_accuracy") - theirs), digits)
         cells += [published_cell(row.published, digits, number), difference, "–"]
     return cells
 

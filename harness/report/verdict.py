@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.stats import Difference, Summary, against_mean, pooled, summary, welch
+from harness.stats import Difference, Summary, against_mean, decimal, pooled, summary, welch
 
 Finding = Literal["within", "above", "below", "open"]
 
@@ -55,10 +55,12 @@ def verdict(
 
     `slack` is half the step to which the published values were rounded. Return None for one value of ours.
     """
-    theirs = summary(published)
+    theirs = summary([decimal(each) for each in published])
 
     def difference(ours: Summary, theirs: Summary = theirs) -> Difference | None:
-        return pooled(ours, theirs, slack) if theirs.n > 1 else against_mean(ours, theirs.mean, runs, slack)
+        if theirs.n > 1:
+            return pooled(ours, theirs, slack)
+        return against_mean(ours, decimal(published[0]), runs, slack)
 
     found = difference(ours)
     if found is None:

@@ -10,6 +10,7 @@ from functools import partial
 
 from harness.config.suite import Trial
 from harness.errors import DataError, LostLeaseError, StoreError, is_of_trial
+from harness.formatting import percent
 from harness.results import provenance
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
@@ -132,7 +133,7 @@ class TrialRunner:
     def _record(self, trial: Trial, lease: Lease, outcome: Outcome, size: int, data_digest: str) -> None:
         self.trial_queue.leases.check(trial, lease)
         self.trial_queue.record_writer.enter(trial, outcome, *self.running[trial.key], size, data_digest)
-        accuracy = f"test {100 * outcome.epochs[-1].test_accuracy:.2f} %"
+        accuracy = f"test {percent(outcome.epochs[-1].test_accuracy)}"
         self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
         self.run_ranks.set(f"ended/{trial.key}", outcome.status)
 

@@ -9,6 +9,8 @@ from typing import Any, Protocol, TextIO
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from harness.formatting import percent
+
 Event = dict[str, Any]
 
 
@@ -29,7 +31,7 @@ def epoch_line(event: Event) -> str:
     """Format an epoch's metrics as one line."""
     return (
         f"{event['trial']}: epoch {event['epoch']}/{event['epochs']}  train loss {event['train_loss']:.5f}  "
-        f"train {100 * event['train_accuracy']:.2f} %  test {100 * event['test_accuracy']:.2f} %  "
+        f"train {percent(event['train_accuracy'])}  test {percent(event['test_accuracy'])}  "
         f"{event['samples_per_second']:,.0f} images/s"
     )
 

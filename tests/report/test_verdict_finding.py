@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from harness.report.verdict import finding, verdict
-from harness.stats import Difference, against_mean, pooled, summary, welch
+from harness.stats import Difference, against_mean, decimal, pooled, summary, welch
 from tests.support.samples import MARGIN
 
 
@@ -134,6 +134,7 @@ def test_one_value_of_ours_has_no_verdict() -> None:
 
 def test_the_kind_of_published_figure_picks_the_formula() -> None:
     ours, three = summary([0.90, 0.905, 0.92]), [0.90, 0.91, 0.95]
+    theirs = summary([decimal(each) for each in three])
     one = verdict(ours, [0.91], runs=1, margin=MARGIN, slack=1e-4)
     mean = verdict(ours, [0.91], runs=4, margin=MARGIN, slack=1e-4)
     several = verdict(ours, three, runs=3, margin=MARGIN, slack=1e-4)
@@ -142,6 +143,6 @@ def test_the_kind_of_published_figure_picks_the_formula() -> None:
     assert several is not None
     assert one.difference == against_mean(ours, 0.91, 1, 1e-4)
     assert mean.difference == against_mean(ours, 0.91, 4, 1e-4)
-    assert several.difference == pooled(ours, summary(three), 1e-4)
-    assert several.sensitivity == welch(ours, summary(three), 1e-4) != several.difference
+    assert several.difference == pooled(ours, theirs, 1e-4)
+    assert several.sensitivity == welch(ours, theirs, 1e-4) != several.difference
     assert one.sensitivity is mean.sensitivity is None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import mean
+from fractions import Fraction
 
 from harness.report.compare.metrics import Metric
 from harness.report.compare.side import Side
 from harness.report.verdict import finding, seeds_to_settle
 from harness.stats import Difference, Summary, of_pairs, paired, summary, welch
+
+Values = dict[int, float | Fraction]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Contrast:
     metric: Metric
     a: Summary | None
     b: Summary | None
-    pairs: list[float] | None = None
+    pairs: list[float | Fraction] | None = None
     estimate: float | None = None
     difference: Difference | None = None
     obstacle: str = ""
@@ -86,19 +88,19 @@ def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
     )
     if found is None:
         obstacle = "one pair" if is_paired else "one seed"
-    estimate = found.estimate if found else mean(pairs) if pairs else mean(scaled_b) - mean(scaled_a)
+    estimate = summary(pairs).mean if pairs else summary(scaled_b).minus(summary(scaled_a))
     return Contrast(metric, _mean(ours), _mean(theirs), pairs, estimate, found, obstacle)
 
 
-def _mean(values: dict[int, float]) -> Summary | None:
+def _mean(values: Values) -> Summary | None:
     return summary(list(values.values())) if values else None
 
 
-def _nothing(a: Side, b: Side, ours: dict[int, float], theirs: dict[int, float]) -> str:
+def _nothing(a: Side, b: Side, ours: Values, theirs: Values) -> str:
     sides = " and ".join(name for name, values in (("A", ours), ("B", theirs)) if not values)
     return f"nothing {'measured' if a.done and b.done else 'done'} in {sides}"
 
 
-def _values(metric: Metric, side: Side) -> dict[int, float]:
+def _values(metric: Metric, side: Side) -> Values:
     found = {seed: metric.usable(entry) for seed, entry in side.done.items()}
     return {seed: value for seed, value in found.items() if value is not None}

@@ -34,7 +34,9 @@ def _cells(each: Contrast, margin_points: float) -> list[str]:
     if each.estimate is not None:
         difference = f"{metric.amount(each.estimate)}{metric.unit}"
     if each.difference is not None and each.has_spread:
-        low, high = map(metric.amount, each.difference.interval(0.95))
+        is_accuracy = metric.kind == "accuracy"
+        found = each.difference.interval_of_fractions() if is_accuracy else each.difference.interval()
+        low, high = map(metric.amount, found)
         difference += f" ({low} to {high})"
     return [
         metric.title,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
+from harness.formatting import half_up
 from harness.report.aggregate import Entry
-from harness.report.number_format import loss, percent
+from harness.report.number_format import LOSS_DIGITS, loss, percent, signed
 
 Kind = Literal["accuracy", "loss", "speed"]
 
@@ -20,18 +22,18 @@ class Metric:
     key: str
     title: str
     kind: Kind
-    of: Callable[[Entry], float | None]
+    of: Callable[[Entry], float | Fraction | None]
 
     @property
     def words(self) -> tuple[str, str]:
         """Return the verdicts for a difference above and below zero."""
         return ("FASTER", "SLOWER") if self.kind == "speed" else ("HIGHER", "LOWER")
 
-    def scaled(self, value: float) -> float:
+    def scaled(self, value: float | Fraction) -> float | Fraction:
         """Return a value on the scale of differences: logarithms for speeds, which are compared by ratio."""
         return math.log(value) if self.kind == "speed" else value
 
-    def usable(self, entry: Entry) -> float | None:
+    def usable(self, entry: Entry) -> float | Fraction | None:
         """Return the value; None if it was not measured, or has no place on the scale."""
         value = self.of(entry)
         is_usable = value is not None and math.isfinite(value) and (self.kind != "speed" or value > 0)
@@ -47,9 +49,9 @@ class Metric:
         """Format a difference without its unit."""
         if self.kind == "speed":
             return f"{math.exp(difference):.3f}"
-        number = 100 * difference if self.kind == "accuracy" else difference
-        digits = 3 if self.kind == "accuracy" else 5
-        return f"{round(number, digits) + 0.0:+.{digits}f}"
+        if self.kind == "accuracy":
+            return signed(difference, 3)
+        return half_up(difference, LOSS_DIGITS, sign="+")
 
     @property
     def unit(self) -> str:
@@ -64,8 +66,8 @@ class Metric:
 
 
 METRICS = (
-    Metric("test_accuracy_points", "Testing accuracy", "accuracy", lambda of: of.last("test_accuracy")),
-    Metric("train_accuracy_points", "Training accuracy", "accuracy", lambda of: of.last("train_accuracy")),
+    Metric("test_accuracy_points", "Testing accuracy", "accuracy", lambda of: of.exact("test_accuracy")),
+    Metric("train_accuracy_points", "Training accuracy", "accuracy", lambda of: of.exact("train_accuracy")),
     Metric("test_loss", "Testing loss", "loss", lambda of: of.last("test_loss")),
     Metric("train_loss", "Training loss", "loss", lambda of: of.last("train_loss")),
     Metric(

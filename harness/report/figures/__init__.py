@@ -76,5 +76,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if dataclasses.is_dataclass(value):
-        return [_plain(getattr(value, field.name)) for field in dataclasses.fields(value)]
+        return [_plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.compare]
     return value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 
+from harness.formatting import half_up, percent
 from harness.report.aggregate import Row, SuiteResults
 from harness.report.figures.curves import seeds
+from harness.report.published import published_figure
 from harness.stats import Summary
 
 
@@ -25,7 +26,8 @@ class Line:
         """Return an experiment's line, with its published mean only if that is for the same dataset."""
         values = tuple(100 * each.last("test_accuracy") for each in row.done)
         theirs = row.published.test_accuracy if row.published and is_published_dataset else None
-        published = 100 * statistics.fmean(theirs) if theirs else None
+        mean = published_figure(theirs)
+        published = None if mean is None else float(100 * mean)
         return cls(row.name, values, len(row.entries), row.test_accuracy, published)
 
     @property
@@ -35,15 +37,15 @@ class Line:
 
     def interval(self) -> tuple[float, float] | None:
         """Return the mean's 95 % t-interval in percent, None for one seed."""
-        found = self.summary.interval() if self.summary else None
+        found = self.summary.interval_of_fraction() if self.summary else None
         return (100 * found[0], 100 * found[1]) if found else None
 
     def alt(self) -> str:
         """Describe the line in words."""
-        text = "none done" if self.mean is None else f"{self.mean:.2f} %"
+        text = "none done" if self.summary is None else percent(self.summary.mean)
         if self.summary and self.summary.std is not None:
-            text += f" ± {100 * self.summary.std:.2f} %"
-        theirs = "" if self.published is None else f", published {self.published:.2f} %"
+            text += f" ± {percent(self.summary.std)}"
+        theirs = "" if self.published is None else f", published {half_up(self.published, 2)} %"
         return f"{self.name} {text} ({seeds(len(self.values), self.seeds)}{theirs})"
 
 

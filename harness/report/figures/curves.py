@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.formatting import half_up
 from harness.report.aggregate import Row, SuiteResults
 
 
@@ -35,10 +36,10 @@ class Band:
         pairs = list(zip(means, spreads, strict=True))
         return cls(tuple(means), tuple(m - s for m, s in pairs), tuple(m + s for m, s in pairs))
 
-    def last(self, form: str, unit: str = "") -> str:
+    def last(self, digits: int, unit: str = "") -> str:
         """Format the last epoch's mean ± sample standard deviation."""
-        text = f"{self.mean[-1]:{form}}{unit}"
-        return f"{text} ± {self.high[-1] - self.mean[-1]:{form}}{unit}" if self.high else text
+        text = f"{_rounded(self.mean[-1], digits)}{unit}"
+        return f"{text} ± {_rounded(self.high[-1] - self.mean[-1], digits)}{unit}" if self.high else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +99,20 @@ class Curves:
 
     def alt(self) -> str:
         """Describe the figure in words."""
-        train, test = self.train_accuracy.last(".2f", " %"), self.test_accuracy.last(".2f", " %")
+        train, test = self.train_accuracy.last(2, " %"), self.test_accuracy.last(2, " %")
         text = (
             f"Curves of {self.experiment} over {_count(self.epochs, 'epoch')}, {seeds(self.n, self.seeds)}. "
-            f"At the end: training loss {self.train_loss.last('.5f')}, training accuracy {train}, "
+            f"At the end: training loss {self.train_loss.last(5)}, training accuracy {train}, "
             f"testing accuracy {test}"
         )
         if not self.published:
             return text + "."
-        last = ", ".join(f"{run.test_accuracy[-1]:.2f} %" for run in self.published)
+        last = ", ".join(f"{_rounded(run.test_accuracy[-1], 2)} %" for run in self.published)
         return f"{text}; published testing accuracy {last} (dashed)."
+
+
+def _rounded(value: float, digits: int) -> str:
+    return half_up(round(value, digits + 6), digits)  # without what sums of floats add to a tie
 
 
 def seeds(n: int, of: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,9 +28,9 @@ def picture(shown: Curves) -> Figure:
     left, right = (
         figure.add_axes((x / WIDTH, 0.42 / _HEIGHT, 2.62 / WIDTH, 1.8 / _HEIGHT)) for x in (0.55, 3.78)
     )
-    _draw(left, shown.train_loss, **_TRAIN)
-    _draw(right, shown.train_accuracy, **_TRAIN)
-    _draw(right, shown.test_accuracy, **_TEST)
+    _draw(left, shown.train_loss, math.inf, **_TRAIN)
+    _draw(right, shown.train_accuracy, 100.0, **_TRAIN)
+    _draw(right, shown.test_accuracy, 100.0, **_TEST)
     width = 1.2 if len(shown.published) == 1 else 0.8
     for run in shown.published:
         dashed = {"linewidth": width, "color": _TRAIN["color"], "linestyle": _TRAIN_DASHES}
@@ -52,17 +53,19 @@ def _what(shown: Curves) -> str:
     return over if shown.n == 1 else f"mean ± sample standard deviation over {over}"
 
 
-def _draw(axes: Any, band: Band, **look: Any) -> None:
+def _draw(axes: Any, band: Band, most: float, **look: Any) -> None:
+    """Draw a mean and its band, without what is below 0 and above `most`, where no value is."""
     epochs = range(1, len(band.mean) + 1)
     every = max(1, -(-len(epochs) // _MARKED))
     marked = slice((len(epochs) - 1) % every, None, every)
     axes.plot(epochs, band.mean, linewidth=1.4, markersize=3.6, markevery=marked, zorder=3, **look)
     if band.low is None or band.high is None:
         return
+    low, high = ([min(max(each, 0.0), most) for each in edge] for edge in (band.low, band.high))
     if len(epochs) == 1:
-        axes.vlines(epochs, band.low, band.high, color=look["color"], linewidth=1.2)
+        axes.vlines(epochs, low, high, color=look["color"], linewidth=1.2)
     else:
-        axes.fill_between(epochs, band.low, band.high, color=look["color"], alpha=0.22, linewidth=0)
+        axes.fill_between(epochs, low, high, color=look["color"], alpha=0.22, linewidth=0)
 
 
 def _lone(epochs: Sequence[int]) -> dict[str, Any]:

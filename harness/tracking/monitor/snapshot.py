@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.config.suite import Trial
-from harness.formatting import duration
+from harness.formatting import duration, percent
 from harness.results.lease_owner import LeaseOwner
 from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Found, State
@@ -62,7 +62,7 @@ class End:
         if record is not None:
             when = record.ended_at
             if record.status == "done":
-                text = f"done, test {100 * record.epochs[-1].test_accuracy:.2f} %"
+                text = f"done, test {percent(record.epochs[-1].test_accuracy)}"
             elif record.attempts:
                 last = record.attempts[-1]
                 text = f"{last.status}, {(last.error.strip().splitlines() or [''])[-1]}"
