@@ -50,16 +50,24 @@ class Checker:
         if line not in self.mistakes:
             self.mistakes.append(line)
 
+    def place(self, path: KeyPath, layers: Sequence[KeyPath]) -> str:
+        """Return where a key path, or the nearest above it, is written: file and line, or `--set`."""
+        return self._found(path, layers)[0]
+
     def _where(self, path: KeyPath, layers: Sequence[KeyPath]) -> str:
+        return ": ".join(self._found(path, layers))
+
+    def _found(self, path: KeyPath, layers: Sequence[KeyPath]) -> tuple[str, str]:
+        """Return the place of a key path, and the path as the file spells it."""
         for length in range(len(path), -1, -1):
             prefix = path[:length]
             for assignment in reversed(self.assignments):
                 if prefix and assignment.path == prefix:
-                    return f"--set {assignment.text}: {dotted(path)}"
+                    return f"--set {assignment.text}", dotted(path)
             for layer in reversed(layers):
                 if (*layer, *prefix) in self.document.places and (prefix or layer == layers[-1]):
-                    return f"{self.document.places[(*layer, *prefix)]}: {dotted((*layer, *path))}"
-        return f"{self.document.places[()]}: {dotted(path)}"
+                    return self.document.places[(*layer, *prefix)], dotted((*layer, *path))
+        return self.document.places[()], dotted(path)
 
 
 def explain(error: ValidationError, cls: type[BaseModel], data: Any) -> Iterator[tuple[KeyPath, str]]:

@@ -17,10 +17,10 @@ from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
 from harness.results.user_code_hash import UserCodes, job_code
+from harness.runner.model_mistakes import check_models
 from harness.runner.placement import PlacementChoice
 from harness.runner.suite_data import told, with_digest
 from harness.tracking.console import say
-from harness.training.model_check import check_model
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
     for name in request.log:
         tracking.opener("--log", name)
     _check_code(request, env.get("HARNESS_CODE", ""))
-    for trial in trials:
-        check_model(trial.settings, load_data(request, trial, env))
+    check_models(request.suites, trials, lambda trial: load_data(request, trial, env))
 
 
 def _check_code(request: Request, expected: str) -> None:

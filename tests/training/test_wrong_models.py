@@ -32,6 +32,10 @@ class Wrong(nn.Module):
         y: Tensor = self.linear(x.flatten(1))
         return getattr(self, self.how)(y)
 
+    def as_it_is(self, y: Tensor) -> Any:
+        """Return logits."""
+        return y
+
     def two(self, y: Tensor) -> Any:
         """Return more than logits."""
         return y, y
@@ -190,7 +194,7 @@ def test_logits_that_lose_the_batch_of_one_image_are_described() -> None:
 )
 def test_an_exception_of_any_type_names_the_line(how: str, reason: str) -> None:
     found = refusal(how)
-    assert found.startswith(f"fails on made-up images: {reason}")
+    assert found.startswith(f"fails on made-up float64 images: {reason}")
     function = "<lambda>" if how == "backward" else how
     assert f"{os.path.basename(__file__)}, line " in found
     assert found.endswith(")" if how == "backward" else f", in {function})")

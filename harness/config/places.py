@@ -1,0 +1,51 @@
+"""Places of a suite's models in its files, for mistakes that only building a model can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.config import suite_file, suite_text
+from harness.config.overrides import expand
+from harness.config.suite import Suite
+from harness.config.validation import Checker
+from harness.config.yaml_reader import KeyPath
+from harness.errors import SuiteError
+
+
+def places_of_models(suite: Suite) -> dict[str, str]:
+    """Return where each experiment's model is written, as `file:line`, by the experiment's name.
+
+    Nothing if the files are not at hand, or no longer what the suite was read from.
+    """
+    source = suite.source
+    if source is None or source.path is None:
+        return {}
+    try:
+        document, known = suite_file.read(Path(suite_text.shown(source.path)))
+    except SuiteError:
+        return {}
+    if known["source"].digest != source.digest:
+        return {}
+    sets = [f"--set {key}={value}" for key, value in suite.changed.items() if key.startswith("model.")]
+    return {
+        name: " with ".join([place, *sets])
+        for name, place in _places(document.data["experiments"], Checker(document, ()))
+    }
+
+
+def _places(experiments: dict[str, Any], checker: Checker) -> Iterator[tuple[str, str]]:
+    for origin, own in experiments.items():
+        layers: list[KeyPath] = [("common",), ("experiments", origin)]
+        matrix = (own or {}).get("matrix", {})
+        for name, leaves in expand(origin, matrix):
+            in_matrix: list[KeyPath] = [
+                ("matrix", key, matrix[key].index(value))
+                for key, value in ((".".join(path), value) for path, value in leaves.items())
+                if key.startswith("model.")
+            ]
+            if in_matrix:
+                yield name, checker.place(in_matrix[0], layers[1:])
+            else:
+                yield name, checker.place(("model",), layers)

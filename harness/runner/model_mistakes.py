@@ -1,0 +1,44 @@
+"""Check of all models of a run before it starts: the mistakes of all experiments at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from harness.config.places import places_of_models
+from harness.config.suite import Suite, Trial
+from harness.data import Dataset
+from harness.errors import ModelError
+from harness.training.model_check import check_model
+
+_MOST_NAMED = 8
+
+
+def check_models(
+    suites: Sequence[Suite], trials: Iterable[Trial], data_of: Callable[[Trial], Dataset]
+) -> None:
+    """Check the model of each experiment once; raise ModelError with a line for each different mistake.
+
+    A line names the experiments, and where the files say so.
+    """
+    experiments = {(trial.folder, trial.experiment): trial for trial in trials}
+    mistakes: dict[str, list[tuple[str, str]]] = {}
+    for (folder, name), trial in experiments.items():
+        try:
+            check_model(trial.settings, data_of(trial))
+        except ModelError as error:
+            mistakes.setdefault(str(error), []).append((folder, name))
+    if mistakes:
+        places = {
+            (suite.folder, name): place for suite in suites for name, place in places_of_models(suite).items()
+        }
+        lines = []
+        for text, found in mistakes.items():
+            named = [f"{name}, {places.get((folder, name), f'suite {folder}')}" for folder, name in found]
+            lines.append(f"{text} ({_listed(named)})")
+        raise ModelError("\n".join(lines))
+
+
+def _listed(experiments: Sequence[str]) -> str:
+    kind = "experiment" if len(experiments) == 1 else "experiments"
+    more = len(experiments) - _MOST_NAMED
+    return f"{kind} {'; '.join(experiments[:_MOST_NAMED])}{f'; and {more} more' if more > 0 else ''}"
