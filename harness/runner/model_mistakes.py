@@ -15,16 +15,19 @@ _MOST_NAMED = 8
 
 def check_models(
     suites: Sequence[Suite], trials: Iterable[Trial], data_of: Callable[[Trial], Dataset]
-) -> None:
-    """Check the model of each experiment once; raise ModelError with a line for each different mistake.
+) -> list[str]:
+    """Check the model of each experiment once; return those whose seeds all begin with the same weights.
 
-    A line names the experiments, and where the files say so.
+    Raise ModelError with a line for each different mistake, which names the experiments, and where the files
+    say so.
     """
+    alike: list[str] = []
     experiments = {(trial.folder, trial.experiment): trial for trial in trials}
     mistakes: dict[str, list[tuple[str, str]]] = {}
     for (folder, name), trial in experiments.items():
         try:
-            check_model(trial.settings, data_of(trial))
+            if check_model(trial.settings, data_of(trial)).has_fixed_weights:
+                alike.append(f"{folder}/{name}")
         except ModelError as error:
             mistakes.setdefault(str(error), []).append((folder, name))
     if mistakes:
@@ -36,6 +39,7 @@ def check_models(
             named = [f"{name}, {places.get((folder, name), f'suite {folder}')}" for folder, name in found]
             lines.append(f"{text} ({_listed(named)})")
         raise ModelError("\n".join(lines))
+    return alike
 
 
 def _listed(experiments: Sequence[str]) -> str:

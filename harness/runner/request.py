@@ -155,7 +155,10 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
     for name in request.log:
         tracking.opener("--log", name)
     _check_code(request, env.get("HARNESS_CODE", ""))
-    check_models(request.suites, trials, lambda trial: load_data(request, trial, env))
+    alike = check_models(request.suites, trials, lambda trial: load_data(request, trial, env))
+    if alike and env.get("RANK", "0") == "0":
+        text = "all seeds begin with the same weights, as the model's build fixes a seed of its own"
+        say(f"{', '.join(alike)}: {text}", sys.stderr)
 
 
 def _check_code(request: Request, expected: str) -> None:

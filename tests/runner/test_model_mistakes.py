@@ -96,3 +96,14 @@ def test_models_without_mistakes_pass() -> None:
     Path("base.yaml").write_text(BASE.replace("how: key", "how: as_it_is"), encoding="utf-8")
     suite = load_suite(Path("base.yaml"))
     check_models([suite], [next(suite.trials())], lambda _: small_dataset())
+
+
+@pytest.mark.usefixtures("files")
+def test_experiments_whose_seeds_begin_alike_are_named() -> None:
+    text = BASE.replace(
+        "'tests.training.test_wrong_models:Wrong', how: key", "mlp, hidden: [4], dropout: 0.0"
+    )
+    own = "    model: {name: 'tests.training.test_model_check:fixed'}\n"
+    Path("base.yaml").write_text(text.partition("    model:\n")[0] + own, encoding="utf-8")
+    suite = load_suite(Path("base.yaml"))
+    assert check_models([suite], suite.trials(), lambda _: small_dataset()) == ["s/base"]
