@@ -177,6 +177,12 @@ class Store:
 
     def load_suite(self, folder: str) -> Suite:
         """Read a folder's `suite.json`; raise UsageError if there is none, StoreError if it is unreadable."""
+        suite = self._suite_in(folder)
+        if suite.data_digest:
+            return suite
+        return suite.model_copy(update={"data_digest": latest(map(self.record_path, suite.trials()))})
+
+    def _suite_in(self, folder: str) -> Suite:
         path = self.root / folder / "suite.json"
         if folder not in self.folders():  # this refuses paths outside the results, too
             known = ", ".join(self.folders()) or "none yet"
@@ -188,15 +194,15 @@ class Store:
             raise StoreError(
                 f"{path}: unreadable: {_why(error)}; run the suite again to rewrite it"
             ) from None
-        suite = suite.model_copy(update={"found_in": folder if folder != suite.folder else ""})
-        if suite.data_digest:
-            return suite
-        return suite.model_copy(update={"data_digest": latest(map(self.record_path, suite.trials()))})
+        return suite.model_copy(update={"found_in": folder if folder != suite.folder else ""})
 
-    def data_digest(self, suite: Suite) -> str:
-        """Return the digest of the data with which a suite last ran, empty if that is not known."""
+    def data_digest(self, suite: Suite, *, from_records: bool = False) -> str:
+        """Return the digest of the data with which a suite last ran, empty if suite.json does not say.
+
+        Then `from_records` lets the records say, as in a report.
+        """
         try:
-            before = self.load_suite(suite.folder)
+            before = (self.load_suite if from_records else self._suite_in)(suite.folder)
         except (StoreError, UsageError):
             return ""
         return before.data_digest if before.dataset == suite.dataset else ""
@@ -221,6 +227,8 @@ def _mismatch(record: Record, trial: Trial) -> str:
     if record.experiment != trial.experiment:
         found = f"found the experiment {record.experiment!r}"
         return f"{found}, expected {trial.experiment!r}, as the folder's name says"
+    if record.settings == trial.settings.model_dump():  # as nearly always, and quicker than the digest
+        return ""
     if (own := record.settings_digest()) != record.digest:
         return f"found settings with the digest {own[:8]}…, expected those of its own, {record.digest[:8]}…"
     return ""
