@@ -21,6 +21,7 @@ from harness.results.atomic_files import place, remove, update
 from harness.results.data_digests import latest, other_data
 from harness.results.file_names import is_record, stem_of_passing, stem_of_temporary
 from harness.results.record import Record
+from harness.results.record_place import mismatch, tells_more
 
 State = Literal["done", "failed", "diverged", "left", "unreadable"]
 
@@ -87,7 +88,7 @@ class Store:
             return Found(trial, "left")
         except (OSError, ValueError) as error:
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {_why(error)}")
-        if mistake := _mismatch(record, trial) or record.mistake(trial.settings.training.epochs):
+        if mistake := mismatch(record, trial) or record.mistake(trial.settings.training.epochs):
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {mistake}")
         if digest := other_data(record, trial.data_digest):
             return Found(trial, "left", other_data=digest)
@@ -143,7 +144,7 @@ class Store:
         for path in (self.root / folder).glob("*/*seed-*.*"):
             stem = stem_of_passing(path.name)
             done = path.with_name(f"{stem}.json")
-            if stem and done.exists() and not (is_record(path.name) and _tells_more(path, done)):
+            if stem and done.exists() and not (is_record(path.name) and tells_more(path, done)):
                 remove(path)
 
     def suite_json(self, suite: Suite) -> str:
@@ -216,31 +217,6 @@ class Store:
     def folders(self) -> list[str]:
         """List the folders that hold a suite's results."""
         return sorted(path.parent.name for path in self.root.glob("*/suite.json"))
-
-
-def _mismatch(record: Record, trial: Trial) -> str:
-    """Return in what a record at the trial's place is another trial's, or contradicts itself; else empty."""
-    if record.digest != trial.digest:
-        return f"found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
-    if record.seed != trial.seed:
-        return f"found the seed {record.seed}, expected {trial.seed}, as the file's name says"
-    if record.experiment != trial.experiment:
-        found = f"found the experiment {record.experiment!r}"
-        return f"{found}, expected {trial.experiment!r}, as the folder's name says"
-    if record.settings == trial.settings.model_dump():  # as nearly always, and quicker than the digest
-        return ""
-    if (own := record.settings_digest()) != record.digest:
-        return f"found settings with the digest {own[:8]}…, expected those of its own, {record.digest[:8]}…"
-    return ""
-
-
-def _tells_more(attempt: Path, done: Path) -> bool:
-    """Return whether an attempt may hold an error that the done record lacks, as in merged folders."""
-    try:
-        earlier, later = (Record.from_json(path.read_text(encoding="utf-8")) for path in (attempt, done))
-    except (OSError, ValueError):
-        return True
-    return any(each not in later.attempts for each in earlier.attempts)
 
 
 def _why(error: Exception) -> str:
