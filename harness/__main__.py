@@ -39,10 +39,27 @@ if not __package__:
     _load_own_package()
 
 from harness import standard_streams  # noqa: E402
+from harness.starts import Starts  # noqa: E402
 
 standard_streams.guard()
 
-from harness.cli.main import main  # noqa: E402
+def main() -> None:
+    """Run the command that argv names; end at once where ranks that were started before did not get far."""
+    starts = Starts.of(os.environ)
+    if starts is None:
+        _run()
+    elif starts.is_hopeless:
+        raise SystemExit(0)  # torchrun would start a rank that fails again
+    else:
+        with starts.watched():
+            _run()
+
+
+def _run() -> None:
+    from harness.cli import main as command_line
+
+    command_line.main()
+
 
 if __name__ == "__main__":
     main()

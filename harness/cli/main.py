@@ -46,11 +46,16 @@ def _leave(error: HarnessError) -> NoReturn:
         say(f"error: {error}", sys.stderr)
     else:  # all ranks of a machine find the same mistake: torchrun must not end the one that reports it
         threading.Event().wait(60)
-    if error.exit_code == 2 and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
-        if os.environ.get("RANK") == "0":  # torchrun would restart all, and they would find the same
+    _exit(error.exit_code)
+
+
+def _exit(code: int) -> NoReturn:
+    """Exit with the code; after a mistake with 0 where torchrun would restart all, to find the same."""
+    if code == 2 and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
+        if os.environ.get("RANK") == "0":
             JobFiles(os.environ.get("HARNESS_JOB_FILES")).tell_outcome(2, is_finished=True)
         raise SystemExit(0)
-    raise SystemExit(error.exit_code)
+    raise SystemExit(code)
 
 
 def _show_version(wanted: bool) -> None:
@@ -81,3 +86,7 @@ def main() -> None:
         app()
     except HarnessError as error:
         _leave(error)
+    except SystemExit as left:
+        if left.code == 2 and "HARNESS_LAUNCHED" not in os.environ:  # an argument that typer refuses
+            _exit(2)
+        raise

@@ -14,7 +14,7 @@ import pytest
 from harness.config.loader import load_suite
 from harness.config.suite import chosen
 from harness.results.user_code_hash import UserCodes, job_code
-from tests.support import fault_models
+from tests.support import ROOT, fault_models
 from tests.support.runs import (
     LONG,
     SUITE,
@@ -160,3 +160,15 @@ def test_a_suite_from_a_pipe_is_read_once_and_kept(folder: Path) -> None:
     assert list(records()) == ["mixer 1"]
     run("results/small/suite.json", "--nproc", "1", "--no-calibrate")  # it is a suite as well
     assert list(records()) == ["mixer 1", "mixer 2"]
+
+
+def test_ranks_that_cannot_even_import_are_not_started_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = "import os, sys\nif 'TORCHELASTIC_RUN_ID' in os.environ: sys.modules['torch'] = None\n"
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(hook, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'hook'}:{ROOT}")
+    output = run("suite.yaml", "--nproc", "1", code=1)
+    assert output.count("Traceback") == 2
+    assert "error: the ranks ended before they trained, again and again: ModuleNotFoundError: imp" in output

@@ -103,7 +103,7 @@ def _work(command: list[str], env: dict[str, str]) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     import torch
 
-    from harness.cli.main import main
+    from harness.__main__ import main
 
     os.environ.clear()
     os.environ.update(env)

@@ -33,6 +33,7 @@ from harness.runner.request import (
     with_earlier_data,
 )
 from harness.runner.shutdown import JobFiles, StopRequests
+from harness.starts import described
 from harness.tracking.console import say
 from harness.training import distributed
 from harness.training.device_choice import on_cpu
@@ -136,7 +137,21 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
         if run_ranks.run.get(_OVER) is None:
             run_ranks.run.set(_OVER, f"{error.exit_code} {error}")
         return 1  # torchrun restarts all ranks, and they see that a restart does not help
+    except Exception as error:
+        if can_restart and not launched:
+            _note_end(described(error), run_ranks)
+        raise
     return 0 if can_restart else code  # torchrun would restart a finished suite
+
+
+def _note_end(reason: str, run_ranks: distributed.RunRanks) -> None:
+    """Have the next start end the run, if this one ends before training in the same way as the last."""
+    if run_ranks.get(f"phase/{run_ranks.start[1]}.0") is not None:
+        return
+    number = run_ranks.start[0]
+    if run_ranks.run.get(f"ended/{number - 1}") == reason:
+        run_ranks.run.set(_OVER, f"1 the ranks ended before they trained, again and again: {reason}")
+    run_ranks.run.set(f"ended/{number}", reason)
 
 
 def _rendezvous(request: Request, env: Environment) -> distributed.RunRanks:

@@ -10,7 +10,10 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from harness import starts
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.program import command
 from harness.results import provenance
@@ -109,10 +112,14 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         signals_to_handle=",".join(number.name for number in heeded()),
     )
     program, before, lookup = command(), dict(os.environ), socket.getfqdn
-    os.environ.update(worker_environment(os.environ, ranks))  # torchrun has no other way
+    known = TemporaryDirectory(prefix="harness-starts-", ignore_cleanup_errors=True)
+    # torchrun has no other way
+    os.environ.update({**worker_environment(os.environ, ranks), starts.VARIABLE: known.name})
     socket.getfqdn = _name  # its agent asks for the host's full name again and again, to log it
     try:
         elastic_launch(config, program[0])(*program[1:], *arguments)
+        if reason := starts.given_up(Path(known.name)):
+            raise CrashError(f"the ranks ended before they trained, again and again: {reason}")
     except SignalException as error:
         raise InterruptedRunError(int(error.sigval)) from None
     except KeyboardInterrupt:
@@ -122,6 +129,7 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         raise _crash(rank, failure.exitcode, max_restarts) from None
     finally:
         socket.getfqdn = lookup
+        known.cleanup()
         os.environ.clear()
         os.environ.update(before)
 
