@@ -86,6 +86,12 @@ class Starts:
         return self.folder / name
 
 
+def note_training(env: Mapping[str, str]) -> None:
+    """Note that this rank's start came as far as training, if a launcher of ours has started it."""
+    if starts := Starts.of(env):
+        starts.has_trained()
+
+
 def given_up(folder: Path) -> str | None:
     """Return why the ranks were not started again; None if that was not so."""
     return _text(folder / "given-up") or None

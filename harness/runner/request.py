@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +14,7 @@ from harness import data, tracking
 from harness.config.settings import DatasetSettings
 from harness.config.suite import Suite, Trial, chosen
 from harness.data import Dataset
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, HarnessError, UsageError
 from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
@@ -186,3 +188,15 @@ def _key(dataset: DatasetSettings) -> str:
 
 def _warn(text: str) -> None:
     say(text, sys.stderr)
+
+
+@contextlib.contextmanager
+def folder_kept() -> Iterator[None]:
+    """Come back to the working directory, which a user's code may leave; tell errors from there."""
+    folder = Path.cwd()
+    try:
+        with contextlib.chdir(folder):
+            yield
+    except HarnessError as error:
+        error.args = (str(error).replace(f"{folder}{os.sep}", ""),)
+        raise

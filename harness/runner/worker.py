@@ -28,7 +28,7 @@ from harness.runner.shutdown import JobFiles, StopRequests
 from harness.runner.timing_cache import TimingCache
 from harness.runner.trial_queue import TrialQueue, tries_before
 from harness.runner.trial_runner import TrialRunner
-from harness.starts import Starts
+from harness.starts import note_training
 from harness.tracking.console import console_for
 from harness.training.cost import speedup
 from harness.training.device import is_spoiled
@@ -103,8 +103,7 @@ class _Worker:
             phase = Phase.model_validate_json(self.run_ranks.get(name) or "")
             if phase.work == "end":
                 break
-            if starts := Starts.of(self.env):
-                starts.has_trained()
+            note_training(self.env)
             if self._is_spoiled():
                 self.heartbeat.restart_together()
             if phase.work == "measure":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence, Set
+from collections.abc import Mapping, MutableMapping, Sequence, Set
 from pathlib import Path
 
 import torch
@@ -28,6 +27,7 @@ from harness.runner.request import (
     anchored,
     check,
     checked,
+    folder_kept,
     tell_data,
     with_data,
     with_earlier_data,
@@ -185,7 +185,7 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
         _begin(request, codes)
     edited = _tell_edited(request) if leads else set()
     distributed.connect(run_ranks, request.timeout_seconds)
-    with _folder_kept():
+    with folder_kept():
         if not worker.work(request.absolute(), run_ranks, env, codes):
             return 0  # after a signal; the other ranks may be gone
     was_stopped = run_ranks.get("stop") is not None
@@ -203,18 +203,6 @@ def _tell_edited(request: Request, known: Set[str] = frozenset()) -> set[str]:
     for sentence in found.values():
         say(sentence, sys.stderr)
     return {*known, *found}
-
-
-@contextlib.contextmanager
-def _folder_kept() -> Iterator[None]:
-    """Come back to the working directory, which a user's code may leave; tell errors from there."""
-    folder = Path.cwd()
-    try:
-        with contextlib.chdir(folder):
-            yield
-    except HarnessError as error:
-        error.args = (str(error).replace(f"{folder}{os.sep}", ""),)
-        raise
 
 
 def _set_up_worker(env: Environment) -> None:

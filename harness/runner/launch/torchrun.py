@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -111,15 +112,12 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         monitor_interval=0.1,
         signals_to_handle=",".join(number.name for number in heeded()),
     )
-    program, before, lookup = command(), dict(os.environ), socket.getfqdn
-    known = TemporaryDirectory(prefix="harness-starts-", ignore_cleanup_errors=True)
-    # torchrun has no other way
-    os.environ.update({**worker_environment(os.environ, ranks), starts.VARIABLE: known.name})
-    socket.getfqdn = _name  # its agent asks for the host's full name again and again, to log it
+    program = command()
     try:
-        elastic_launch(config, program[0])(*program[1:], *arguments)
-        if reason := starts.given_up(Path(known.name)):
-            raise CrashError(f"the ranks ended before they trained, again and again: {reason}")
+        with _prepared_for_ranks(ranks) as known:
+            elastic_launch(config, program[0])(*program[1:], *arguments)
+            if reason := starts.given_up(known):
+                raise CrashError(f"the ranks ended before they trained, again and again: {reason}")
     except SignalException as error:
         raise InterruptedRunError(int(error.sigval)) from None
     except KeyboardInterrupt:
@@ -127,11 +125,22 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         raise _crash(rank, failure.exitcode, max_restarts) from None
-    finally:
-        socket.getfqdn = lookup
-        known.cleanup()
-        os.environ.clear()
-        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _prepared_for_ranks(ranks: Ranks) -> Iterator[Path]:
+    """Have this process as its ranks need it; yield the folder of what is known of their starts."""
+    before, lookup = dict(os.environ), socket.getfqdn
+    with TemporaryDirectory(prefix="harness-starts-", ignore_cleanup_errors=True) as known:
+        # torchrun has no other way
+        os.environ.update({**worker_environment(os.environ, ranks), starts.VARIABLE: known})
+        socket.getfqdn = _name  # its agent asks for the host's full name again and again, to log it
+        try:
+            yield Path(known)
+        finally:
+            socket.getfqdn = lookup
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def _name(name: str = "") -> str:
