@@ -43,6 +43,7 @@ from harness.starts import Starts  # noqa: E402
 
 standard_streams.guard()
 
+
 def main() -> None:
     """Run the command that argv names; end at once where ranks that were started before did not get far."""
     starts = Starts.of(os.environ)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence, Set
-from pathlib import Path
-
-import torch
 
 from harness import report
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
-from harness.results import code_changes, provenance
+from harness.results import code_changes
 from harness.results.edits import is_edited, since_last_run
 from harness.results.retraining import retrain
 from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
 from harness.runner import worker
 from harness.runner.launch import handover, torchrun
+from harness.runner.launch.worker_process import set_up
 from harness.runner.request import (
     Request,
-    anchored,
     check,
     checked,
     folder_kept,
@@ -41,7 +34,6 @@ from harness.training.device_choice import on_cpu
 Environment = MutableMapping[str, str]
 
 _OVER = "over"
-_POLL_SECONDS = 0.2
 
 
 def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environment) -> int:
@@ -101,7 +93,7 @@ def measure(
     from harness.runner.bench import benchmark
 
     if "TORCHELASTIC_RUN_ID" in env:
-        _set_up_worker(env)
+        set_up(env)
         run_ranks = _rendezvous(request, env)
         distributed.connect(run_ranks, request.timeout_seconds)
         benchmark.measure(request.absolute(), run_ranks, seconds, env)
@@ -115,7 +107,7 @@ def measure(
 
 def _work(request: Request, nproc: int | None, env: Environment) -> int:
     """Run as one of torchrun's workers; return the exit code."""
-    _set_up_worker(env)
+    set_up(env)
     launched = "HARNESS_LAUNCHED" in env
     if nproc is not None and not launched:
         raise UsageError(
@@ -203,28 +195,6 @@ def _tell_edited(request: Request, known: Set[str] = frozenset()) -> set[str]:
     for sentence in found.values():
         say(sentence, sys.stderr)
     return {*known, *found}
-
-
-def _set_up_worker(env: Environment) -> None:
-    """Set what a worker's libraries read when they start, and end the worker when its launcher ends."""
-    parent = int(env.get("HARNESS_LAUNCHED") or os.getppid())
-    threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
-    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    env["HARNESS_FOLDER"] = os.getcwd()  # where a restart in place begins
-    for name in ("HARNESS_JOB_FILES", "HARNESS_DATA"):
-        if path := env.get(name):
-            env[name] = str(anchored(Path(path)))
-    if "OMP_NUM_THREADS" not in env:  # under torchrun with one rank; torch counts no container's limit
-        ours = provenance.cores() // int(env["LOCAL_WORLD_SIZE"])
-        torch.set_num_threads(max(1, min(ours, torch.get_num_threads())))
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
-    os._exit(1)
 
 
 def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) -> int:
