@@ -28,7 +28,11 @@ def loaded(paths: Sequence[Path], changes: list[str] | None, store: Store) -> li
     suites = [load(path, changes) for path in paths]
     for suite in suites:
         store.refuse_another(suite)
-    return [suite.model_copy(update={"data_digest": store.data_digest(suite)}) for suite in suites]
+    digests = [store.data_digest(suite, from_records=True) for suite in suites]
+    return [
+        suite.model_copy(update={"data_digest": digest})
+        for suite, digest in zip(suites, digests, strict=True)
+    ]
 
 
 def names_a_file(argument: str) -> bool:

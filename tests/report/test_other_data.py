@@ -41,6 +41,17 @@ def test_two_data_digests_are_never_averaged(kept: str, harness: Harness) -> Non
     assert "small/one: 1 record is stale, made from other data" in harness("status")[1]
 
 
+def test_a_suite_that_is_given_by_its_file_mixes_none_either(harness: Harness) -> None:
+    store, suite = Store(Path("results")), suite_of(Path())
+    store.save_suite(suite)
+    for trial in suite.trials():
+        store.save(trial, record(trial))
+    assert harness("report", "suite.yaml")[0] == 0
+    assert "stale: seed 2" in Path("results/small/table.md").read_text(encoding="utf-8")
+    for command in ("plan", "status"):
+        assert "small/one: 1 record is stale, made from other data" in harness(command, "suite.yaml")[1]
+
+
 def test_a_folder_of_one_digest_names_none(harness: Harness) -> None:
     store, suite = Store(Path("results")), suite_of(Path())
     store.save_suite(suite)
