@@ -1,4 +1,4 @@
-"""Settings of this process that a user's code may change: torch's, the working directory, random states.
+"""Settings of this process that a user's code may change: torch's, the folder, signals, random states.
 
 Imports neither torch nor NumPy: what is not loaded has no state.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -30,6 +32,8 @@ _AS_IMPORTED = {
     "cudnn.enabled": True,
 }
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
 Undo = Callable[[], object]
 
 # Folders that the user's code has added to the import path: where its sources lie does not depend on them.
@@ -39,7 +43,7 @@ added_folders: set[str] = set()
 @contextmanager
 def restored(*, random_states: bool = True) -> Iterator[None]:
     """Put the process's settings back afterwards, whatever happens; also the `random_states`."""
-    undo = [_directory(), _variables(), _torch_settings(), _import_path()]
+    undo = [_directory(), _variables(), _signal_handlers(), _torch_settings(), _import_path()]
     if random_states:
         undo += [_python_random(), _numpy_random(), _torch_random()]
     try:
@@ -77,6 +81,19 @@ def _variables() -> Undo:
                 os.environ.pop(name, None)
             elif os.environ.get(name) != value:
                 os.environ[name] = value
+
+    return undo
+
+
+def _signal_handlers() -> Undo:
+    if threading.current_thread() is not threading.main_thread():
+        return _nothing  # another cannot change them
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def undo() -> None:
+        for number, handler in before.items():
+            if handler is not None and signal.getsignal(number) != handler:  # None: not set by Python
+                signal.signal(number, handler)
 
     return undo
 

@@ -16,6 +16,7 @@ _OURS = Path(__file__).resolve().parent
 _STANDARD = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
 _INSTALLED = {"site-packages", "dist-packages"}
 _LONGEST = 600
+_MOST = 100_000
 
 
 @contextmanager
@@ -46,13 +47,23 @@ def described(why: BaseException) -> str:
     return f"{text} ({place})" if place else text
 
 
+def traceback_of(why: BaseException) -> str:
+    """Return an exception's traceback as text that can be written; a very long one without its middle."""
+    try:
+        text = "".join(traceback.format_exception(why))
+    except Exception:  # the user's exception has attributes that Python does not expect
+        text = "".join([*traceback.format_tb(why.__traceback__), described(why)])
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _MOST else f"{text[: _MOST // 2]}\n…\n{text[-_MOST // 2 :]}"
+
+
 def _message(why: BaseException) -> str:
     """Return an exception's message in one line."""
     try:
-        text = why.msg if isinstance(why, SyntaxError) else str(why)
+        text = str(why.msg) if isinstance(why, SyntaxError) else str(why)
     except Exception:  # the user's own `__str__`
-        text = repr(why.args)
-    line = " ".join(text.split())
+        text = object.__repr__(why)
+    line = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
@@ -61,8 +72,9 @@ def _place(why: BaseException) -> str:
 
     The line of a syntax error is that of the mistake.
     """
-    if isinstance(why, SyntaxError) and why.filename and Path(why.filename).is_file():
-        return f"{_shown(Path(why.filename))}, line {why.lineno}"
+    file = why.filename if isinstance(why, SyntaxError) else None
+    if isinstance(why, SyntaxError) and isinstance(file, str) and Path(file).is_file():
+        return f"{_shown(Path(file))}, line {why.lineno}"
     frame = _users_frame(why.__traceback__)
     if frame is None:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import warnings
@@ -33,6 +34,7 @@ def settings() -> list[object]:
         random.getstate(),
         repr(np.random.get_state()),
         os.getcwd(),
+        signal.getsignal(signal.SIGTERM),
         os.environ.get("CUDA_VISIBLE_DEVICES"),
         os.environ.get("MASTER_PORT"),
     ]
@@ -51,6 +53,7 @@ def change_everything(folder: Path) -> None:
     random.seed(5)
     np.random.seed(5)
     os.chdir(folder)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.environ["CUDA_VISIBLE_DEVICES"] = "7"
     os.environ["MASTER_PORT"] = "1"
 

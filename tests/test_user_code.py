@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from harness.errors import DataError, HarnessError, ModelError, UsageError
-from harness.user_code import calling
+from harness.user_code import calling, traceback_of
 
 OWN = """\
 import json
@@ -44,7 +44,18 @@ def no_text():
 
 
 def long_text():
-    raise ValueError("x" * 10_000)
+    raise ValueError("x" * 1_000_000)
+
+
+def half():
+    raise ValueError("\\udcff")
+
+
+def wrong_syntax():
+    error = SyntaxError(3)
+    error.filename, error.text = 5, 7
+    if error:
+        raise error
 
 
 def leave():
@@ -97,7 +108,9 @@ def line_of(text: str) -> int:
     [
         ("key", "KeyError: 'logits'", 'return {}["logits"]'),
         ("odd", "Odd: found two lines", 'raise Odd("found\\n   two lines")'),
-        ("no_text", "NoText: (3,)", "raise NoText(3)"),
+        ("no_text", "NoText: <own_code.NoText object at 0x", "raise NoText(3)"),
+        ("half", r"ValueError: \udcff", 'raise ValueError("\\udcff")'),
+        ("wrong_syntax", "SyntaxError: 3", "    raise error"),
         ("leave", "SystemExit: config missing", 'raise SystemExit("config missing")'),
         ("stop", "StopIteration", "raise StopIteration"),
         ("in_json", "JSONDecodeError: Expecting property name", 'return json.loads("{")'),
@@ -121,6 +134,20 @@ def test_any_exception_names_the_line_in_the_users_file(
 def test_a_recursion_and_a_long_text_stay_short(own: ModuleType) -> None:
     assert "RecursionError: maximum recursion depth exceeded" in message(own.deep)
     assert len(message(own.long_text)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [("half", r"ValueError: \udcff"), ("wrong_syntax", "SyntaxError: 3"), ("long_text", "x" * 40_000)],
+)
+def test_any_traceback_can_be_written(own: ModuleType, name: str, last: str) -> None:
+    with pytest.raises(BaseException) as caught:  # noqa: PT011
+        getattr(own, name)()
+    text = traceback_of(caught.value)
+    assert text.encode()
+    assert f", in {name}\n" in text
+    assert last in text
+    assert len(text) < 200_000
 
 
 def test_a_file_elsewhere_is_named_whole(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import traceback
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +19,7 @@ from harness.runner.trial_queue import TrialQueue
 from harness.training.device import is_spoiled, still_works
 from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import default_engine
+from harness.user_code import traceback_of
 
 _AT_ONCE = "trials at once"
 
@@ -87,7 +87,7 @@ class Recovery:
             raise LostRankError(f"rank {', '.join(map(str, silent))} ended while {trial.key} was trained")
         if ranks.world_size == 1 and self._is_left_for_later(trial, error):
             return
-        text = "".join(traceback.format_exception(error))
+        text = traceback_of(error)
         works = ranks.world_size > 1 or still_works(self.run_ranks.device)
         if not works and len(self.running) > 1:
             self.run_ranks.run.set(_AT_ONCE, "1")

@@ -11,6 +11,7 @@ from functools import partial
 from harness.config.suite import Trial
 from harness.errors import DataError, LostLeaseError, StoreError, is_of_trial
 from harness.formatting import percent
+from harness.process_state import restored
 from harness.results import provenance
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
@@ -58,10 +59,12 @@ class TrialRunner:
         """Train the leased trial, step by step, and record how it ended."""
         self.running[trial.key] = execution, provenance.now()
         names, timeout_seconds = self.request.log if ranks.is_rank_zero else [], self.request.timeout_seconds
+        note = self.heartbeat.events.note
         try:
-            with Dispatcher(
-                trial, self.request.store, names, self.heartbeat.events.note, timeout_seconds
-            ) as dispatcher:
+            with (
+                restored(random_states=False),  # what the model's forward changes is not for the next trial
+                Dispatcher(trial, self.request.store, names, note, timeout_seconds) as dispatcher,
+            ):
                 yield from self._train(trial, lease, ranks, dispatcher)
         except LostLeaseError as error:
             self.heartbeat.events.note(str(error))

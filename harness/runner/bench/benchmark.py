@@ -29,6 +29,7 @@ from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
 from harness.training.throughput import grow, release
+from harness.user_code import calling
 
 _CHUNK_SECONDS = 0.2
 _LEAST_ROUNDS = 3
@@ -197,7 +198,8 @@ def measure(request: Request, run_ranks: RunRanks, seconds: float, env: Mapping[
     dataset = load_data(request, next(suite.trials()), env)
     bench = _Bench(suite, dataset, run_ranks, worlds, say)
     try:
-        measurements = bench.measure(chosen, seconds)
+        with calling(f"{suite.folder}: nothing is measured", CrashError):
+            measurements = bench.measure(chosen, seconds)
     except CaptureError as error:  # of ranks that train together: none can go on
         raise CrashError(f"{suite.folder}: {error}; leave the experiment out with --only") from None
     if run_ranks.is_rank_zero:
