@@ -23,6 +23,7 @@ from harness.cli.options import (
     Suites,
 )
 from harness.cli.suites import followed, loaded, resolved
+from harness.config.published_rounding import coarse
 from harness.config.suite import Suite
 from harness.errors import UsageError
 from harness.results.edits import since_last_run
@@ -48,7 +49,7 @@ def plan(suites: Suites, changes: Changes = None, results: Results = Path("resul
             lambda text: print(text, file=sys.stderr),  # noqa: T201
         )
         print(estimates.plan_text(suite, estimates.plan(store, suite, paces)))  # noqa: T201
-        for text in _since(store, suite, codes):
+        for text in (*_since(store, suite, codes), *coarse(suite)):
             print(text)  # noqa: T201
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from fractions import Fraction
 from statistics import mean
 
-from harness.config.suite import Figures, Published
+from harness.config.published_rounding import rounding
+from harness.config.suite import Figures
 from harness.report.aggregate import Row, SuiteResults
 from harness.report.number_format import loss, percent, signed
 from harness.report.verdict import Finding, Verdict, finding, verdict
@@ -39,18 +39,6 @@ def verdict_of(contents: SuiteResults, row: Row, *, is_rounded: bool = True) -> 
         margin=published.margin_points / 100,
         slack=rounding(published) / 2 if is_rounded else 0.0,
     )
-
-
-def rounding(published: Published) -> float:
-    """Return the step to which published testing accuracies were rounded, as a fraction.
-
-    Unless the suite gives it, it is the last digit that any of them has: 0.85 beside 0.8264 was 0.8500.
-    """
-    if published.rounding_points is not None:
-        return published.rounding_points / 100
-    given = (value for each in published.experiments.values() for value in each.test_accuracy or [])
-    digits = [-int(Decimal(repr(value)).as_tuple().exponent) for value in given]
-    return float(Decimal(1).scaleb(-max(digits, default=0)))
 
 
 def published_cell(figures: Figures | None, digits: int, run: int | None = None) -> str:

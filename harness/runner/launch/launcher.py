@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence, Set
 
 from harness import report
+from harness.config.published_rounding import coarse
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.results import code_changes
 from harness.results.edits import is_edited, since_last_run
@@ -76,7 +77,7 @@ def _begin(request: Request, codes: UserCodes) -> None:
     """Save the suites, set aside what is retrained, and say what has changed since records were made."""
     tell_data(request)
     for suite in request.suites:
-        for text in since_last_run(request.store, suite):
+        for text in (*since_last_run(request.store, suite), *coarse(suite)):
             say(text, sys.stderr)
         request.store.save_suite(suite)
     for text in retrain(request.store, request.suites, request.trials, request.retrain, codes):

@@ -1,0 +1,43 @@
+"""How far published accuracies may be from what was found, by the digits with which they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from harness.config.suite import Published, Suite
+
+
+def rounding(published: Published) -> float:
+    """Return the step to which published testing accuracies were rounded, as a fraction.
+
+    Unless the suite gives it, it is the last digit that any of them has: 0.85 beside 0.8264 was 0.8500.
+    """
+    if published.rounding_points is not None:
+        return published.rounding_points / 100
+    given = (value for each in published.experiments.values() for value in each.test_accuracy or [])
+    digits = [-int(Decimal(repr(value)).as_tuple().exponent) for value in given]
+    return float(Decimal(1).scaleb(-max(digits, default=0)))
+
+
+def coarse(suite: Suite) -> Iterator[str]:
+    """Yield a warning for each experiment whose published accuracy is too coarse to be reproduced.
+
+    Its interval is wider by half the step on each side: where that is the margin or more, no number of seeds
+    can show that the difference is within it. A step that the suite gives is taken as meant.
+    """
+    published = suite.published
+    if published is None or published.dataset != suite.dataset.name or published.rounding_points is not None:
+        return
+    points = 50 * rounding(published)
+    if points < published.margin_points:
+        return
+    for name, figures in published.experiments.items():
+        if values := figures.test_accuracy:
+            given = ", ".join(map(repr, values))
+            yield (
+                f"warning: {suite.folder}: {name}: the published accuracy {given} counts as rounded to "
+                f"±{points:g} points, by its last digit: within the margin of ±{published.margin_points:g} "
+                "no number of seeds can show it REPRODUCED; if the source has more digits (YAML drops the zeros "
+                "of 0.9000), say so: `published: {rounding_points: 0.01}`"
+            )
