@@ -38,6 +38,6 @@ def coarse(suite: Suite) -> Iterator[str]:
             yield (
                 f"warning: {suite.folder}: {name}: the published accuracy {given} counts as rounded to "
                 f"±{points:g} points, by its last digit: within the margin of ±{published.margin_points:g} "
-                "no number of seeds can show it REPRODUCED; if the source has more digits (YAML drops the zeros "
-                "of 0.9000), say so: `published: {rounding_points: 0.01}`"
+                "no number of seeds can show it REPRODUCED; if the source has more digits (YAML drops the "
+                "zeros of 0.9000), say so: `published: {rounding_points: 0.01}`"
             )
