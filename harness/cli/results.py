@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from harness.cli.options import (
     SuiteNames,
     Suites,
 )
-from harness.cli.suites import followed, loaded, resolved
+from harness.cli.suites import followed, loaded, of_files, resolved
 from harness.config.published_rounding import coarse
 from harness.config.suite import Suite
 from harness.errors import UsageError
@@ -125,11 +125,11 @@ def report(
     files = changed = unreadable = 0
     if not known:
         raise UsageError(f"{results}: found no results in it; run a suite first, or give --results")
-    _tell_what_lacks(store, known)
+    given = of_files(store, suites, known)
+    _tell_what_lacks(store, given.values())
     page = reports.wants_page(results, asked=html)
-    given = {suite.folder: suite for suite in known}
-    outputs = reports.outputs(store, list(given), into or [], page=page, to_write=not check, given=given)
-    for each in outputs:
+    folders = [suite.folder for suite in known]
+    for each in reports.outputs(store, folders, into or [], page=page, to_write=not check, given=given):
         if isinstance(each, str):
             print(each, file=sys.stderr)  # noqa: T201
             unreadable += 1
@@ -147,7 +147,7 @@ def report(
     raise typer.Exit(int(bool(unreadable or (check and changed))))
 
 
-def _tell_what_lacks(store: Store, suites: Sequence[Suite]) -> None:
+def _tell_what_lacks(store: Store, suites: Iterable[Suite]) -> None:
     """Say what of suites' files has not been trained; raise UsageError where nothing of one was ever run."""
     from harness.results import estimates
 
@@ -158,9 +158,8 @@ def _tell_what_lacks(store: Store, suites: Sequence[Suite]) -> None:
                 f"{store.root / suite.folder}: no results of the suite yet, there are: {found}; run it, or "
                 "give --results"
             )
-        if edits := since_last_run(store, suite):
-            lack = estimates.status(store, suite).not_trained
-            print(*edits, *lack, sep="\n", file=sys.stderr)  # noqa: T201
+        for text in (*since_last_run(store, suite), *estimates.status(store, suite).not_trained):
+            print(text, file=sys.stderr)  # noqa: T201
 
 
 def schema() -> None:

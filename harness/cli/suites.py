@@ -68,9 +68,14 @@ def followed(
         _need_results(store)
         return store.folders, {}
     suites = resolved(store, names, changes)
-    given = {suite.folder: suite for suite, name in zip(suites, names, strict=True) if _is_file(store, name)}
     folders = [suite.folder for suite in suites]
-    return lambda: folders, given
+    return lambda: folders, of_files(store, names, suites)
+
+
+def of_files(store: Store, names: list[str] | None, suites: Sequence[Suite]) -> dict[str, Suite]:
+    """Return the suites that were named by their files, by folder."""
+    named = zip(names or [], suites, strict=False)
+    return {suite.folder: suite for name, suite in named if _is_file(store, name)}
 
 
 def _need_file_for(changes: list[str] | None, names: list[str] | None, store: Store) -> None:

@@ -131,6 +131,18 @@ def test_a_job_that_is_preempted_by_sigterm_is_queued_again(job: Job, when: str,
     assert Path("scontrol").exists() is (code == 0)
 
 
+def test_the_suites_of_the_first_start_are_kept_until_the_job_has_ended(job: Job) -> None:
+    kept = Path("results/.jobs/7.suites.json")
+    kept.parent.mkdir(parents=True)
+    kept.write_text("of an earlier job of that number", encoding="utf-8")
+    writing = '[ -e "$HARNESS_JOB_SUITES" ] && exit 9; printf new >"$HARNESS_JOB_SUITES"; '
+    assert job("suite.yaml", DOING=writing + NOTICED).returncode == 0
+    assert kept.read_text(encoding="utf-8") == "new"
+    reading = '[ "$(cat "$HARNESS_JOB_SUITES")" = new ] || exit 9; exit 4'
+    assert job("suite.yaml", DOING=reading, SLURM_RESTART_COUNT="1").returncode == 4
+    assert not kept.exists()
+
+
 def test_one_job_of_an_array_is_queued_again_alone(job: Job) -> None:
     job("suite.yaml", DOING=NOTICED, SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="2")
     assert Path("scontrol").read_text(encoding="utf-8") == "requeue 7_2\n"

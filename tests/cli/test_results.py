@@ -12,7 +12,7 @@ from harness.config.loader import load_suite
 from harness.results.store import Store
 from tests.support.commands import call
 from tests.support.filled_stores import full
-from tests.support.records import PUBLISHED, SUITE
+from tests.support.records import PUBLISHED, SUITE, record_of
 
 Harness = Callable[..., tuple[str, str]]
 
@@ -95,6 +95,15 @@ def test_a_report_takes_the_file_that_it_is_given_and_says_what_it_lacks(harness
     out, _ = harness("report", "--check", "suite.yaml", code=1)
     assert '+ "title": "Again",' in out
     assert "Edited" in Path("results/small/suite.json").read_text(encoding="utf-8")
+
+
+def test_a_report_says_what_was_never_trained(harness: Harness) -> None:
+    store, suite = Store(Path("results")), load_suite(Path("suite.yaml"))
+    store.save_suite(suite)
+    first = next(suite.trials())
+    store.save(first, record_of(first))
+    assert harness("report", "suite.yaml")[1] == "small: 5 of 6 trials are not trained yet\n"
+    assert harness("report", "small")[1] == ""
 
 
 def test_a_suite_json_is_a_suite(harness: Harness) -> None:

@@ -82,6 +82,17 @@ def test_all_ranks_and_restarts_train_what_rank_0_read_first(
     assert handover.agreed(never, store, 60.0, is_rank_zero=True) == [suite]  # a restart
 
 
+def test_a_job_that_is_queued_again_trains_what_its_first_start_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = suite_of(tmp_path)
+    env = {"TORCHELASTIC_RUN_ID": "7.0", "TORCHELASTIC_USE_AGENT_STORE": "True", "RANK": "0"}
+    env["HARNESS_JOB_SUITES"] = str(tmp_path / ".jobs" / "7.suites.json")
+    for read in (read_of(suite), never):
+        monkeypatch.setattr("harness.training.distributed.run_store", lambda *_: Shared())
+        assert handover.suites_to_train(read, env, 60.0) == [suite]
+
+
 def test_a_mistake_that_rank_0_finds_is_every_ranks() -> None:
     def wrong() -> list[Suite]:
         raise SuiteError(["suite.yaml:1: wrong"])

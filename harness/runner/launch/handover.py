@@ -1,6 +1,7 @@
 """Handover of suites to the ranks of a run and their restarts, which never read a suite's file themselves.
 
-`harness run` leaves them in a temporary file; under bare torchrun rank 0 leaves them in the store of the run.
+`harness run` leaves them in a temporary file; under bare torchrun rank 0 leaves them in the store of the run,
+and in a SLURM job also in a file, for when the job is queued again.
 """
 
 from __future__ import annotations
@@ -9,17 +10,19 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.config import resolved, suite_file
 from harness.config.suite import Suite
 from harness.errors import HarnessError, LostRankError, UsageError
+from harness.results.atomic_files import write_whole
 
 if TYPE_CHECKING:
     from harness.training.device_choice import SharedStore
 
-_VARIABLE = "HARNESS_SUITES"
+_VARIABLE, _JOB_VARIABLE = "HARNESS_SUITES", "HARNESS_JOB_SUITES"
 _KEY, _MISTAKE = "suites", "suites/mistake"
 _PART = 2**20  # characters in one value of a store, which takes 8 MiB
 _POLL_SECONDS = 0.05
@@ -70,7 +73,18 @@ def suites_to_train(
     from harness.training.distributed import run_store
 
     store = run_store(env, timeout_seconds)
+    if path := env.get(_JOB_VARIABLE):
+        read = partial(_of_job, Path(path), read)
     return agreed(read, store, timeout_seconds, is_rank_zero=env["RANK"] == "0")
+
+
+def _of_job(path: Path, read: Callable[[], list[Suite]]) -> list[Suite]:
+    """Return what the first start of a SLURM job has read."""
+    if path.exists():
+        return resolved.thawed(path.read_text(encoding="utf-8"))
+    suites = read()
+    write_whole(path, resolved.frozen(suites).encode())
+    return suites
 
 
 def agreed(
