@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.results.record import Record
 from tests.support import ROOT
 from tests.support.fake_slurm import HOSTILE
 from tests.support.slurm_cluster import Cluster, cluster, eventually
@@ -104,6 +105,7 @@ def test_a_preempted_job_goes_on_where_it_was(user: User, uninterrupted: User) -
     user.slow.touch()
     training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
     eventually(lambda: user.epoch(3, training), 60, lambda: user.log(training))
+    user.write("no suite: any more")
     urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true"]
     user.call("sbatch", "--parsable", *urgent)
     user.starts_again(training, report)
@@ -145,6 +147,20 @@ def test_a_job_that_loses_a_node_is_finished_after(user: User, uninterrupted: Us
     user.ends(report)
     assert user.log(training).count(": epoch 1/40") == 1
     assert user.figures()["1"] == pytest.approx(uninterrupted.figures()["1"], rel=1e-9, abs=0)
+
+
+def test_a_suite_that_is_edited_while_its_job_queues_is_trained_as_it_was(user: User) -> None:
+    held = ["suite.yaml", "--seeds", "1", "--set", "model.dropout=0.0", "--sbatch-arg=--hold"]
+    training, report = user.submit(*held)
+    user.write(SUITE.replace("lr: 0.01", "lr: 0.5").replace("A small", "An edited"))
+    user.call("scontrol", "release", training)
+    user.ends(training)
+    user.ends(report)
+    assert "suite.yaml has been edited: this run trains and shows small@" in user.log(training)
+    (path,) = user.folder.glob("results/small@*/mlp/seed-1-*.json")
+    settings = Record.from_json(path.read_text(encoding="utf-8")).settings
+    assert (settings["training"]["optimizer"]["lr"], settings["model"]["dropout"]) == (0.01, 0.0)
+    assert "A small suite" in (path.parents[1] / "table.md").read_text(encoding="utf-8")
 
 
 def test_changed_code_ends_the_job_unless_it_is_allowed(user: User) -> None:
