@@ -59,12 +59,18 @@ def test_nothing_that_is_read_is_executed() -> None:
         if name in ("np.load", "numpy.load", "np.lib.format.open_memmap"):
             assert keyword(call, "allow_pickle") in (None, "False"), f"{path}:{call.lineno}"
         if name.startswith("yaml.") and name.endswith(("load", "compose", "parse")):
-            assert keyword(call, "Loader") in ("yaml.SafeLoader", "_Loader"), f"{path}:{call.lineno}"
+            assert keyword(call, "Loader") == "Loader", f"{path}:{call.lineno}"
         seen.append(name)
     assert {"torch.load", "yaml.compose", "np.lib.format.open_memmap"} <= set(seen)
     added = set(yaml_reader._Loader.yaml_constructors) - set(yaml.SafeLoader.yaml_constructors)
     assert issubclass(yaml_reader._Loader, yaml.SafeLoader)
     assert not added
+
+
+def test_yaml_is_loaded_as_plain_values_only() -> None:
+    assert issubclass(yaml_reader.Loader, yaml.SafeLoader)
+    assert yaml_reader.Loader.yaml_constructors == yaml.SafeLoader.yaml_constructors
+    assert yaml_reader.Loader.yaml_multi_constructors == yaml.SafeLoader.yaml_multi_constructors
 
 
 def test_of_pickle_nothing_is_used_but_its_error() -> None:

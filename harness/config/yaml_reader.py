@@ -29,12 +29,12 @@ _DEEPEST = 100
 TOO_DEEP = f"found values nested more than {_DEEPEST} deep, expected a few levels"
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's loader of plain values, with the numbers of YAML 1.2; only unquoted text becomes a number."""
+class Loader(yaml.SafeLoader):
+    """Load plain values, with the numbers of YAML 1.2; only unquoted text becomes a number."""
 
 
-_Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+.0123456789"))
-_Loader.add_implicit_resolver(f"{_TAG}int", _OCTAL_OF_1_2, ["0"])
+Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+.0123456789"))
+Loader.add_implicit_resolver(f"{_TAG}int", _OCTAL_OF_1_2, ["0"])
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class _Reader:
         if trap is not None:
             return self._mistake(node, path, trap)
         try:
-            value = _Loader("").construct_object(node)
+            value = Loader("").construct_object(node)
         except (yaml.YAMLError, ValueError):
             if node.tag == _TAG + "int":  # Python converts no more than 4,300 digits
                 return self._mistake(node, path, f"found {shown(text)}, expected a number of fewer digits")
@@ -162,7 +162,7 @@ def dotted(path: KeyPath) -> str:
 def parse(text: str, name: str) -> tuple[Any, Mapping[KeyPath, str]]:
     """Parse a YAML text, called `name` in messages; raise SuiteError with all its mistakes."""
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SuiteError([f"{name}{line}: not YAML: {error.problem or error.context}"]) from None

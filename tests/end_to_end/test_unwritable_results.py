@@ -37,7 +37,7 @@ def test_a_disk_without_room_for_a_checkpoint_ends_the_run_once(disk: Disk) -> N
     disk.fill(left=3 * 4096)  # suite.json and the claim fit
     output = run("suite.yaml", "--nproc", "1", code=1)
     checkpoint, *others = errors_in(output)
-    place = re.escape(str(Store(Path("results")).checkpoint_paths(trial_of_suite())[0]))
+    place = re.escape(str(Store(Path("results").absolute()).checkpoint_paths(trial_of_suite())[0]))
     assert re.fullmatch(f"error: {place}: cannot be written: No space left on device; make .*", checkpoint)
     assert all(is_of_report(error.split(":")[1]) for error in others)
     assert output.count("placement: ") == 1
