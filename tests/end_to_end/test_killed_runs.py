@@ -70,13 +70,16 @@ def test_a_killed_run_goes_on_with_another_world_size(whole: dict[str, list[floa
     assert files() == [name_of_record(), "suite.json"]
 
 
-def test_killing_the_launcher_leaves_no_worker() -> None:
+def test_killing_the_launcher_leaves_no_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder / "temporary"))
     process = start_long("--nproc", "2", "--placement", "ddp", timeless=True)
     pids = workers(process)
     assert len(pids) == 2
     process.kill()
     process.communicate(timeout=120)  # returns when nobody holds the pipe any more: all ranks have ended
     assert not [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and _is_ours(pid)]
+    assert not list((folder / "temporary").glob("harness-*/*"))  # the suites that they were to train
 
 
 def _is_ours(pid: int) -> bool:

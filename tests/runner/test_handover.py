@@ -38,15 +38,28 @@ def read_of(*suites: Suite) -> Callable[[], list[Suite]]:
     return lambda: list(suites)
 
 
-def test_launched_ranks_read_what_was_left_for_them_which_goes_with_the_run(tmp_path: Path) -> None:
-    suites, env = [suite_of(tmp_path)], {"TORCHELASTIC_RUN_ID": "1", "HARNESS_LAUNCHED": "2", "RANK": "1"}
+def test_launched_ranks_and_restarts_train_what_was_left_for_rank_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Shared()
+    monkeypatch.setattr("harness.training.distributed.run_store", lambda *_: store)
+    env = {"TORCHELASTIC_RUN_ID": "1", "TORCHELASTIC_USE_AGENT_STORE": "True", "HARNESS_LAUNCHED": "2"}
+    suites = [suite_of(tmp_path)]
     with handover.handed_over(suites, env):
         (tmp_path / "suite.yaml").write_text("no suite", encoding="utf-8")
         left = Path(env["HARNESS_SUITES"])
-        assert handover.suites_to_train(never, env, 1.0) == suites
-        assert handover.suites_to_train(never, env, 1.0) == suites
+        for rank in ("0", "1", "0"):
+            assert handover.suites_to_train(never, {**env, "RANK": rank}, 60.0) == suites
+        assert not left.exists()  # whatever becomes of the command
     assert "HARNESS_SUITES" not in env
     assert not left.parent.exists()
+
+
+def test_without_a_store_that_lasts_every_start_reads_what_was_left(tmp_path: Path) -> None:
+    env, suites = {"TORCHELASTIC_RUN_ID": "1", "HARNESS_LAUNCHED": "2", "RANK": "0"}, [suite_of(tmp_path)]
+    with handover.handed_over(suites, env):
+        for _ in range(2):
+            assert handover.suites_to_train(never, env, 60.0) == suites
 
 
 def test_an_error_of_the_run_is_no_error_of_the_handover(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Handover of suites to the ranks of a run and their restarts, which never read a suite's file themselves.
 
-`harness run` leaves them in a temporary file; under bare torchrun rank 0 leaves them in the store of the run,
-and in a SLURM job also in a file, for when the job is queued again.
+Rank 0 leaves them in the store of the run, which restarts read. Those of `harness run` come to it in a temporary
+file; under bare torchrun it reads them itself. A SLURM job keeps them in a file, for when it is queued again.
 """
 
 from __future__ import annotations
@@ -67,21 +67,30 @@ def suites_to_train(
     if "TORCHELASTIC_RUN_ID" not in env:
         return read()
     if _VARIABLE in env and "HARNESS_LAUNCHED" in env:
-        return resolved.thawed(Path(env[_VARIABLE]).read_text(encoding="utf-8"))
+        read = partial(_left, Path(env[_VARIABLE]))
+    elif path := env.get(_JOB_VARIABLE):
+        read = partial(_of_job, Path(path), read)
     if env.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # rank 0 would serve the store, and take it along
         return read()
     from harness.training.distributed import run_store
 
-    store = run_store(env, timeout_seconds)
-    if path := env.get(_JOB_VARIABLE):
-        read = partial(_of_job, Path(path), read)
-    return agreed(read, store, timeout_seconds, is_rank_zero=env["RANK"] == "0")
+    suites = agreed(read, run_store(env, timeout_seconds), timeout_seconds, is_rank_zero=env["RANK"] == "0")
+    if env["RANK"] == "0" and _VARIABLE in env:
+        with contextlib.suppress(
+            OSError
+        ):  # a killed command leaves nothing behind; its own end removes the rest
+            Path(env[_VARIABLE]).unlink()
+    return suites
+
+
+def _left(path: Path) -> list[Suite]:
+    return resolved.thawed(path.read_text(encoding="utf-8"))
 
 
 def _of_job(path: Path, read: Callable[[], list[Suite]]) -> list[Suite]:
     """Return what the first start of a SLURM job has read."""
     if path.exists():
-        return resolved.thawed(path.read_text(encoding="utf-8"))
+        return _left(path)
     suites = read()
     write_whole(path, resolved.frozen(suites).encode())
     return suites
