@@ -1,7 +1,7 @@
 """Handover of suites to the ranks of a run and their restarts, which never read a suite's file themselves.
 
-Rank 0 leaves them in the store of the run, which restarts read. Those of `harness run` come to it in a temporary
-file; under bare torchrun it reads them itself. A SLURM job keeps them in a file, for when it is queued again.
+Rank 0 leaves them in the store of the run, which restarts read. Those of `harness run` come to it in a
+temporary file; under bare torchrun it reads them itself. A SLURM job that is queued again has them in a file.
 """
 
 from __future__ import annotations
