@@ -1,4 +1,4 @@
-"""Promise 1: where a trial ran never changes what it found."""
+"""Promise 1: where a trial ran changes nothing but the rounding of sums."""
 
 from __future__ import annotations
 
