@@ -32,7 +32,7 @@ def test_names_of_folders_cannot_break_the_text(harness: Harness) -> None:
     same_bits()
     os.rename("b", "b`|\n## c")
     text = harness("compare", "a", "b`|\n## c")[1]
-    assert text.startswith("## `b'\\| ## c` beside `a`\n\nA: `a`. B: `b'\\| ## c`.\n\n| Experiment |")
+    assert text.startswith("## `b'| ## c` beside `a`\n\nA: `a`. B: `b'| ## c`.\n\n| Experiment |")
 
 
 def test_an_unreadable_record_is_told_and_the_code_says_so(harness: Harness) -> None:

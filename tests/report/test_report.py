@@ -186,7 +186,7 @@ def test_lines_of_a_source_break_no_table(tmp_path: Path) -> None:
             each.write()
             assert not each.difference()
     text = notes.read_text(encoding="utf-8")
-    assert "Published figures: A. Nother, <!-- /harness --> # a report.\\\n" in text
+    assert "Published figures: A. Nother, \\<!-- /harness --> # a report.\\\n" in text
     assert (text.count("\n<!-- /harness -->\n"), text.count("Made from")) == (1, 1)
 
 

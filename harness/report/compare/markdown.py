@@ -16,7 +16,8 @@ def text(table: Table, margin_points: float) -> str:
     lines = [line(_COLUMNS), line(["---"] * len(_COLUMNS))]
     for row in table.rows:
         for number, each in enumerate(row.contrasts):
-            lines.append(line([row.name if number == 0 else "″", *_cells(each, margin_points)]))
+            cells = [row.name if number == 0 else "″", *_cells(each, margin_points)]
+            lines.append(line(list(map(escaped, cells))))
     parts = [
         f"## {_code(table.b.label)} beside {_code(table.a.label)}",
         f"A: {_code(table.a.label)}. B: {_code(table.b.label)}.",
@@ -85,4 +86,4 @@ def _explained(table: Table, margin_points: float) -> list[str]:
 
 
 def _code(text: str) -> str:
-    return f"`{escaped(text).replace('`', chr(39))}`"
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"
