@@ -79,7 +79,5 @@ def test_addresses_stay_addresses() -> None:
 
 
 def test_what_needs_no_escape_has_none() -> None:
-    plain = (
-        "hidden = [64], weight_decay = 0.0001, 87.23 % ± 0.11 % (3), ″, –, DIFFERS ↑"
-    )
+    plain = "hidden = [64], weight_decay = 0.0001, 87.23 % ± 0.11 % (3), ″, –, DIFFERS ↑"
     assert escaped(plain) == plain
