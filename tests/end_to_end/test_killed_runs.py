@@ -79,7 +79,7 @@ def test_killing_the_launcher_leaves_no_worker(folder: Path, monkeypatch: pytest
     process.kill()
     process.communicate(timeout=120)  # returns when nobody holds the pipe any more: all ranks have ended
     assert not [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and _is_ours(pid)]
-    assert not list((folder / "temporary").glob("harness-*/*"))  # the suites that they were to train
+    assert not list((folder / "temporary").glob("harness-*/*.json"))  # the suites that they were to train
 
 
 def _is_ours(pid: int) -> bool:

@@ -14,7 +14,7 @@ from tests.support.disk import Disk
 from tests.support.gated_runs import contents, errors_in, trial_of_suite
 from tests.support.records import failed_of, record_of
 from tests.support.report_files import is_of_report
-from tests.support.runs import run
+from tests.support.runs import ONE_TRIAL, run
 
 pytestmark = pytest.mark.usefixtures("gated_suite")
 
@@ -32,12 +32,16 @@ def test_a_disk_that_is_full_from_the_start_is_told_once(disk: Disk) -> None:
     assert contents() == before
 
 
+MLP = "{name: mlp, hidden: [64], dropout: 0.1}"
+
+
 def test_a_disk_without_room_for_a_checkpoint_ends_the_run_once(disk: Disk) -> None:
-    fault_models.OPEN.touch()
+    shipped = ONE_TRIAL.replace("{name: patch_mixer, patch_size: 4, width: 12, hidden: [8]}", MLP)
+    Path("suite.yaml").write_text(shipped, encoding="utf-8")  # without a user's code, of which a copy is kept
     disk.fill(left=3 * 4096)  # suite.json and the claim fit
     output = run("suite.yaml", "--nproc", "1", code=1)
     checkpoint, *others = errors_in(output)
-    place = re.escape(str(Store(Path("results").absolute()).checkpoint_paths(trial_of_suite())[0]))
+    place = re.escape(str(Store(Path("results")).checkpoint_paths(trial_of_suite())[0]))
     assert re.fullmatch(f"error: {place}: cannot be written: No space left on device; make .*", checkpoint)
     assert all(is_of_report(error.split(":")[1]) for error in others)
     assert output.count("placement: ") == 1
