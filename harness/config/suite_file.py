@@ -40,7 +40,9 @@ def read(path: Path) -> tuple[Document, dict[str, Any]]:
     text = suite_text.decoded(content, name)
     if (data := resolved.mapping_in(text, name)) is not None:
         # A suite.json lies in RESULTS/SUITE; what it names is relative to the folder of RESULTS.
-        return _of_resolved(data, name, Path() if suite_text.is_stream(path) else path.absolute().parents[2])
+        return _of_resolved(
+            data, name, Path() if suite_text.is_stream(path) else path.absolute().parent.parent.parent
+        )
     file = _extended(path, content, ())
     known = None if suite_text.is_stream(path) else str(path.absolute())
     return file.document, {"source": Source(path=known, digest=file.digest)}

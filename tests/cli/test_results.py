@@ -161,3 +161,17 @@ def test_a_report_of_what_never_ran_is_refused(harness: Harness) -> None:
         "error: results/small: no results of the suite yet, there are: none; run it, or give --results\n"
     )
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("levels", [150, 10_000])
+def test_a_suite_json_that_is_nested_too_deep_gets_a_message(levels: int, harness: Harness) -> None:
+    ran()
+    path = Path("results/small/suite.json")
+    deep = "[" * levels + "]" * levels
+    path.write_text(path.read_text(encoding="utf-8").replace('"title": ', f'"title": {deep}, "a": '), "utf-8")
+    for command in ("status", "report"):
+        _, err = harness(command, code=1)
+        assert err.startswith("error: results/small/suite.json: unreadable: ")
+    _, err = harness("plan", str(path), code=2)
+    assert "nested more than 100 deep" in err
+    assert left(harness("plan", "suite.yaml")[0]) == 0

@@ -176,3 +176,11 @@ def test_all_suites_are_followed_where_none_is_named(scene: Scene) -> None:
     scene.store.save_suite(scene.suite.model_copy(update={"suite": "other"}))
     assert [suite.folder for suite in monitor.poll().suites] == ["other", "small"]
     assert Monitor(scene.store, list, lambda: 0.0).poll().is_over
+
+
+def test_a_suite_that_is_given_is_followed_as_it_is(scene: Scene, tmp_path: Path) -> None:
+    first = scene.trial("one", 1)
+    scene.store.save(first, record_of(first))
+    edited = suite_of(tmp_path, SUITE.replace("seeds: 3", "seeds: 4"))
+    monitor = Monitor(scene.store, lambda: ["small"], lambda: 0.0, {"small": edited})
+    assert str(monitor.poll().suites[0]) == "1 of 8 done, 7 left"  # whatever suite.json says
