@@ -18,11 +18,13 @@ from harness import starts
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.program import command
 from harness.results import provenance
+from harness.runner.launch import contention
 from harness.runner.shutdown import heeded
 from harness.tracking.console import say
 from harness.training.device_choice import no_gpu, on_cpu, too_many
 from harness.training.gpus import Gpus, find, have_torch_warn_unheard, why_none
 
+_SPINNING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 _LOOPBACK = "127.0.0.1"  # this machine, also where nobody resolves its name
 
 
@@ -73,14 +75,18 @@ def _threads(env: Mapping[str, str]) -> int | None:
 
 def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
     """Return the environment variables that a worker needs from its start: threads, allocator, GPUs."""
+    threads = _threads(env) or max(1, provenance.cores() // ranks.count)
     settings = {
-        "OMP_NUM_THREADS": str(max(1, provenance.cores() // ranks.count)),
+        "OMP_NUM_THREADS": str(threads),
         # glibc would give large activations back to the kernel at every step.
         "MALLOC_MMAP_THRESHOLD_": str(2**30),
         "MALLOC_TRIM_THRESHOLD_": str(2**32),
     }
     if loopback := _loopback_interface():
         settings["GLOO_SOCKET_IFNAME"] = loopback  # gloo would look for the address of the host's name
+    spins = threads > 1 and not any(name in env for name in _SPINNING)
+    if spins and contention.is_expected(ranks.count * threads):
+        settings["OMP_WAIT_POLICY"] = "passive"  # else a thread spins for the one whose core it takes
     return {
         **{key: value for key, value in settings.items() if key not in env},
         **({} if ranks.visible is None else {"CUDA_VISIBLE_DEVICES": ranks.visible}),
