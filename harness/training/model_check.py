@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,7 +25,7 @@ from harness.training.model_facts import CPU, ROWS, Examples, ModelFacts, facts_
 from harness.training.optim import optimizer_for
 from harness.training.precision import PRECISIONS, cast
 from harness.training.random_draws import drawing_modules
-from harness.training.rng import kept_random_states, seed_globally
+from harness.training.rng import seed_globally
 from harness.training.sharding_check import ROWS as SHARED_ROWS
 from harness.training.sharding_check import Build, difference_by_sharding, distance
 from harness.user_code import calling, described
@@ -49,24 +48,15 @@ def check_model(settings: Settings, dataset: Dataset) -> ModelFacts:
     model = _CheckedModel(settings.model, settings.training, dataset.image_shape, dataset.num_classes)
     dtype = str(model.dtype).removeprefix("torch.")
     about = f"model {model.settings['name']!r}: fails on made-up {dtype} images"
-    with calling(about), kept_random_states(), _one_thread():
+    with calling(about):  # which puts the number of threads and the random states back
+        torch.set_num_threads(1)
         facts = facts_of(settings, dataset.image_shape, dataset.num_classes)
         if model.kind not in _CHECKED:
             model.check()
         _CHECKED.add(model.kind)
-        model.take_a_step()
+        model.take_a_step(has_sparse=facts.has_sparse)
         _check_lone_images(settings, dataset)
     return facts
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -197,13 +187,12 @@ class _CheckedModel:
             ) from error
         return fresh
 
-    def take_a_step(self) -> None:
+    def take_a_step(self, *, has_sparse: bool) -> None:
         """Take a step with the trial's optimizer, which may not take the model's gradients."""
         model = self.build().train()
         takeover = Takeover(model)
         with takeover.functions():
             self.examples().passed(model, BatchShard(alone(CPU), seed=0))
-        has_sparse = any(each.grad is not None and each.grad.is_sparse for each in model.parameters())
         try:
             optimizer_for(self.training, model.parameters(), has_sparse=has_sparse).step()
         except Exception as error:
