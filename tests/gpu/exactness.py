@@ -20,10 +20,12 @@ from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all
 from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial
 
-# On a GPU these two compute their corrections from float32 counters, whatever the weights are.
-_COARSE = ("NAdam", "RAdam")
+# On a GPU these two compute their corrections from float32 counters, whatever the weights are: powers of
+# nearly one less one, which RAdam's rectification takes the difference of once more.
+_COARSE = {"NAdam": 1e-5, "RAdam": 1e-3}
+# The gradient of a bias before a norm is rounding alone. eps keeps these from dividing it by its own size.
 _OPTIMIZERS = [SGD] + [
-    {"name": name, "lr": 0.01} for name in ("Adam", "AdamW", "RMSprop", "Adagrad", *_COARSE)
+    {"name": name, "lr": 0.01, "eps": 1e-3} for name in ("Adam", "AdamW", "RMSprop", "Adagrad", *_COARSE)
 ]
 _HALVED = {"name": "StepLR", "step_size": 4, "gamma": 0.5}
 _EACH_EPOCH = {"name": "ExponentialLR", "gamma": 0.9}
@@ -49,7 +51,7 @@ def _compare(
 ) -> None:
     optimizer = name.split()[1]
     difference = found.difference(expected)
-    limit = 1e-5 if optimizer in _COARSE and not card.is_rehearsal else 1e-9
+    limit = 1e-9 if card.is_rehearsal else _COARSE.get(optimizer, 1e-9)
     facts.check(f"{name}, figures off by", f"{difference:.1e}", difference < limit)
     counts_on_host = optimizer == "Adagrad" and not card.is_rehearsal  # so it cannot be captured
     facts.equal(f"{name}, engine", found.engine, "eager" if counts_on_host else engine)
