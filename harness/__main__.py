@@ -39,13 +39,14 @@ if not __package__:
     _load_own_package()
 
 from harness import standard_streams  # noqa: E402
-from harness.starts import Starts  # noqa: E402
+from harness.starts import Starts, end_with_launcher  # noqa: E402
 
 standard_streams.guard()
 
 
 def main() -> None:
     """Run the command that argv names; end at once where ranks that were started before did not get far."""
+    end_with_launcher(os.environ)
     starts = Starts.of(os.environ)
     if starts is None:
         _run()

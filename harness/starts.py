@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import os
+import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from pathlib import Path
 
 VARIABLE = "HARNESS_STARTS"  # the folder of what is known of them
 _ALIKE, _SILENT = 2, 3  # how many in a row are enough: ended in the same way, or without a reason
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,16 @@ def described(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
+
+
+def end_with_launcher(env: Mapping[str, str]) -> None:
+    """Have a rank end when the process that has started it does: torchrun, or the command of a user."""
+    if "TORCHELASTIC_RUN_ID" in env:
+        launcher = int(env.get("HARNESS_LAUNCHED") or os.getppid())
+        threading.Thread(target=_end_with, args=(launcher,), name="launcher", daemon=True).start()
+
+
+def _end_with(launcher: int) -> None:
+    while os.getppid() == launcher:
+        time.sleep(_POLL_SECONDS)
+    os._exit(1)

@@ -14,6 +14,7 @@ import pytest
 from tests.support import fault_models
 from tests.support.runs import (
     LONG,
+    ONE_TRIAL,
     TORCHRUN,
     assert_equal,
     figures,
@@ -78,8 +79,19 @@ def test_killing_the_launcher_leaves_no_worker(folder: Path, monkeypatch: pytest
     assert len(pids) == 2
     process.kill()
     process.communicate(timeout=120)  # returns when nobody holds the pipe any more: all ranks have ended
-    assert not [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and _is_ours(pid)]
+    assert not [pid for pid in pids if _is_ours(pid)]
     assert not list((folder / "temporary").glob("harness-*/*.json"))  # the suites that they were to train
+
+
+def test_ranks_whose_launcher_is_killed_as_they_start_wait_for_nothing(folder: Path) -> None:
+    Path("suite.yaml").write_text(ONE_TRIAL, encoding="utf-8")
+    process, deadline = start("suite.yaml", "--nproc", "2"), time.monotonic() + 120
+    while len(pids := workers(process)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=60)
+    assert not [pid for pid in pids if _is_ours(pid)]
 
 
 def _is_ours(pid: int) -> bool:

@@ -1,11 +1,9 @@
-"""Process of one of torchrun's workers: what its libraries read when they start, and when it ends."""
+"""Process of one of torchrun's workers: what its libraries read when they start."""
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -14,13 +12,9 @@ import torch
 from harness.results import provenance
 from harness.runner.request import anchored
 
-_POLL_SECONDS = 0.2
-
 
 def set_up(env: MutableMapping[str, str]) -> None:
-    """Set what a worker's libraries read when they start, and end the worker when its launcher ends."""
-    parent = int(env.get("HARNESS_LAUNCHED") or os.getppid())
-    threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+    """Set what a worker's libraries read when they start."""
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -31,9 +25,3 @@ def set_up(env: MutableMapping[str, str]) -> None:
     if "OMP_NUM_THREADS" not in env:  # under torchrun with one rank; torch counts no container's limit
         ours = provenance.cores() // int(env["LOCAL_WORLD_SIZE"])
         torch.set_num_threads(max(1, min(ours, torch.get_num_threads())))
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
-    os._exit(1)
