@@ -180,7 +180,9 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
     distributed.connect(run_ranks, request.timeout_seconds)
     with folder_kept():
         if not worker.work(request.absolute(), run_ranks, env, codes):
-            return 0  # after a signal; the other ranks may be gone
+            if run_ranks.world_size == 1:  # NCCL warns where its group is left undestroyed
+                distributed.leave()
+            return 0  # after a signal; other ranks may be gone
     was_stopped = run_ranks.get("stop") is not None
     distributed.leave()
     if not leads:
