@@ -62,7 +62,7 @@ class Autotuner:
         found: dict[Execution, float | None] = {}
         for execution in self.executions:
             places = [self._place(trial, execution, rank) for rank in range(self.run_ranks.world_size)]
-            ranks = [json.loads(self.run_ranks.get(place) or "[]") for place in places]
+            ranks = [json.loads(text or "[]") for text in self.run_ranks.get_all(places)]
             rounds = [max(of_ranks) for of_ranks in zip(*ranks, strict=False)]
             found[execution] = statistics.median(rounds) if rounds else None
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.tracking.console import Console, Event
@@ -32,15 +32,14 @@ class EventChannel:
         """Send how a trial ended."""
         self.tell({"kind": "end", "trial": trial, "text": f"{trial}: {text}"})
 
-    def show(self, fractions: Iterable[tuple[str, float]]) -> None:
+    def show(self, fractions: Mapping[str, float]) -> None:
         """Show the new events, and the progress of each running trial as a fraction from 0 to 1."""
         if self.console is None:
             return
         try:
             self._show_new(self.console)
-            for trial, fraction in fractions:
-                if self.run_ranks.get(f"failed/{trial}") is None:
-                    self.console.moving(trial, fraction)
+            for trial, fraction in fractions.items():
+                self.console.moving(trial, fraction)
         except OSError:  # a live view whose terminal is gone
             self.console = None
 

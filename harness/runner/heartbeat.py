@@ -24,6 +24,7 @@ from harness.training.distributed import RunRanks
 
 _INTERVAL_SECONDS = 0.2
 _BEATS_PER_LOOK = 5
+_LOOK_SECONDS = _BEATS_PER_LOOK * _INTERVAL_SECONDS
 _STUCK_SECONDS = 5.0
 
 
@@ -78,12 +79,14 @@ class Heartbeat:
         Raise Leave after a signal.
         """
         self._seen.clear()
+        next_look = 0.0
         while not ready():
             if self.stop_requests.signal_name or (self.stopping and not self.stopping.startswith(ASKED)):
                 raise Leave
-            silent = [rank for rank in range(self.run_ranks.world_size) if self._is_silent(rank)]
-            if silent:
-                self._give_up(silent)
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + _LOOK_SECONDS
+                if silent := self._silent_for_long():
+                    self._give_up(silent)
             time.sleep(_INTERVAL_SECONDS / 4)
 
     def stop(self) -> None:
@@ -96,15 +99,12 @@ class Heartbeat:
 
     def silent(self) -> list[int]:
         """Return the ranks whose heartbeat does not change for a second."""
-        before = [self.run_ranks.get(f"pulse/{rank}") for rank in range(self.run_ranks.world_size)]
-        for _ in range(5):
+        before = self._pulses()
+        for _ in range(_BEATS_PER_LOOK):
             time.sleep(_INTERVAL_SECONDS)
             self._tell_sign_of_life()
-        return [
-            rank
-            for rank, beat in enumerate(before)
-            if rank != self.run_ranks.rank and beat == self.run_ranks.get(f"pulse/{rank}")
-        ]
+        pairs = enumerate(zip(before, self._pulses(), strict=True))
+        return [rank for rank, (beat, now) in pairs if rank != self.run_ranks.rank and beat == now]
 
     def restart_together(self) -> None:
         """Restart this process in place (exec), as all ranks do."""
@@ -164,20 +164,28 @@ class Heartbeat:
             self.restart_together()
 
     def _show_events(self) -> None:
-        ranks = range(self.run_ranks.world_size)
-        self.events.show(each for rank in ranks for each in self._fractions(rank).items())
+        if self.run_ranks.is_rank_zero:
+            self.events.show({key: each for of_rank in self._fractions() for key, each in of_rank.items()})
 
-    def _fractions(self, rank: int) -> dict[str, float]:
-        state: dict[str, dict[str, float]] = json.loads(self.run_ranks.get(f"pulse/{rank}") or "{}")
-        return state.get("fractions", {})
+    def _pulses(self) -> list[str]:
+        """Return the last heartbeat of every rank, at a cost that does not grow with their number."""
+        keys = [f"pulse/{rank}" for rank in range(self.run_ranks.world_size)]
+        return [text or "{}" for text in self.run_ranks.get_all(keys)]
 
-    def _is_silent(self, rank: int) -> bool:
-        beat = self.run_ranks.get(f"pulse/{rank}") or ""
-        known, since = self._seen.get(rank, (None, 0.0))
-        if beat != known:
-            self._seen[rank] = (beat, time.monotonic())
-            return False
-        return rank != self.run_ranks.rank and time.monotonic() - since > self.timeout_seconds
+    def _fractions(self) -> list[dict[str, float]]:
+        """Return for every rank how far each of its trials is, from 0 to 1."""
+        return [json.loads(text).get("fractions", {}) for text in self._pulses()]
+
+    def _silent_for_long(self) -> list[int]:
+        """Return the ranks whose heartbeat, as this rank has seen it, has not changed for the timeout."""
+        now, silent = time.monotonic(), []
+        for rank, beat in enumerate(self._pulses()):
+            known, since = self._seen.get(rank, ("", now))
+            if beat != known:
+                self._seen[rank] = (beat, now)
+            elif rank != self.run_ranks.rank and now - since > self.timeout_seconds:
+                silent.append(rank)
+        return silent
 
     def _answering(self) -> str:
         silent = self.silent()
@@ -201,8 +209,9 @@ class Heartbeat:
 
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
+        fractions = self._fractions()
         for rank in silent:
-            for trial in self._fractions(rank):
+            for trial in fractions[rank]:
                 self.on_stall(trial, f"rank {rank} {still}")
         raise LostRankError(f"rank {', '.join(map(str, silent))} {still}")
 

@@ -36,7 +36,5 @@ class Barrier:
         name = f"{self.name}/{self.passed}"
         self.run_ranks.set(f"{name}/{self.run_ranks.rank}", json.dumps(value))
         self.wait()
-        return [
-            json.loads(self.run_ranks.get(f"{name}/{rank}") or "")
-            for rank in range(self.run_ranks.world_size)
-        ]
+        keys = [f"{name}/{rank}" for rank in range(self.run_ranks.world_size)]
+        return [json.loads(text or "") for text in self.run_ranks.get_all(keys)]
