@@ -20,7 +20,8 @@ from harness.runner.event_channel import EventChannel
 from harness.runner.heartbeat import Heartbeat
 from harness.runner.shutdown import StopRequests
 from harness.tracking.console import Event
-from harness.training.distributed import KeyValueStore, RunRanks
+from harness.training.distributed import RunRanks
+from harness.training.key_value_store import KeyValueStore
 
 _RANKS = (1, 2, 4, 8, 16, 32)
 _SECONDS = 5.0

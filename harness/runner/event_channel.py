@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harness.runner import keys
 from harness.tracking.console import Console, Event
 from harness.training.distributed import RunRanks
 
@@ -22,7 +23,7 @@ class EventChannel:
 
     def tell(self, event: Event) -> None:
         """Send an event."""
-        self.run_ranks.set(f"event/{self.run_ranks.add('events')}", json.dumps(event))
+        self.run_ranks.set(keys.event(self.run_ranks.add(keys.EVENTS)), json.dumps(event))
 
     def note(self, text: str) -> None:
         """Send a line of text."""
@@ -49,12 +50,12 @@ class EventChannel:
             self.console.close()
 
     def _show_new(self, console: Console) -> None:
-        while (shown := self.run_ranks.add("shown", 0)) < self.run_ranks.add("events", 0):
-            event = self.run_ranks.get(f"event/{shown + 1}")
+        while (shown := self.run_ranks.add(keys.SHOWN, 0)) < self.run_ranks.add(keys.EVENTS, 0):
+            event = self.run_ranks.get(keys.event(shown + 1))
             if event is None and self._missed < _LOOKS_FOR_MISSING:
                 self._missed += 1  # it may still come, unless its rank has ended
                 return
             self._missed = 0
-            self.run_ranks.add("shown")
+            self.run_ranks.add(keys.SHOWN)
             if event is not None:
                 console.show(json.loads(event))

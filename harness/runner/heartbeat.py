@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable
 
 from harness.errors import HarnessError, LostRankError
+from harness.runner import keys
 from harness.runner.event_channel import EventChannel
 from harness.runner.shutdown import ASKED, StopRequests
 from harness.runner.trial_progress import TrialProgress
@@ -70,8 +71,8 @@ class Heartbeat:
 
     def barrier(self, name: str) -> None:
         """Wait until all ranks have reached this point."""
-        self.run_ranks.add(f"{name}/met")
-        self.wait(lambda: self.run_ranks.add(f"{name}/met", 0) == self.run_ranks.world_size)
+        self.run_ranks.add(keys.met(name))
+        self.wait(lambda: self.run_ranks.add(keys.met(name), 0) == self.run_ranks.world_size)
 
     def wait(self, ready: Callable[[], bool]) -> None:
         """Wait until `ready`; raise LostRankError if a rank that it may depend on has no heartbeat any more.
@@ -145,7 +146,7 @@ class Heartbeat:
         self._beats += 1
         fractions = {trial: each.fraction for trial, each in self.progress.items() if each.parts}
         self.run_ranks.set(
-            f"pulse/{self.run_ranks.rank}", json.dumps({"beat": self._beats, "fractions": fractions})
+            keys.pulse(self.run_ranks.rank), json.dumps({"beat": self._beats, "fractions": fractions})
         )
 
     def _care_for(self, trial: str, trial_progress: TrialProgress) -> None:
@@ -160,7 +161,7 @@ class Heartbeat:
         is_waiting = trial_progress.together and not trial_progress.is_saving and still_for > _STUCK_SECONDS
         if is_waiting and self.stop_requests.signal_name and self.silent():
             os._exit(1)  # it waits for a rank that has ended
-        if trial_progress.together and self.run_ranks.get(f"failed/{trial}") is not None:
+        if trial_progress.together and self.run_ranks.get(keys.failed(trial)) is not None:
             self.restart_together()
 
     def _show_events(self) -> None:
@@ -169,8 +170,8 @@ class Heartbeat:
 
     def _pulses(self) -> list[str]:
         """Return the last heartbeat of every rank, at a cost that does not grow with their number."""
-        keys = [f"pulse/{rank}" for rank in range(self.run_ranks.world_size)]
-        return [text or "{}" for text in self.run_ranks.get_all(keys)]
+        pulses = [keys.pulse(rank) for rank in range(self.run_ranks.world_size)]
+        return [text or "{}" for text in self.run_ranks.get_all(pulses)]
 
     def _fractions(self) -> list[dict[str, float]]:
         """Return for every rank how far each of its trials is, from 0 to 1."""
@@ -193,19 +194,19 @@ class Heartbeat:
 
     def _poll_stop_requests(self) -> None:
         reason = self.stop_requests.poll()
-        if reason and self.run_ranks.get("stop") is None:
-            self.run_ranks.set("stop", reason)
+        if reason and self.run_ranks.get(keys.STOP) is None:
+            self.run_ranks.set(keys.STOP, reason)
             verb = "stopping" if reason.startswith(ASKED) else "told to end"
             self.events.note(f"{verb} ({reason}): states are saved first")
         if self.stop_requests.signal_name:
             self.spare_others()
-        self.stopping = self.run_ranks.get("stop")
+        self.stopping = self.run_ranks.get(keys.STOP)
 
     def spare_others(self, guilty: str = "") -> None:
         """Record that this process is about to end for no fault of its trials except `guilty`."""
         for trial, trial_progress in self.progress.items():
             if trial != guilty and not trial_progress.together:
-                self.run_ranks.run.set(f"spared/{self.run_ranks.start[0]}/{trial}", "yes")
+                self.run_ranks.run.set(keys.spared(self.run_ranks.start[0], trial), "yes")
 
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"

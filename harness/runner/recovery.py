@@ -13,6 +13,7 @@ from harness.errors import CrashError, LostLeaseError, LostRankError, StoreError
 from harness.results import provenance
 from harness.results.lease import Lease
 from harness.results.record import EngineName
+from harness.runner import keys
 from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
 from harness.runner.trial_queue import TrialQueue
@@ -20,8 +21,6 @@ from harness.training.device import is_spoiled, still_works
 from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import default_engine
 from harness.user_code import traceback_of
-
-_AT_ONCE = "trials at once"
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Recovery:
     at_most: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.at_most = int(self.run_ranks.run.get(_AT_ONCE) or sys.maxsize)
+        self.at_most = int(self.run_ranks.run.get(keys.AT_ONCE) or sys.maxsize)
 
     def engine_of(self, trial: Trial) -> EngineName | None:
         """Return the engine of a running trial, None for the device's default."""
@@ -48,7 +47,7 @@ class Recovery:
 
     def failed(self, trial: Trial, error: str) -> None:
         """Record a failure, once even if several ranks report it, and notify all ranks."""
-        if self.run_ranks.add(f"failed/{trial.key}/reports") > 1:
+        if self.run_ranks.add(keys.failure_reports(trial.key)) > 1:
             return
         if lease := self.trial_queue.leases.ours(trial):
             unknown = Execution(placement="spread"), provenance.now()
@@ -60,7 +59,7 @@ class Recovery:
                 self.heartbeat.events.note(str(lost))
             self.trial_queue.leases.release(trial, lease)
         self.heartbeat.events.tell_end(trial.key, f"failed, {error.strip().splitlines()[-1]}")
-        self.run_ranks.set(f"failed/{trial.key}", error)
+        self.run_ranks.set(keys.failed(trial.key), error)
 
     def after_store_error(self, trial: Trial, lease: Lease, ranks: ProcessGroup, error: StoreError) -> None:
         """Raise the error, as no record can be saved, unless another run took over and swept the files."""
@@ -90,7 +89,7 @@ class Recovery:
         text = traceback_of(error)
         works = ranks.world_size > 1 or still_works(self.run_ranks.device)
         if not works and len(self.running) > 1:
-            self.run_ranks.run.set(_AT_ONCE, "1")
+            self.run_ranks.run.set(keys.AT_ONCE, "1")
             self.heartbeat.spare_others()
             raise CrashError(
                 f"an error in one of {', '.join(self.running)} left the GPU of rank {self.run_ranks.rank} "
@@ -110,7 +109,7 @@ class Recovery:
         others = len(self.running) - 1
         if isinstance(error, torch.OutOfMemoryError) and others:
             self.at_most = min(self.at_most, others)
-            self.run_ranks.run.set(_AT_ONCE, str(self.at_most))
+            self.run_ranks.run.set(keys.AT_ONCE, str(self.at_most))
             text = (
                 f"out of memory with {others + 1} trials at once: it is trained later, with {others} at most"
             )
@@ -130,5 +129,4 @@ class Recovery:
 
 
 def _eagerly(trial: Trial) -> str:
-    """Return the store's key that is set if an experiment's trials are to be executed eagerly."""
-    return f"eagerly/{trial.folder}/{trial.experiment}"
+    return keys.eagerly(f"{trial.folder}/{trial.experiment}")

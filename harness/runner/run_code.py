@@ -18,10 +18,9 @@ from harness.results import kept_code
 from harness.results.record import Versions
 from harness.results.repository import commit_of_suite
 from harness.results.user_code_hash import UserCodes, callables_of
+from harness.runner import keys
 from harness.runner.request import Request
-from harness.training.distributed import KeyValueStore
-
-_KEY = "code"
+from harness.training.key_value_store import KeyValueStore
 
 
 class RunCode(Strict):
@@ -68,7 +67,7 @@ class CodeGuard:
 
     def publish(self, request: Request, store: KeyValueStore, say: Callable[[str], None]) -> None:
         """Tell all ranks and restarts what the run starts with, and keep its sources beside the records."""
-        store.set(_KEY, RunCode.of(request, self.codes).model_dump_json())
+        store.set(keys.CODE, RunCode.of(request, self.codes).model_dump_json())
         for code in self.codes.all_of(request.trials):
             try:
                 if text := kept_code.keep(request.results, code):
@@ -78,7 +77,7 @@ class CodeGuard:
 
     def read(self, store: KeyValueStore) -> None:
         """Read what the run started with, once it is published."""
-        self.started = RunCode.model_validate_json(store.get(_KEY) or "{}")
+        self.started = RunCode.model_validate_json(store.get(keys.CODE) or "{}")
 
     def refusal(self, trial: Trial) -> str:
         """Return why the trial must not be trained by this process, empty if it may be."""

@@ -12,6 +12,7 @@ from harness.results.lease import Lease, Leases
 from harness.results.lease_owner import LeaseOwner
 from harness.results.record import Record
 from harness.results.superseded import set_aside_other_data
+from harness.runner import keys
 from harness.runner.placement import Execution
 from harness.runner.record_writer import RecordWriter
 from harness.runner.request import Request
@@ -33,7 +34,7 @@ class TrialQueue:
 
     def is_open(self, trial: Trial) -> bool:
         """Return whether the trial is to be trained, by this run or another; no run tries one twice."""
-        if any(self.run_ranks.get(f"{how}/{trial.key}") is not None for how in ("ended", "failed")):
+        if any(self.run_ranks.get(key(trial.key)) is not None for key in (keys.ended, keys.failed)):
             return False
         found = self.request.store.find(trial)
         known = self.tries.get(trial.key, 0)
@@ -55,7 +56,7 @@ class TrialQueue:
             self.say(f"{trial.key}: failed, {reason}")
         except LostLeaseError as lost:
             self.say(str(lost))
-        self.run_ranks.set(f"failed/{trial.key}", reason)
+        self.run_ranks.set(keys.failed(trial.key), reason)
         self.leases.release(trial, lease)
         return None
 
@@ -87,7 +88,7 @@ class TrialQueue:
 
     def _is_spared(self, trial: Trial, before: LeaseOwner) -> bool:
         """Return whether the owner's process ended for a reason outside this trial."""
-        return self.run_ranks.run.get(f"spared/{before.start[0]}/{trial.key}") is not None
+        return self.run_ranks.run.get(keys.spared(before.start[0], trial.key)) is not None
 
     def _after_death(
         self, trial: Trial, lease: Lease, execution: Execution, before: LeaseOwner
@@ -103,7 +104,7 @@ class TrialQueue:
             trial, f"set aside: {DEATHS} workers were ended while they trained it", execution
         )
         self.say(f"{trial.key}: set aside as failed, {DEATHS} workers were ended while they trained it")
-        self.run_ranks.set(f"failed/{trial.key}", error)
+        self.run_ranks.set(keys.failed(trial.key), error)
         self.leases.release(trial, lease)
         return None
 

@@ -16,6 +16,7 @@ from harness.results import provenance
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
 from harness.results.record import Epoch
+from harness.runner import keys
 from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
 from harness.runner.recovery import Recovery
@@ -96,8 +97,9 @@ class TrialRunner:
 
     def _check_data(self, trial: Trial, digest: str) -> None:
         """Raise DataError unless all ranks and restarts of the run have the same data."""
-        name = f"data/{trial.settings.dataset.model_dump_json()}"
-        if self.run_ranks.add(f"{name}/first") == 1 and self.run_ranks.run.get(name) is None:
+        dataset = trial.settings.dataset.model_dump_json()
+        name = keys.data(dataset)
+        if self.run_ranks.add(keys.first_to_load(dataset)) == 1 and self.run_ranks.run.get(name) is None:
             self.run_ranks.run.set(name, trial.data_digest or digest)
         self.heartbeat.wait(lambda: self.run_ranks.run.get(name) is not None)
         if (expected := self.run_ranks.run.get(name)) != digest:
@@ -138,7 +140,7 @@ class TrialRunner:
         self.trial_queue.record_writer.enter(trial, outcome, *self.running[trial.key], size, data_digest)
         accuracy = f"test {percent(outcome.epochs[-1].test_accuracy)}"
         self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
-        self.run_ranks.set(f"ended/{trial.key}", outcome.status)
+        self.run_ranks.set(keys.ended(trial.key), outcome.status)
 
     def _callbacks(
         self,

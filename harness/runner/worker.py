@@ -16,6 +16,7 @@ from harness.results import provenance
 from harness.results.lease import Lease, Leases
 from harness.results.lease_owner import this_process
 from harness.results.user_code_hash import UserCodes
+from harness.runner import keys
 from harness.runner.autotune import Autotuner
 from harness.runner.event_channel import EventChannel
 from harness.runner.heartbeat import Heartbeat, Leave
@@ -36,8 +37,6 @@ from harness.training.distributed import RunRanks
 from harness.training.streams import take_turns
 from harness.training.throughput import release
 from harness.user_code import calling
-
-_MEASURING = "measuring"
 
 
 def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str], codes: UserCodes) -> bool:
@@ -96,7 +95,7 @@ class _Worker:
         )
         scheduler = self._scheduler()
         for number in range(sys.maxsize):
-            name = f"phase/{self.run_ranks.start[1]}.{number}"
+            name = keys.phase(self.run_ranks.start[1], number)
             if self.run_ranks.is_rank_zero:
                 self.run_ranks.set(name, scheduler.next_phase().model_dump_json())
             self.heartbeat.wait(lambda name=name: self.run_ranks.get(name) is not None)  # type: ignore[misc]
@@ -125,7 +124,7 @@ class _Worker:
 
     def _is_spoiled(self) -> bool:
         """Return whether a capture has broken in any rank's process; publish whether it has in this one."""
-        key = f"spoiled/{self.run_ranks.start[1]}"
+        key = keys.spoiled(self.run_ranks.start[1])
         if is_spoiled():
             self.run_ranks.set(key, "yes")
         return self.run_ranks.get(key) is not None
@@ -133,22 +132,24 @@ class _Worker:
     def _trial_queue(self) -> TrialQueue:
         """Return the trial queue of this run, under the run id that all its ranks and restarts share."""
         store = self.run_ranks.run
-        if self.run_ranks.is_rank_zero and store.get("id") is None:
-            store.set("tries", tries_before(self.request))
+        if self.run_ranks.is_rank_zero and store.get(keys.RUN_ID) is None:
+            store.set(keys.TRIES, tries_before(self.request))
             self.guard.publish(self.request, store, self.heartbeat.events.note)
-            store.set("id", uuid.uuid4().hex)
-        self.heartbeat.wait(lambda: store.get("id") is not None)
+            store.set(keys.RUN_ID, uuid.uuid4().hex)
+        self.heartbeat.wait(lambda: store.get(keys.RUN_ID) is not None)
         self.guard.read(store)
-        me = this_process(store.get("id") or "", self.run_ranks.start, self.env, self.request.stale_seconds)
+        me = this_process(
+            store.get(keys.RUN_ID) or "", self.run_ranks.start, self.env, self.request.stale_seconds
+        )
         leases = Leases(self.request.store, me)
-        tries = json.loads(store.get("tries") or "{}")
+        tries = json.loads(store.get(keys.TRIES) or "{}")
         return TrialQueue(
             self.request, self.run_ranks, leases, self.record_writer, self.heartbeat.events.note, tries
         )
 
     def _scheduler(self) -> Scheduler:
         request, ranks = self.request, self.run_ranks.world_size
-        is_fatal = bool(self.run_ranks.run.get(_MEASURING))  # measuring may have killed a worker
+        is_fatal = bool(self.run_ranks.run.get(keys.MEASURING))  # measuring may have killed a worker
         return Scheduler(
             request,
             ranks,
@@ -180,8 +181,8 @@ class _Worker:
     def _measure(self, name: str, phase: Phase, scheduler: Scheduler) -> None:
         """Measure with all ranks and inform the scheduler; after an error nothing is measured any more."""
         trials = [self.trials[key] for key in phase.trials]
-        self.run_ranks.run.set(_MEASURING, "under way")
-        trial_progress = self.heartbeat.begin(_MEASURING, 0, together=self.run_ranks.world_size > 1)
+        self.run_ranks.run.set(keys.MEASURING, "under way")
+        trial_progress = self.heartbeat.begin(keys.MEASURING, 0, together=self.run_ranks.world_size > 1)
         autotuner = Autotuner(
             self.run_ranks, name, phase.executions, self.heartbeat.events.note, trial_progress.move
         )
@@ -193,19 +194,18 @@ class _Worker:
                     autotuner.measure(trial, data)
         except Exception as error:  # a trial will raise it again, and record it
             failed = True
-            self.stalled(_MEASURING, str(error))
+            self.stalled(keys.MEASURING, str(error))
             if self.run_ranks.world_size > 1:
                 threading.Event().wait()  # the heartbeat thread restarts all ranks
             scheduler.candidates = lambda left: []
         release(self.run_ranks.device)
         self._barrier(name)
-        self.heartbeat.end(_MEASURING)  # not before: until now another rank may fail
+        self.heartbeat.end(keys.MEASURING)  # not before: until now another rank may fail
         if self.run_ranks.is_rank_zero and self._is_spoiled():
-            self.heartbeat.events.note(
-                "nothing is measured: a capture broke, and what came after it was eager"
-            )
+            text = "nothing is measured: a capture broke, and what came after it was eager"
+            self.heartbeat.events.note(text)
         elif self.run_ranks.is_rank_zero and not failed:
-            self.run_ranks.run.set(_MEASURING, "")
+            self.run_ranks.run.set(keys.MEASURING, "")
             for trial in trials:
                 scheduler.learn(trial, autotuner.measured(trial))
 
@@ -223,7 +223,7 @@ class _Worker:
         while (
             not self.heartbeat.is_stopping
             and not self._is_spoiled()
-            and (turn := self.run_ranks.add(f"{name}/turn")) <= len(trials)
+            and (turn := self.run_ranks.add(keys.turn(name))) <= len(trials)
         ):
             trial = trials[turn - 1]
             narrowed = execution.model_copy(update={"trials_per_device": self._width(execution)})
@@ -232,7 +232,7 @@ class _Worker:
 
     def _lease_together(self, name: str, trial: Trial, phase: Phase) -> Lease | None:
         """Return the lease that rank 0 takes on the trial for all ranks; None if it cannot have it."""
-        key = f"{name}/{trial.key}/claim"
+        key = keys.lease(name, trial.key)
         if self.run_ranks.is_rank_zero:
             (execution,), dead = phase.executions, phase.dead.get(trial.key, "")
             lease = None if self.heartbeat.is_stopping else self.trial_queue.take(trial, execution, dead)
@@ -243,8 +243,8 @@ class _Worker:
 
     def stalled(self, key: str, error: str) -> None:
         """Record the failure of a trial that makes no progress, which may be another rank's."""
-        if key != _MEASURING:
+        if key != keys.MEASURING:
             self.trial_runner.recovery.failed(self.trials[key], error)
-        elif self.run_ranks.add(f"failed/{key}/reports") == 1:
+        elif self.run_ranks.add(keys.failure_reports(key)) == 1:
             self.heartbeat.events.note(f"nothing is measured: {error}")
-            self.run_ranks.set(f"failed/{key}", error)
+            self.run_ranks.set(keys.failed(key), error)

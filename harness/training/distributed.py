@@ -1,11 +1,10 @@
-"""Process groups, the ranks of a run, and their key-value store. Only this module uses torch.distributed."""
+"""Process groups and the ranks of a run. Only this module and `key_value_store` use torch.distributed."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ from harness.errors import LostRankError
 from harness.training import addresses, device_choice
 from harness.training.device import compute_exactly
 from harness.training.dynamo_stub import data_parallel
+from harness.training.key_value_store import KeyValueStore, store_errors
 from harness.training.rendezvous import start_number
 
 # The first is its name from torch 2.14 on, which warns about the second.
@@ -121,46 +121,6 @@ def alone(device: torch.device) -> ProcessGroup:
     return ProcessGroup(0, 1, device)
 
 
-@contextlib.contextmanager
-def _store_errors() -> Iterator[None]:
-    try:
-        yield
-    except dist.DistError:
-        raise LostRankError("torchrun is gone: its store does not answer any more") from None
-
-
-@dataclass(frozen=True)
-class KeyValueStore:
-    """A key-value store that all ranks share; no method waits.
-
-    Raises LostRankError once the store, and with it torchrun, is gone.
-    """
-
-    store: dist.Store  # type: ignore[name-defined]
-
-    def set(self, key: str, text: str) -> None:
-        """Set a key, visible to all ranks."""
-        with _store_errors():
-            self.store.set(key, text)
-
-    def get(self, key: str) -> str | None:
-        """Return a key's text, or None if it is not set; never waits."""
-        with _store_errors():
-            return self.store.get(key).decode() if self.store.check([key]) else None
-
-    def get_all(self, keys: Sequence[str]) -> list[str | None]:
-        """Return the texts of keys as `get` does, in two operations where all of them are set."""
-        with _store_errors():
-            if self.store.check(list(keys)):
-                return [each.decode() for each in self.store.multi_get(list(keys))]
-        return [self.get(key) for key in keys]
-
-    def add(self, key: str, amount: int = 1) -> int:
-        """Add to a counter and return its new value."""
-        with _store_errors():
-            return int(self.store.add(key, amount))
-
-
 @dataclass(frozen=True)
 class RunRanks(KeyValueStore):
     """All ranks of a run, seen from one; its keys last until torchrun restarts them, those of `run` longer.
@@ -203,7 +163,7 @@ class RunRanks(KeyValueStore):
 def run_store(env: Mapping[str, str], timeout_seconds: float) -> KeyValueStore:
     """Return the store that the ranks of a run share; what torchrun serves outlives their restarts."""
     addresses.check_meeting_point(env)
-    with _store_errors():
+    with store_errors():
         store = dist.TCPStore(  # type: ignore[attr-defined]
             env["MASTER_ADDR"],
             int(env["MASTER_PORT"]),

@@ -11,7 +11,7 @@ from torch import distributed as dist
 
 from harness.errors import DataError
 from harness.runner.trial_runner import TrialRunner
-from harness.training.distributed import KeyValueStore
+from harness.training.key_value_store import KeyValueStore
 from tests.support.trials import small_trial
 
 OLD, NEW = "a" * 64, "b" * 64

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from harness.training.distributed import KeyValueStore, ProcessGroup, RunRanks
+from harness.training.distributed import ProcessGroup, RunRanks
+from harness.training.key_value_store import KeyValueStore
 from tests.support.forks import context
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from harness.results.edits import is_edited, since_last_run
 from harness.results.retraining import retrain
 from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
-from harness.runner import worker
+from harness.runner import keys, worker
 from harness.runner.launch import handover, torchrun
 from harness.runner.launch.worker_process import set_up
 from harness.runner.request import (
@@ -33,8 +33,6 @@ from harness.training import distributed
 from harness.training.device_choice import on_cpu
 
 Environment = MutableMapping[str, str]
-
-_OVER = "over"
 
 
 def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environment) -> int:
@@ -116,19 +114,19 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
         )
     run_ranks = _rendezvous(request, env)
     can_restart = env.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
-    if (over := run_ranks.run.get(_OVER)) is not None:
+    if (over := run_ranks.run.get(keys.OVER)) is not None:
         return _tell_why(over, run_ranks, env)
     try:
         code = _train(request, run_ranks, env, launched=launched)
     except (CrashError, LostRankError):
-        if can_restart and run_ranks.run.get(_OVER) is not None:
+        if can_restart and run_ranks.run.get(keys.OVER) is not None:
             return 1  # another rank's error, which is reported instead
         raise  # torchrun may restart all ranks
     except HarnessError as error:
         if not can_restart:
             raise
-        if run_ranks.run.get(_OVER) is None:
-            run_ranks.run.set(_OVER, f"{error.exit_code} {error}")
+        if run_ranks.run.get(keys.OVER) is None:
+            run_ranks.run.set(keys.OVER, f"{error.exit_code} {error}")
         return 1  # torchrun restarts all ranks, and they see that a restart does not help
     except Exception as error:
         if can_restart and not launched:
@@ -139,12 +137,12 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
 
 def _note_end(reason: str, run_ranks: distributed.RunRanks) -> None:
     """Have the next start end the run, if this one ends before training in the same way as the last."""
-    if run_ranks.get(f"phase/{run_ranks.start[1]}.0") is not None:
+    if run_ranks.get(keys.phase(run_ranks.start[1], 0)) is not None:
         return
     number = run_ranks.start[0]
-    if run_ranks.run.get(f"ended/{number - 1}") == reason:
-        run_ranks.run.set(_OVER, f"1 the ranks ended before they trained, again and again: {reason}")
-    run_ranks.run.set(f"ended/{number}", reason)
+    if run_ranks.run.get(keys.ended_early(number - 1)) == reason:
+        run_ranks.run.set(keys.OVER, f"1 the ranks ended before they trained, again and again: {reason}")
+    run_ranks.run.set(keys.ended_early(number), reason)
 
 
 def _rendezvous(request: Request, env: Environment) -> distributed.RunRanks:
@@ -158,7 +156,7 @@ def _rendezvous(request: Request, env: Environment) -> distributed.RunRanks:
 def _tell_why(over: str, run_ranks: distributed.RunRanks, env: Environment) -> int:
     """Report once why the run cannot go on; return the exit code with which torchrun does not restart it."""
     code, _, text = over.partition(" ")
-    if run_ranks.is_rank_zero and run_ranks.run.add(f"{_OVER}/told") == 1:
+    if run_ranks.is_rank_zero and run_ranks.run.add(keys.OVER_TOLD) == 1:
         say(f"error: {text}", sys.stderr)
         if "HARNESS_LAUNCHED" not in env:
             JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(int(code), is_finished=True)
@@ -183,7 +181,7 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
             if run_ranks.world_size == 1:  # NCCL warns where its group is left undestroyed
                 distributed.leave()
             return 0  # after a signal; other ranks may be gone
-    was_stopped = run_ranks.get("stop") is not None
+    was_stopped = run_ranks.get(keys.STOP) is not None
     distributed.leave()
     if not leads:
         return 0
