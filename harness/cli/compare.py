@@ -11,6 +11,7 @@ import typer
 from harness.cli import bounds
 from harness.cli.options import Results
 from harness.errors import UsageError
+from harness.results.metrics import COMPARED
 
 First = Annotated[
     str,
@@ -30,8 +31,7 @@ FailIf = Annotated[
         metavar="worse:METRIC:AMOUNT",
         help="Leave with 1 where B is shown to be worse than A by more than AMOUNT (a one-sided t-test at "
         "5 %: noise alone fails one row in twenty at most), with 2 where a row cannot be judged; repeatable. "
-        "METRIC: test_accuracy_points, train_accuracy_points, test_loss, train_loss, "
-        "samples_per_second_percent.",
+        f"METRIC: {', '.join(COMPARED)}, samples_per_second_percent.",
     ),
 ]
 

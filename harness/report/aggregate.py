@@ -12,13 +12,15 @@ from pathlib import Path
 
 from harness.config.suite import Figures, PublishedCurve, Suite, Trial
 from harness.data.registry import DATASETS
+from harness.results.metrics import OF_EPOCH
 from harness.results.record import Epoch, Record
 from harness.results.seed_rule import Decision, by_experiment, decide
 from harness.results.store import Found, State, Store
 from harness.results.superseded import superseded
 from harness.stats import Summary, decimal, summary
 
-FIGURES = tuple(name for name in Epoch.model_fields if name != "epoch")
+_OTHERS = tuple(name for name in OF_EPOCH if name not in Epoch.model_fields)
+FIGURES = (*(name for name in Epoch.model_fields if name not in {"epoch", "others"}), *_OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Entry:
         record = found.record
         if record is None:
             return cls(found.trial, found.state, file, found.error, other_data=found.other_data)
-        epochs = {name: array("d", (getattr(each, name) for each in record.epochs)) for name in FIGURES}
+        figures = [each.figures for each in record.epochs]
+        epochs = {name: array("d", (each.get(name, math.nan) for each in figures)) for name in FIGURES}
         versions = record.versions.model_copy(update={"user_code": record.user_code})  # known by its settings
         slim = record.model_copy(update={"settings": {}, "epochs": [], "versions": versions})
         return cls(found.trial, found.state, file, None, slim, epochs)
@@ -73,9 +76,9 @@ class Entry:
     def exact(self, figure: str) -> float | Fraction:
         """Return a metric of the last epoch; an accuracy as so many of the dataset's images."""
         value, source = self.last(figure), DATASETS[self.trial.settings.dataset.name]
-        images = {"train_accuracy": source.train_images, "test_accuracy": source.test_images}.get(figure)
-        if images is None or not math.isfinite(value):
+        if not OF_EPOCH[figure].is_fraction or not math.isfinite(value):
             return value
+        images = source.train_images if figure.startswith("train_") else source.test_images
         right = round(value * images)
         is_count = math.isclose(right / images, value, rel_tol=1e-15)
         return Fraction(right, images) if is_count else decimal(value)

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 from harness.report.aggregate import FIGURES, Row, SuiteResults
 from harness.report.published import verdict_of
+from harness.results.metrics import OF_EPOCH
 from harness.stats import Difference, Summary
 
-_FINAL = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 _SUMMARY = ("mean", "std", "low_95", "high_95", "min", "max")
 _WORDS = {"within": "reproduced", "above": "differs_above", "below": "differs_below", "open": "inconclusive"}
 _DIGITS = 12  # any further ones depend on the machine
@@ -19,7 +19,7 @@ _DIGITS = 12  # any further ones depend on the machine
 
 def table(contents: SuiteResults) -> str:
     """Return CSV with a line per experiment: statistics of its last epochs; accuracies are fractions."""
-    header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in _FINAL for b in _SUMMARY)]
+    header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in OF_EPOCH for b in _SUMMARY)]
     header += ["published_test_accuracy", "difference", "difference_low_95", "difference_high_95"]
     return _csv([*header, "verdict", "seeds_to_settle"], (_row(contents, row) for row in contents.rows))
 
@@ -37,8 +37,8 @@ def epochs(contents: SuiteResults) -> str:
 
 def _row(contents: SuiteResults, row: Row) -> list[str]:
     cells = [row.name, str(len(row.entries)), str(len(row.done)), row.absent()]
-    for figure in _FINAL:
-        cells += _summary(row.summary(figure), is_fraction=figure.endswith("accuracy"))
+    for name, metric in OF_EPOCH.items():
+        cells += _summary(row.summary(name), is_fraction=metric.is_fraction)
     published = row.published.test_accuracy if row.published else None
     cells.append(" ".join(map(_number, published or [])))
     judged = verdict_of(contents, row)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from harness.report.table import Cell, Table
+from harness.report.columns import Cell
+from harness.report.table import Table
 
 T = TypeVar("T")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from harness.report.table import Cell, Table
+from harness.report.columns import Cell
+from harness.report.table import Table
 
 # What Markdown or GitHub reads as more than itself; underscores within words, as of settings, are left.
 _SPECIAL = re.compile(

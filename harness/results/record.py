@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer
 from harness.config.settings import Strict
 from harness.config.suite import digest_of
 from harness.plugins import is_callable_path
+from harness.results.metrics import OF_EPOCH
 from harness.results.record_hash import with_hash, without_hash
 
 # JSON has no NaN and no infinity: a metric that is not finite is null in the file and NaN in memory.
@@ -26,7 +28,10 @@ EngineName = Literal["eager", "graph"]
 
 
 class Epoch(Strict):
-    """Metrics of one epoch; accuracies are fractions, times are in seconds."""
+    """Metrics of one epoch; accuracies are fractions, times are in seconds.
+
+    `others` holds metrics that are in the registry beside these; earlier records lack them.
+    """
 
     epoch: int
     lr: float
@@ -36,6 +41,25 @@ class Epoch(Strict):
     test_accuracy: Figure
     train_seconds: float
     eval_seconds: float
+    others: dict[str, Figure] = Field(default={}, exclude_if=lambda others: not others)
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, float], **rest: float) -> Epoch:
+        """Return an epoch with these metrics, by their names in OF_EPOCH."""
+        own = {name: value for name, value in metrics.items() if name in cls.model_fields}
+        others = {name: value for name, value in metrics.items() if name not in own}
+        return cls.model_validate({**own, **rest, "others": others})
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Return learning rate, metrics and times by name, without metrics that this record lacks."""
+        own = {name: value for name, value in self if name not in {"epoch", "others"}}
+        return own | self.others
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics that this record has, by name."""
+        return {name: value for name, value in self.figures.items() if name in OF_EPOCH}
 
 
 class Attempt(Strict):
@@ -131,11 +155,11 @@ class Record(Strict):
         if numbers != list(range(1, len(numbers) + 1)):
             return f"found epochs numbered {numbers}, expected 1 to {len(numbers)}"
         for each in self.epochs:
-            for accuracy in (each.train_accuracy, each.test_accuracy):
-                if accuracy < 0 or accuracy > 1:  # neither is true of NaN
-                    return f"found the accuracy {accuracy} in epoch {each.epoch}, expected one from 0 to 1"
-            figures = (each.train_loss, each.train_accuracy, each.test_loss, each.test_accuracy)
-            if self.status == "done" and not all(map(math.isfinite, figures)):
+            for name, value in each.metrics.items():
+                if OF_EPOCH[name].is_fraction and (value < 0 or value > 1):  # neither is true of NaN
+                    title = OF_EPOCH[name].title
+                    return f"found the {title} {value} in epoch {each.epoch}, expected one from 0 to 1"
+            if self.status == "done" and not all(map(math.isfinite, each.metrics.values())):
                 return f"found epoch {each.epoch} of a trial that is done without a figure, expected numbers"
         return ""
 

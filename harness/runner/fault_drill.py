@@ -194,5 +194,5 @@ def _kill_all(running: Running) -> None:
 
 
 def _of_epoch(epoch: Epoch) -> list[float]:
-    figures = epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy
+    figures = (epoch.lr, *epoch.metrics.values())
     return [figure if math.isfinite(figure) else 0.0 for figure in figures]

@@ -190,7 +190,7 @@ class TrialRunner:
         return CheckpointAction.STOP if is_stopping else CheckpointAction.GO_ON
 
     def _tell_epoch(self, trial: Trial, epoch: Epoch, train_size: int) -> None:
-        figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds"})
+        figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds", "others"})
         speed = train_size / epoch.train_seconds
         epochs = trial.settings.training.epochs
         self.heartbeat.events.tell(

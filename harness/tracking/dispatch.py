@@ -104,8 +104,7 @@ def tracked_epochs(epochs: Sequence[Epoch], train_size: int, ended_at: float) ->
     """Return epochs for a tracker, timed as if trained without a break until `ended_at`."""
     found: list[TrackedEpoch] = []
     for epoch in reversed(epochs):
-        figures: dict[str, float] = {key: value for key, value in epoch if key != "epoch"}
-        figures["samples_per_second"] = train_size / epoch.train_seconds
+        figures = {**epoch.figures, "samples_per_second": train_size / epoch.train_seconds}
         found.insert(0, TrackedEpoch(epoch.epoch, ended_at, figures))
         ended_at -= epoch.train_seconds + epoch.eval_seconds
     return found

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.results.metrics import METRICS
 from harness.training.batch_shard import BatchShard
 from harness.training.dataloader import Resident, ResidentDataset, Share
 from harness.training.distributed import ProcessGroup
@@ -22,16 +23,16 @@ from harness.training.rng import kept_random_states
 
 @dataclass
 class Totals:
-    """Sums over samples: loss, correct predictions, count; kept on the device until they are read."""
+    """Sums over samples: each metric's, then their count; kept on the device until they are read."""
 
     sums: Tensor
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add one rank's share of a batch."""
         loss = loss if len(labels) else loss.new_zeros(())  # times zero it may still be no number
-        right = (logits.argmax(1) == labels).sum()
+        found = [metric.count(logits, labels) if metric.count else loss.detach() for metric in METRICS]
         count = loss.new_full((), len(labels), dtype=torch.float64)
-        self.sums += torch.stack([loss.detach().double(), right.double(), count])
+        self.sums += torch.stack([*(each.double() for each in found), count])
 
     def of_ranks(self, world: ProcessGroup) -> list[list[float]]:
         """Return every rank's sums, in the order of ranks."""
@@ -43,10 +44,11 @@ class Totals:
         self.sums.zero_() if sums is None else self.sums.copy_(torch.tensor(sums, dtype=torch.float64))
 
 
-def averages(sums: list[list[float]]) -> tuple[float, float]:
-    """Return loss and accuracy over the samples of all ranks."""
-    loss, right, count = (math.fsum(column) for column in zip(*sums, strict=True))
-    return loss / count, right / count
+def averages(sums: list[list[float]], part: str) -> dict[str, float]:
+    """Return the metrics of a part of the data over the samples of all ranks, by their names in an epoch."""
+    *totals, count = (math.fsum(column) for column in zip(*sums, strict=True))
+    pairs = zip(METRICS, totals, strict=True)
+    return {f"{part}_{metric.name}": total / count for metric, total in pairs}
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Step:
 
     def __post_init__(self) -> None:
         device = self.shard.world.device
-        self.totals = Totals(torch.zeros(3, dtype=torch.float64, device=device))
+        self.totals = Totals(torch.zeros(len(METRICS) + 1, dtype=torch.float64, device=device))
         self._first = torch.zeros(1, dtype=torch.int64, device=device)
 
     def train(self, share: Share) -> Tensor:

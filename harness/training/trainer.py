@@ -133,15 +133,10 @@ def _epoch(
         return None
     tested = here(trained.steps)
     prepared.lr.advance()
-    train_loss, train_accuracy = averages(trained.sums)
-    test_loss, test_accuracy = averages(tested.sums)
-    return Epoch(
+    return Epoch.of(
+        averages(trained.sums, "train") | averages(tested.sums, "test"),
         epoch=len(progress.history) + 1,
         lr=lr,
-        train_loss=train_loss,
-        train_accuracy=train_accuracy,
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
         train_seconds=trained.seconds,
         eval_seconds=tested.seconds - trained.seconds,
     )

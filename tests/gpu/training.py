@@ -38,11 +38,7 @@ class Trained:
     def figures(self) -> list[float]:
         """Return the losses and accuracies of all epochs."""
         epochs = self.outcome.epochs if self.outcome else []
-        return [
-            value
-            for each in epochs
-            for value in (each.train_loss, each.train_accuracy, each.test_loss, each.test_accuracy)
-        ]
+        return [value for each in epochs for value in each.metrics.values()]
 
     @property
     def weights(self) -> list[Tensor]:
@@ -59,7 +55,8 @@ class Trained:
     @property
     def losses(self) -> list[float]:
         """Return the losses of all epochs: no sample near a border changes them by leaps."""
-        return [each for start in (0, 2) for each in self.figures[start::4]]
+        epochs = self.outcome.epochs if self.outcome else []
+        return [value for each in epochs for value in (each.train_loss, each.test_loss)]
 
     def difference(self, other: Trained, *, of_losses: bool = False) -> float:
         """Return how far a figure, or a loss, is from the other's, relatively, at most."""

@@ -10,8 +10,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from harness.report import latex
+from harness.report.columns import Cell
 from harness.report.markdown import body, document, escaped, line
-from harness.report.table import Cell, Table
+from harness.report.table import Table
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 TEXTS = [

@@ -109,11 +109,7 @@ def table(folder: str = "results") -> str:
 def figures(folder: str = "results") -> dict[str, list[float]]:
     """Return what all trials found, without times."""
     return {
-        name: [
-            value
-            for epoch in record.epochs
-            for value in (epoch.train_loss, epoch.train_accuracy, epoch.test_loss, epoch.test_accuracy)
-        ]
+        name: [value for epoch in record.epochs for value in epoch.metrics.values()]
         for name, record in records(folder).items()
     }
 

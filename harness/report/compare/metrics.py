@@ -11,6 +11,7 @@ from typing import Literal
 from harness.formatting import half_up
 from harness.report.aggregate import Entry
 from harness.report.number_format import LOSS_DIGITS, loss, percent, signed
+from harness.results import metrics
 
 Kind = Literal["accuracy", "loss", "speed"]
 
@@ -65,11 +66,14 @@ class Metric:
         return difference if self.kind == "loss" else -100 * difference
 
 
+def _recorded(key: str, part: str, metric: metrics.Metric) -> Metric:
+    kind: Kind = "accuracy" if metric.is_fraction else "loss"
+    title = f"{metrics.PARTS[part]} {metric.title}"
+    return Metric(key, title, kind, lambda of: of.exact(f"{part}_{metric.name}"))
+
+
 METRICS = (
-    Metric("test_accuracy_points", "Testing accuracy", "accuracy", lambda of: of.exact("test_accuracy")),
-    Metric("train_accuracy_points", "Training accuracy", "accuracy", lambda of: of.exact("train_accuracy")),
-    Metric("test_loss", "Testing loss", "loss", lambda of: of.last("test_loss")),
-    Metric("train_loss", "Training loss", "loss", lambda of: of.last("train_loss")),
+    *(_recorded(key, *recorded) for key, recorded in metrics.COMPARED.items()),
     Metric(
         "samples_per_second_percent",
         "Images/s in training",

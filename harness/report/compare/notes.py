@@ -9,6 +9,7 @@ from harness.report.aggregate import Entry, seeds_text
 from harness.report.compare.pairing import EXECUTION, Row, Table
 from harness.report.compare.side import Side
 from harness.report.hyper_parameters import hyper_parameters
+from harness.results.metrics import OF_EPOCH
 from harness.results.record import Record
 
 _MADE_WITH: dict[str, Callable[[Record], str]] = {
@@ -17,7 +18,6 @@ _MADE_WITH: dict[str, Callable[[Record], str]] = {
     "torch": lambda of: of.versions.torch,
     **EXECUTION,
 }
-_RESULTS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def notes(table: Table) -> list[str]:
@@ -99,7 +99,7 @@ def _sameness(a: Side, b: Side) -> str:
     """Return how many pairs of trials must be the same, and how many are to the last bit, as text."""
     both = [(own, b.done[seed]) for seed, own in a.done.items() if seed in b.done]
     alike = [(x, y) for x, y in both if _made_of(x) == _made_of(y)]
-    same = sum(all(x.epochs[name] == y.epochs[name] for name in _RESULTS) for x, y in alike)
+    same = sum(all(x.epochs[name] == y.epochs[name] for name in OF_EPOCH) for x, y in alike)
     if not alike:
         return ""
     number, bits = len(alike), "all" if same == len(alike) else same or "none"

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.report.aggregate import Row, SuiteResults
+from harness.report.columns import DIGITS, Cell
 from harness.report.figures import figures
 from harness.report.html import rerun_command
 from harness.report.html.embedded import Embedded, EmbeddedFigure
 from harness.report.html.seeds import Seeds, seeds_of
-from harness.report.table import DIGITS, Cell, Table
+from harness.report.table import Table
 
 _RESULT = "Final testing accuracy"
 _Figure = Callable[[str], EmbeddedFigure | None]

@@ -1,0 +1,49 @@
+"""Metrics: what is recorded of every epoch for each part of the data, in one registry.
+
+To add a metric, add a line to METRICS: records, CSV, `compare` and the tests of resumed trials and of ranks
+go through it. Records that are older than a metric do without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A mean over the samples of a part of the data.
+
+    Of the loss less is better. A fraction is a share of the samples, counted by `count` from logits (N, K)
+    and labels (N,), and more of it is better.
+    """
+
+    name: str
+    title: str
+    count: Callable[[Tensor, Tensor], Tensor] | None = None
+
+    @property
+    def is_fraction(self) -> bool:
+        """Tell whether it is a share of the samples."""
+        return self.count is not None
+
+
+METRICS = (
+    Metric("loss", "loss"),  # the training's criterion
+    Metric("accuracy", "accuracy", lambda logits, labels: (logits.argmax(1) == labels).sum()),
+)
+PARTS = {"train": "Training", "test": "Testing"}
+
+# What an epoch has of each: train_loss, train_accuracy, test_loss, test_accuracy.
+OF_EPOCH = {f"{part}_{metric.name}": metric for part in PARTS for metric in METRICS}
+
+# What `compare` shows of them, by the name that --fail-if takes: fractions, in points, before losses.
+COMPARED = {
+    f"{part}_{metric.name}{'_points' if metric.is_fraction else ''}": (part, metric)
+    for metric in sorted(METRICS, key=lambda metric: not metric.is_fraction)
+    for part in reversed(PARTS)
+}
