@@ -33,7 +33,7 @@ class LeaseProgress(Strict):
 
     def line(self) -> bytes:
         """Return it as a line with a checksum, by which a reader detects a half-overwritten one."""
-        text = self.model_dump_json().encode()
+        text = self.model_dump_json(exclude={"last": {"others"}}).encode()  # a line has one length
         return (b"%08x %s" % (zlib.crc32(text), text)).ljust(_WIDTH)
 
     @classmethod

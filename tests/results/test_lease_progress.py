@@ -35,8 +35,8 @@ def test_it_is_read_back() -> None:
 
 def test_lines_have_one_width() -> None:
     worst = -1.2345678901234567e-300
-    longest = {key: 10**18 if key == "epoch" else worst for key in Epoch.model_fields}
-    last = EPOCH.model_copy(update=longest)
+    longest = {key: 10**18 if key == "epoch" else worst for key in Epoch.model_fields if key != "others"}
+    last = EPOCH.model_copy(update={**longest, "others": {"test_of_later": worst}})
     wide = LeaseProgress.model_construct(fraction=worst, epochs=10**18, last=last, samples_per_second=worst)
     assert len(wide.line()) == len(HEADWAY.line()) == len(LeaseProgress(fraction=0.0, epochs=1).line())
 
