@@ -100,9 +100,10 @@ class Row:
         return [each for each in self.entries if each.state == "done"]
 
     def summary(self, figure: str) -> Summary | None:
-        """Summarise a metric of the last epoch over the trials that are done."""
+        """Summarise a metric of the last epoch over the trials that are done; None if a record lacks it."""
         values = [each.exact(figure) for each in self.done]
-        return summary(values, self.deciding) if values else None
+        is_known = values and all(map(math.isfinite, values))
+        return summary(values, self.deciding) if is_known else None
 
     @cached_property
     def test_accuracy(self) -> Summary | None:
