@@ -13,13 +13,13 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from harness import model_registry
 from harness.config import suite_file
 from harness.config.overrides import Assignment, expand, merged, with_leaf
+from harness.config.published import Published
 from harness.config.published_curves import published_curves
 from harness.config.settings import DatasetSettings, Strict, model_settings
 from harness.config.suite import (
     EXPERIMENT_NAME,
     ExperimentName,
     ExperimentSettings,
-    Published,
     SeedRule,
     Seeds,
     Suite,

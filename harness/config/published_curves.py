@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.config.suite import PublishedCurve
+from harness.config.published import PublishedCurve
 from harness.config.suite_text import folder_of, is_file
 from harness.config.validation import Checker
 from harness.errors import nearest

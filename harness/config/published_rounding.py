@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from harness.config.suite import Published, Suite
+from harness.config.published import Published
+from harness.config.suite import Suite
 
 
 def rounding(published: Published) -> float:

@@ -12,15 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from harness import numerics
-from harness.config.settings import (
-    Count,
-    DatasetName,
-    DatasetSettings,
-    NotNegative,
-    Settings,
-    Strict,
-    Training,
-)
+from harness.config.published import Published, PublishedCurve
+from harness.config.settings import DatasetSettings, Settings, Strict, Training
 
 # Settings added later: left out of the digest at these values, so that earlier records stay valid.
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}
@@ -28,10 +21,6 @@ _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent")
 SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 EXPERIMENT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._=,+-]{0,99}$"
 ExperimentName = Annotated[str, Field(pattern=EXPERIMENT_NAME)]
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
 
 
 def _count_or_list(value: Any) -> Any:
@@ -49,9 +38,6 @@ Seeds = Annotated[
     Field(min_length=1),
     BeforeValidator(_count_or_list, json_schema_input_type=int | list[int]),
 ]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Losses = Annotated[list[NotNegative], BeforeValidator(_as_list, json_schema_input_type=float | list[float])]
-Fractions = Annotated[list[Fraction], BeforeValidator(_as_list, json_schema_input_type=float | list[float])]
 
 
 class SeedRule(Strict):
@@ -66,52 +52,6 @@ class SeedRule(Strict):
         if self.at_least > self.at_most:
             raise ValueError(f"at_least {self.at_least}, expected at most {self.at_most} as `at_most`")
         return self
-
-
-class Figures(Strict):
-    """Hold what somebody else reported of one experiment: one value, or one a run; fractions."""
-
-    train_loss: Losses | None = None
-    train_accuracy: Fractions | None = None
-    test_accuracy: Fractions | None = None
-
-
-class Published(Strict):
-    """Hold somebody else's figures and say where they come from.
-
-    A mean of ours within `margin_points` of theirs counts as reproduced. `rounding_points` is the step to
-    which their accuracies were rounded; unless said, that of the last digit that any of them has. `curves`
-    is a CSV file beside the suite.
-    """
-
-    dataset: DatasetName
-    source: str
-    runs: Count = 1
-    margin_points: Annotated[float, Field(gt=0, lt=100)] = 0.5
-    rounding_points: Annotated[float, Field(ge=0, le=100)] | None = None
-    curves: str | None = None
-    experiments: dict[str, Figures]
-
-    @model_validator(mode="after")
-    def _one_or_one_a_run(self) -> Self:
-        for name, figures in self.experiments.items():
-            for key, values in figures:
-                if values is not None and len(values) not in (1, self.runs):
-                    raise ValueError(
-                        f"{len(values)} values of {name}.{key}, expected one, "
-                        f"or one a run: `runs` is {self.runs}"
-                    )
-        return self
-
-
-class PublishedCurve(Strict):
-    """Published metrics of one run, epoch by epoch; accuracies are fractions."""
-
-    run: str
-    epoch: list[int]
-    train_loss: list[float]
-    train_accuracy: list[Fraction]
-    test_accuracy: list[Fraction]
 
 
 class Table(Strict):

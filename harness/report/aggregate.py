@@ -10,7 +10,8 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
-from harness.config.suite import Figures, PublishedCurve, Suite, Trial
+from harness.config.published import Figures, PublishedCurve
+from harness.config.suite import Suite, Trial
 from harness.data.registry import DATASETS
 from harness.results.metrics import OF_EPOCH
 from harness.results.record import Epoch, Record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from statistics import mean
 
+from harness.config.published import Figures
 from harness.config.published_rounding import rounding
-from harness.config.suite import Figures
 from harness.report.aggregate import Row, SuiteResults
 from harness.report.number_format import loss, percent, signed
 from harness.report.verdict import Finding, Verdict, finding, verdict

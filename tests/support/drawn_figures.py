@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.config.suite import PublishedCurve, Trial
+from harness.config.published import PublishedCurve
+from harness.config.suite import Trial
 from harness.report.aggregate import Entry, Row, SuiteResults
 from harness.report.figures.comparison import Comparison
 from harness.report.figures.curves import Curves
