@@ -32,11 +32,19 @@ def shipped() -> list[str]:
 
 def declared_settings(name: str) -> dict[str, Fragment]:
     """Read a shipped model's `SETTINGS` (JSON Schema fragments by name) without importing it."""
-    tree = ast.parse((_SHIPPED / f"{name}.py").read_text(encoding="utf-8"))
-    for statement in tree.body:
+    for statement in _syntax_tree(name).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "SETTINGS":
             return cast(dict[str, Fragment], ast.literal_eval(statement.value))
     raise AssertionError(f"models/{name}.py declares no SETTINGS")
+
+
+def summary(name: str) -> str:
+    """Return the first line of a shipped model's docstring without importing it."""
+    return (ast.get_docstring(_syntax_tree(name)) or "").partition("\n")[0]
+
+
+def _syntax_tree(name: str) -> ast.Module:
+    return ast.parse((_SHIPPED / f"{name}.py").read_text(encoding="utf-8"))
 
 
 def source_file(name: str) -> Path | None:

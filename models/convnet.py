@@ -7,8 +7,18 @@ from itertools import pairwise
 from torch import nn
 
 SETTINGS = {
-    "channels": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
-    "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+    "channels": {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1},
+        "minItems": 1,
+        "description": "Output channels of the 3 x 3 convolutions, in order; 2 x 2 max pooling follows each.",
+    },
+    "dropout": {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "description": "Dropout probability before the output layer.",
+    },
 }
 
 

@@ -8,8 +8,18 @@ from itertools import pairwise
 from torch import nn
 
 SETTINGS = {
-    "hidden": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
-    "dropout": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+    "hidden": {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1},
+        "minItems": 1,
+        "description": "Width of each hidden layer, in order.",
+    },
+    "dropout": {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMaximum": 1,
+        "description": "Dropout probability after each hidden layer.",
+    },
 }
 
 

@@ -10,9 +10,18 @@ import torch
 from torch import Tensor, nn
 
 SETTINGS = {
-    "patch_size": {"type": "integer", "minimum": 1},
-    "width": {"type": "integer", "minimum": 1},
-    "hidden": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
+    "patch_size": {
+        "type": "integer",
+        "minimum": 1,
+        "description": "Side of a patch in pixels, a divisor of the image's side.",
+    },
+    "width": {"type": "integer", "minimum": 1, "description": "Number of features of each patch."},
+    "hidden": {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1},
+        "minItems": 1,
+        "description": "Hidden width of each block, in order; there is one block per entry.",
+    },
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from harness import model_registry
 from harness.config.loader import SuiteFile
 from harness.config.settings import Training, model_settings
+from harness.config.suite import ExperimentSettings
 
 _REF = "#/$defs/{model}"
 
@@ -19,23 +20,26 @@ def suite_schema() -> dict[str, Any]:
     definitions = {**training.pop("$defs"), "Training": training}
     definitions |= {name: model_settings(name).model_json_schema() for name in model_registry.shipped()}
     definitions["Model"] = {"anyOf": [*_references(model_registry.shipped()), _user_model()]}
-    sections = {"model": {"$ref": "#/$defs/Model"}, "training": {"$ref": "#/$defs/Training"}}
+    sections = {
+        name: {"$ref": f"#/$defs/{name.capitalize()}", "description": field.description}
+        for name, field in ExperimentSettings.model_fields.items()
+    }
     definitions["Overrides"] = {
+        "title": "Overrides",
+        "description": "One experiment: settings merged over `common`, none if it is empty.",
         "type": ["object", "null"],
         "additionalProperties": False,
         "properties": {**sections, "matrix": _matrix()},
     }
     for definition in definitions.values():
         definition.pop("required", None)
-        definition.pop("description", None)
     for section in training["properties"].values():
         _open_union(section)
     properties = schema["properties"]
-    properties["common"] = {"type": "object", "additionalProperties": False, "properties": sections}
+    properties["common"] |= {"default": {}, "additionalProperties": False, "properties": sections}
     experiments = properties["experiments"]
-    experiments["patternProperties"] = {
-        pattern: {"$ref": "#/$defs/Overrides"} for pattern in experiments["patternProperties"]
-    }
+    own = {"$ref": "#/$defs/Overrides", "description": definitions["Overrides"]["description"]}
+    experiments["patternProperties"] = dict.fromkeys(experiments["patternProperties"], own)
     experiments["additionalProperties"] = False
     required = schema.pop("required")
     schema["$defs"] = {**schema["$defs"], **definitions}
@@ -57,13 +61,30 @@ def _references(names: list[str]) -> list[dict[str, str]]:
 
 
 def _user_model() -> dict[str, Any]:
-    name = {"type": "string", "pattern": "^[\\w.]+:\\w+$"}
-    return {"type": "object", "properties": {"name": name}, "required": ["name"]}
+    name = {
+        "description": "Callable that builds the model, as `package.module:callable`.",
+        "type": "string",
+        "pattern": "^[\\w.]+:\\w+$",
+    }
+    return {
+        "title": "your own",
+        "description": "A model of your own; keys other than `name` are keyword arguments of the callable.",
+        "type": "object",
+        "properties": {"name": name},
+        "required": ["name"],
+    }
 
 
 def _matrix() -> dict[str, Any]:
-    values = {"type": "array", "minItems": 1}
+    values = {
+        "description": "Values of the setting with this dotted key.",
+        "type": "array",
+        "minItems": 1,
+    }
     return {
+        "description": "Grid of values by dotted key, such as `training.optimizer.lr`: each combination "
+        "becomes an experiment.",
+        "default": {},
         "type": "object",
         "patternProperties": {r"^(model|training)\.": values},
         "additionalProperties": False,

@@ -54,17 +54,36 @@ SeedsOrRule = Annotated[
 
 
 class SuiteFile(Strict):
-    """Hold the keys of a suite's file."""
+    """Keys of a suite, a YAML file with the experiments of one table."""
 
-    suite: SuiteName
-    extends: str | None = None
-    title: str
-    dataset: DatasetSettings
-    seeds: SeedsOrRule
-    common: Overrides = Field(default_factory=dict)
-    experiments: Annotated[dict[ExperimentName, Overrides], Field(min_length=1), BeforeValidator(_not_empty)]
-    published: Published | None = None
-    table: Table = Table()
+    suite: SuiteName = Field(
+        description="Name of the suite and of its results folder: up to 64 letters, digits, `.`, `_` and "
+        "`-`, a letter or digit first."
+    )
+    extends: str | None = Field(
+        default=None,
+        description="Path of a suite to inherit from, relative to this file; keys given here are merged over "
+        "its keys.",
+    )
+    title: str = Field(description="Heading of the table.")
+    dataset: DatasetSettings = Field(description="Dataset of all experiments.")
+    seeds: SeedsOrRule = Field(
+        description="Seeds of every experiment: a count n for seeds 1 to n (at most 1000), a list of seeds "
+        "from 0 to 2³² − 1, or a rule for their number."
+    )
+    common: Overrides = Field(
+        default_factory=dict, description="Settings that all experiments share, unless they have their own."
+    )
+    experiments: Annotated[
+        dict[ExperimentName, Overrides], Field(min_length=1), BeforeValidator(_not_empty)
+    ] = Field(
+        description="Experiments by name: up to 100 letters, digits and characters of `._=,+-`, a letter or "
+        "digit first."
+    )
+    published: Published | None = Field(
+        default=None, description="Figures that somebody else reported, to compare with."
+    )
+    table: Table = Field(default=Table(), description="Layout of the table and the report.")
 
 
 def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:

@@ -19,28 +19,46 @@ Fractions = Annotated[list[Fraction], BeforeValidator(_as_list, json_schema_inpu
 
 
 class Figures(Strict):
-    """Hold what somebody else reported of one experiment: one value, or one a run; fractions."""
+    """Published figures of one experiment in its last epoch."""
 
-    train_loss: Losses | None = None
-    train_accuracy: Fractions | None = None
-    test_accuracy: Fractions | None = None
+    train_loss: Losses | None = Field(
+        default=None, description="Training loss: the mean of the runs, or one value per run."
+    )
+    train_accuracy: Fractions | None = Field(
+        default=None, description="Training accuracy, a fraction: the mean of the runs, or one value per run."
+    )
+    test_accuracy: Fractions | None = Field(
+        default=None, description="Test accuracy, a fraction: the mean of the runs, or one value per run."
+    )
 
 
 class Published(Strict):
-    """Hold somebody else's figures and say where they come from.
+    """Figures that somebody else reported, to compare with."""
 
-    A mean of ours within `margin_points` of theirs counts as reproduced. `rounding_points` is the step to
-    which their accuracies were rounded; unless said, that of the last digit that any of them has. `curves`
-    is a CSV file beside the suite.
-    """
-
-    dataset: DatasetName
-    source: str
-    runs: Count = 1
-    margin_points: Annotated[float, Field(gt=0, lt=100)] = 0.5
-    rounding_points: Annotated[float, Field(ge=0, le=100)] | None = None
-    curves: str | None = None
-    experiments: dict[str, Figures]
+    dataset: DatasetName = Field(
+        description="Dataset of the published figures; no verdict is given where the suite has another one."
+    )
+    source: str = Field(description="Where the figures were published, such as a citation.")
+    runs: Count = Field(
+        default=1, description="Number of published runs; a single figure is taken as their mean."
+    )
+    margin_points: Annotated[float, Field(gt=0, lt=100)] = Field(
+        default=0.5,
+        description="Equivalence margin of the test accuracy, in percentage points: a difference shown to be "
+        "smaller counts as REPRODUCED.",
+    )
+    rounding_points: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        default=None,
+        description="Step to which accuracies were rounded, in percentage points; `null` takes it "
+        "from the published test accuracy with the most digits.",
+    )
+    curves: str | None = Field(
+        default=None,
+        description="Path of a CSV file with published metrics per epoch, relative to the suite's file.",
+    )
+    experiments: dict[str, Figures] = Field(
+        description="Published figures by the name of the suite's experiment."
+    )
 
     @model_validator(mode="after")
     def _one_or_one_a_run(self) -> Self:

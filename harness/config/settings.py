@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model, model_validator
 
 from harness import model_registry
+from harness.config import torch_parameters
 
 PrecisionName = Literal["fp32", "fp64", "tf32", "bf16"]
 DatasetName = Literal["fashion_mnist", "kmnist", "kmnist_sample", "mnist"]
@@ -25,14 +26,28 @@ class Strict(BaseModel):
 
 
 class DatasetSettings(Strict):
-    """Name the dataset and the side in pixels that its images are resized to."""
+    """Dataset of all experiments of a suite."""
 
-    name: DatasetName
-    resize: Annotated[int, Field(ge=1, le=1024)] | None = None
+    name: DatasetName = Field(
+        description="Name of the dataset; `kmnist_sample` is in the package, the others can be downloaded."
+    )
+    resize: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None,
+        description="Side in pixels to which images are resized (square, bilinear); `null` keeps their size.",
+    )
 
 
-class SGD(Strict):
-    """torch.optim.SGD."""
+def _describe(schema: dict[str, Any]) -> None:
+    for name, fragment in schema["properties"].items():
+        fragment["description"] = torch_parameters.DESCRIPTIONS[name]
+
+
+class _OfTorch(Strict):
+    model_config = ConfigDict(json_schema_extra=_describe)
+
+
+class SGD(_OfTorch):
+    """Stochastic gradient descent, with or without momentum."""
 
     name: Literal["SGD"]
     lr: Positive
@@ -48,14 +63,14 @@ class SGD(Strict):
         return self
 
 
-class _AdamLike(Strict):
+class _AdamLike(_OfTorch):
     lr: Positive
     betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)] = [0.9, 0.999]
     eps: NotNegative = 1e-8
 
 
 class Adam(_AdamLike):
-    """torch.optim.Adam: weight decay is coupled (L2)."""
+    """Adam with coupled weight decay (L2)."""
 
     name: Literal["Adam"]
     weight_decay: NotNegative = 0.0
@@ -63,7 +78,7 @@ class Adam(_AdamLike):
 
 
 class AdamW(_AdamLike):
-    """torch.optim.AdamW: weight decay is decoupled."""
+    """Adam with decoupled weight decay."""
 
     name: Literal["AdamW"]
     weight_decay: NotNegative = 0.01
@@ -71,7 +86,7 @@ class AdamW(_AdamLike):
 
 
 class NAdam(_AdamLike):
-    """torch.optim.NAdam."""
+    """Adam with Nesterov momentum."""
 
     name: Literal["NAdam"]
     weight_decay: NotNegative = 0.0
@@ -80,15 +95,15 @@ class NAdam(_AdamLike):
 
 
 class RAdam(_AdamLike):
-    """torch.optim.RAdam."""
+    """Adam with a rectified adaptive learning rate."""
 
     name: Literal["RAdam"]
     weight_decay: NotNegative = 0.0
     decoupled_weight_decay: bool = False
 
 
-class RMSprop(Strict):
-    """torch.optim.RMSprop."""
+class RMSprop(_OfTorch):
+    """Gradient divided by the root of a running average of its squares."""
 
     name: Literal["RMSprop"]
     lr: Positive
@@ -99,8 +114,8 @@ class RMSprop(Strict):
     centered: bool = False
 
 
-class Adagrad(Strict):
-    """torch.optim.Adagrad."""
+class Adagrad(_OfTorch):
+    """Gradient divided by the root of the sum of its squares so far."""
 
     name: Literal["Adagrad"]
     lr: Positive
@@ -110,39 +125,39 @@ class Adagrad(Strict):
     eps: NotNegative = 1e-10
 
 
-class StepLR(Strict):
-    """torch.optim.lr_scheduler.StepLR; `step_size` is in epochs."""
+class StepLR(_OfTorch):
+    """Multiply the learning rate by `gamma` every `step_size` epochs."""
 
     name: Literal["StepLR"]
     step_size: Count
     gamma: Positive = 0.1
 
 
-class MultiStepLR(Strict):
-    """torch.optim.lr_scheduler.MultiStepLR; `milestones` are epochs."""
+class MultiStepLR(_OfTorch):
+    """Multiply the learning rate by `gamma` after the epochs in `milestones`."""
 
     name: Literal["MultiStepLR"]
     milestones: Annotated[list[Count], Field(min_length=1)]
     gamma: Positive = 0.1
 
 
-class ExponentialLR(Strict):
-    """torch.optim.lr_scheduler.ExponentialLR."""
+class ExponentialLR(_OfTorch):
+    """Multiply the learning rate by `gamma` after every epoch."""
 
     name: Literal["ExponentialLR"]
     gamma: Positive
 
 
-class CosineAnnealingLR(Strict):
-    """torch.optim.lr_scheduler.CosineAnnealingLR; `T_max` is in epochs."""
+class CosineAnnealingLR(_OfTorch):
+    """Decrease the learning rate from `lr` to `eta_min` along half a cosine."""
 
     name: Literal["CosineAnnealingLR"]
     T_max: Count
     eta_min: NotNegative = 0.0
 
 
-class LinearLR(Strict):
-    """torch.optim.lr_scheduler.LinearLR; `total_iters` is in epochs."""
+class LinearLR(_OfTorch):
+    """Change the learning rate linearly from `start_factor` to `end_factor` times `lr`."""
 
     name: Literal["LinearLR"]
     start_factor: Annotated[float, Field(gt=0, le=1)] = 1 / 3
@@ -150,8 +165,8 @@ class LinearLR(Strict):
     total_iters: Count = 5
 
 
-class PolynomialLR(Strict):
-    """torch.optim.lr_scheduler.PolynomialLR; `total_iters` is in epochs."""
+class PolynomialLR(_OfTorch):
+    """Decrease the learning rate to zero over `total_iters` epochs by a polynomial."""
 
     name: Literal["PolynomialLR"]
     total_iters: Count = 5
@@ -159,10 +174,12 @@ class PolynomialLR(Strict):
 
 
 class CrossEntropy(Strict):
-    """torch.nn.functional.cross_entropy, averaged over the batch."""
+    """Cross-entropy, averaged over the batch: `torch.nn.functional.cross_entropy`."""
 
-    name: Literal["cross_entropy"] = "cross_entropy"
-    label_smoothing: Annotated[float, Field(ge=0, le=1)] = 0.0
+    name: Literal["cross_entropy"] = Field(default="cross_entropy", description="Name of the loss.")
+    label_smoothing: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0, description="Weight of the uniform distribution in the smoothed targets."
+    )
 
 
 Optimizer = Annotated[SGD | Adam | AdamW | NAdam | RAdam | RMSprop | Adagrad, Discriminator("name")]
@@ -172,15 +189,26 @@ Scheduler = Annotated[
 
 
 class Training(Strict):
-    """Training settings; `batch_size` is the global batch, the scheduler steps once an epoch."""
+    """Training settings; the scheduler steps once per epoch."""
 
-    epochs: Count
-    batch_size: Count
-    precision: PrecisionName = "fp32"
-    optimizer: Optimizer
-    scheduler: Scheduler | None = None
-    loss: CrossEntropy = CrossEntropy()
-    allow_rank_dependent: bool = False
+    epochs: Count = Field(description="Number of passes over the training set.")
+    batch_size: Count = Field(description="Global batch size: images per step on all ranks together.")
+    precision: PrecisionName = Field(
+        default="fp32",
+        description="Floating-point format: `tf32` is float32 with TF32 matrix products on a GPU, `bf16` is "
+        "autocast to bfloat16 with weights and metrics in float32.",
+    )
+    optimizer: Optimizer = Field(description="Optimizer of `torch.optim`.")
+    scheduler: Scheduler | None = Field(
+        default=None,
+        description="Scheduler of `torch.optim.lr_scheduler`; `null` keeps the learning rate constant.",
+    )
+    loss: CrossEntropy = Field(default=CrossEntropy(), description="Loss that training minimizes.")
+    allow_rank_dependent: bool = Field(
+        default=False,
+        description="Whether to train a model whose results depend on the number of ranks, such as one that "
+        "draws its own random numbers; otherwise it is refused.",
+    )
 
 
 class Settings(Strict):
@@ -198,10 +226,10 @@ _BOUNDS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiv
 @cache
 def model_settings(name: str) -> type[Strict]:
     """Return the pydantic class of a shipped model's declared settings."""
-    fields: dict[str, Any] = {"name": (Literal[name], ...)}
+    fields: dict[str, Any] = {"name": (Literal[name], Field(description="Name of the shipped model."))}
     for key, fragment in model_registry.declared_settings(name).items():
-        fields[key] = (_annotation(fragment), ...)
-    return create_model(name, __base__=Strict, **fields)
+        fields[key] = (_annotation(fragment), Field(description=fragment.get("description")))
+    return create_model(name, __base__=Strict, __doc__=model_registry.summary(name), **fields)
 
 
 def _annotation(fragment: model_registry.Fragment) -> Any:

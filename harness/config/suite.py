@@ -41,11 +41,18 @@ Seeds = Annotated[
 
 
 class SeedRule(Strict):
-    """Ask for as many seeds as a 95 % interval of testing accuracy needs to be so narrow, within bounds."""
+    """Rule for the number of seeds: the spread of the first ones decides it (Stein's two-stage procedure)."""
 
-    half_width_points: Annotated[float, Field(ge=0.001, lt=100)]
-    at_least: Annotated[int, Field(ge=2, le=1000)] = 5
-    at_most: Annotated[int, Field(ge=2, le=1000)] = 50
+    half_width_points: Annotated[float, Field(ge=0.001, lt=100)] = Field(
+        description="Wanted half-width of the 95 % confidence interval of the mean test accuracy, in "
+        "percentage points."
+    )
+    at_least: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=5, description="Number of seeds trained first, whose spread decides how many are needed."
+    )
+    at_most: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=50, description="Largest number of seeds, even where the rule needs more."
+    )
 
     @model_validator(mode="after")
     def _bounds_in_order(self) -> Self:
@@ -55,17 +62,20 @@ class SeedRule(Strict):
 
 
 class Table(Strict):
-    """Say how the table is laid out, a row for each experiment or for each run, and whether with figures."""
+    """Layout of a suite's table and report."""
 
-    style: Literal["experiments", "runs"] = "experiments"
-    figures: bool = True
+    style: Literal["experiments", "runs"] = Field(
+        default="experiments",
+        description="Rows of the table: one per experiment, or one per run (seed) and one for their mean.",
+    )
+    figures: bool = Field(default=True, description="Whether the report draws figures.")
 
 
 class ExperimentSettings(Strict):
     """Settings that one experiment's trials share, besides the suite's dataset."""
 
-    model: dict[str, Any]
-    training: Training
+    model: dict[str, Any] = Field(description="Model to train, a shipped one or your own.")
+    training: Training = Field(description="Training settings.")
 
 
 @dataclass(frozen=True)

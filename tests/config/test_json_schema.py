@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,33 @@ import yaml
 
 from harness.config.json_schema import suite_schema, suite_schema_text
 from tests.support import ROOT
+from tests.support.golden import assert_golden
 
 SCHEMA = ROOT / "harness" / "suite.schema.json"
 SUITES = sorted((ROOT / "suites").rglob("*.yaml"))
 
 
 def test_the_shipped_schema_is_current() -> None:
-    assert SCHEMA.read_text(encoding="utf-8") == suite_schema_text()
+    assert_golden(SCHEMA.name, suite_schema_text(), SCHEMA.parent)
+
+
+def properties(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every property below a node of the schema, with its path."""
+    if isinstance(node, dict):
+        for kind in ("properties", "patternProperties"):
+            for name, each in node.get(kind, {}).items():
+                yield f"{path}/{name}", each
+        for name, each in node.items():
+            yield from properties(each, f"{path}/{name}")
+    elif isinstance(node, list):
+        for index, each in enumerate(node):
+            yield from properties(each, f"{path}/{index}")
+
+
+def test_every_property_is_described_in_a_sentence() -> None:
+    described = {path: each.get("description") or "" for path, each in properties(suite_schema())}
+    assert len(described) > 100
+    assert not [path for path, text in described.items() if not re.fullmatch(r"[A-Z]((?!\. ).)+\.", text)]
 
 
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)

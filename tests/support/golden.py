@@ -25,7 +25,7 @@ def assert_golden(name: str, text: str, folder: Path = _FOLDER) -> None:
     lines = difflib.unified_diff(
         (golden or "").split("\n"),
         text.split("\n"),
-        f"tests/golden/{name}",
+        os.path.relpath(path),
         "what the code writes now",
         lineterm="",
     )
