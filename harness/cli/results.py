@@ -162,11 +162,16 @@ def _tell_what_lacks(store: Store, suites: Iterable[Suite]) -> None:
             print(text, file=sys.stderr)  # noqa: T201
 
 
-def schema() -> None:
+def schema(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the suite reference in Markdown instead.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of a suite."""
     from harness.config.json_schema import suite_schema_text
+    from harness.config.reference import suite_reference
 
-    print(suite_schema_text(), end="")  # noqa: T201
+    print(suite_reference() if markdown else suite_schema_text(), end="")  # noqa: T201
 
 
 def fetch_data(name: Annotated[str, typer.Argument(help="A dataset.")], data_dir: DataDir = None) -> None:
