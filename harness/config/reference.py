@@ -103,7 +103,7 @@ class _Reference:
 
 
 def _alternatives(node: _Node) -> Iterator[_Node]:
-    for each in node.get("anyOf", node.get("oneOf", ())):
+    for each in node.get("anyOf") or node.get("oneOf") or ():
         if each.get("type") != "null":
             yield from _alternatives(each) if "anyOf" in each else (each,)
 
