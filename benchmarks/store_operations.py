@@ -84,7 +84,7 @@ def counted(ranks: int, *, waiting: bool) -> list[float]:
     hearts = [heartbeat_of(store, rank, ranks) for rank, store in enumerate(stores)]
     over = threading.Event()
     for rank, heart in enumerate(hearts):
-        heart.begin(f"trial-{rank}", 1000, together=False).move()
+        heart.begin(f"trial-{rank}", 1000, print, together=False).move()
     time.sleep(1)  # until all have their first heartbeat behind them
     before = [store.operations.total() for store in stores]
     started = time.monotonic()
@@ -107,9 +107,7 @@ def heartbeat_of(store: Counting, rank: int, ranks: int, timeout_seconds: float 
     shared: Any = store
     run_ranks = RunRanks(shared, rank, rank, ranks, torch.device("cpu"), KeyValueStore(shared), [1, 0])
     console = Silent() if rank == 0 else None
-    return Heartbeat(
-        run_ranks, EventChannel(run_ranks, console), timeout_seconds, StopRequests(), lambda *_: None
-    )
+    return Heartbeat(run_ranks, EventChannel(run_ranks, console), timeout_seconds, StopRequests())
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import difflib
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _MOST_SHOWN = 200
 
@@ -64,7 +64,11 @@ class RunError(HarnessError):
 
 
 class LostRankError(RunError):
-    """A rank that no longer responds."""
+    """A rank that no longer responds, with the reason for each of the trials that it was training."""
+
+    def __init__(self, text: str, trials: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.trials = trials or {}
 
 
 class LostLeaseError(RunError):

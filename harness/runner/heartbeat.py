@@ -34,18 +34,13 @@ class Leave(Exception):  # noqa: N818
 
 
 class Heartbeat:
-    """Heartbeat of one rank, in a thread that calls `on_stall` when the training makes no progress."""
+    """Heartbeat of one rank, in a thread that also sees when the training makes no progress."""
 
     def __init__(
-        self,
-        run_ranks: RunRanks,
-        events: EventChannel,
-        timeout_seconds: float,
-        stop_requests: StopRequests,
-        on_stall: Callable[[str, str], None],
+        self, run_ranks: RunRanks, events: EventChannel, timeout_seconds: float, stop_requests: StopRequests
     ) -> None:
         self.run_ranks, self.events, self.stop_requests = run_ranks, events, stop_requests
-        self.timeout_seconds, self.on_stall = timeout_seconds, on_stall
+        self.timeout_seconds = timeout_seconds
         self.stopping: str | None = None
         self.progress: dict[str, TrialProgress] = {}
         self._stopped = threading.Event()
@@ -54,9 +49,11 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="pulse", daemon=True)
         self._thread.start()
 
-    def begin(self, trial: str, parts: int, *, together: bool) -> TrialProgress:
+    def begin(
+        self, trial: str, parts: int, on_stall: Callable[[str], None], *, together: bool
+    ) -> TrialProgress:
         """Register that this rank starts a trial of so many steps and batches, alone or with all others."""
-        trial_progress = TrialProgress(parts, together)
+        trial_progress = TrialProgress(parts, together, on_stall)
         self.progress = {**self.progress, trial: trial_progress}
         return trial_progress
 
@@ -153,7 +150,7 @@ class Heartbeat:
         """Handle a trial that makes no progress any more, or that has failed on another rank."""
         still_for = time.monotonic() - trial_progress.moved_at
         if still_for > self.timeout_seconds:
-            self.on_stall(trial, f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
+            trial_progress.on_stall(f"no step for {still_for:.0f} s (--timeout); {self._answering()}")
             if not trial_progress.together:  # nothing in this process can end it
                 self.spare_others(trial)
                 self._show_events()
@@ -211,10 +208,8 @@ class Heartbeat:
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
         fractions = self._fractions()
-        for rank in silent:
-            for trial in fractions[rank]:
-                self.on_stall(trial, f"rank {rank} {still}")
-        raise LostRankError(f"rank {', '.join(map(str, silent))} {still}")
+        trials = {trial: f"rank {rank} {still}" for rank in silent for trial in fractions[rank]}
+        raise LostRankError(f"rank {', '.join(map(str, silent))} {still}", trials)
 
 
 def _close_files_at_exec() -> None:

@@ -60,6 +60,7 @@ class Scheduler:
     circumstances: Callable[[Trial], Circumstances]
     cache: TimingCache
     say: Callable[[str], None]
+    can_measure: bool = True
     paces: dict[str, dict[Execution, float | None]] = field(default_factory=dict)
 
     def next_phase(self) -> Phase:
@@ -67,7 +68,7 @@ class Scheduler:
         left = self._longest_first(self._free())
         if not left:
             return Phase(work="end")
-        ways = self.candidates(len(left)) if self._is_measured else []
+        ways = self.candidates(len(left)) if self._is_measured and self.can_measure else []
         if len(ways) > 1:
             unknown = self._unknown(left, ways)
             if unknown:

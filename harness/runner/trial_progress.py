@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from harness.results.record import Epoch
@@ -12,10 +12,14 @@ from harness.results.record import Epoch
 
 @dataclass
 class TrialProgress:
-    """Progress of this rank in a trial of so many `parts`; the training writes it, the heartbeat reads it."""
+    """Progress of this rank in a trial of so many `parts`; the training writes it, the heartbeat reads it.
+
+    `on_stall` is told the reason where there is none for too long.
+    """
 
     parts: int
     together: bool
+    on_stall: Callable[[str], None]
     is_saving: bool = False
     done_parts: int = 0
     moved_at: float = field(default_factory=time.monotonic)

@@ -43,11 +43,8 @@ class TrialRunner:
     env: Mapping[str, str]
     heartbeat: Heartbeat
     trial_queue: TrialQueue
+    recovery: Recovery
     residents: dict[str, tuple[ResidentDataset, str]] = field(default_factory=dict)
-    recovery: Recovery = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.recovery = Recovery(self.run_ranks, self.heartbeat, self.trial_queue)
 
     @property
     def running(self) -> dict[str, tuple[Execution, str]]:
@@ -115,7 +112,8 @@ class TrialRunner:
         resident, data_digest = self.resident(trial)
         steps, batches = _parts_of_an_epoch(trial, resident)
         parts = trial.settings.training.epochs * (steps + batches)
-        trial_progress = self.heartbeat.begin(trial.key, parts, together=ranks.world_size > 1)
+        on_stall = partial(self.recovery.failed, trial)
+        trial_progress = self.heartbeat.begin(trial.key, parts, on_stall, together=ranks.world_size > 1)
         train_size = len(resident.train)
         self.trial_queue.leases.tell(trial, lease, lambda: _progress_of(trial, trial_progress, train_size))
         places = Places(

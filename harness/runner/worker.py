@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
-import uuid
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 from harness.config.suite import Trial
 from harness.data import cache_folder
-from harness.results import provenance
-from harness.results.lease import Lease, Leases
-from harness.results.lease_owner import this_process
-from harness.results.user_code_hash import UserCodes
+from harness.errors import LostRankError
+from harness.results.lease import Lease
 from harness.runner import keys
 from harness.runner.autotune import Autotuner
-from harness.runner.event_channel import EventChannel
-from harness.runner.heartbeat import Heartbeat, Leave
+from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
-from harness.runner.record_writer import RecordWriter
 from harness.runner.request import Request
-from harness.runner.run_code import CodeGuard
 from harness.runner.scheduler import Phase, Scheduler, candidates
-from harness.runner.shutdown import JobFiles, StopRequests
 from harness.runner.timing_cache import TimingCache
-from harness.runner.trial_queue import TrialQueue, tries_before
+from harness.runner.trial_queue import TrialQueue
 from harness.runner.trial_runner import TrialRunner
 from harness.starts import note_training
-from harness.tracking.console import console_for
 from harness.training.cost import speedup
 from harness.training.device import is_spoiled
 from harness.training.distributed import RunRanks
@@ -39,60 +30,33 @@ from harness.training.throughput import release
 from harness.user_code import calling
 
 
-def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str], codes: UserCodes) -> bool:
-    """Train all that remains, together with the other ranks; return whether this one reached the end."""
-    console = console_for(sys.stdout, len(request.remaining())) if run_ranks.is_rank_zero else None
-    # The job's script runs on one of the nodes; on another its stop file may not be visible for a while.
-    reads_stop_file = run_ranks.local_rank == 0
-    stop_requests = StopRequests(
-        JobFiles(env.get("HARNESS_JOB_FILES")).stop_file if reads_stop_file else None
-    )
-    worker = _Worker(request, run_ranks, env, CodeGuard(codes))
-    with stop_requests.listening():
-        worker.heartbeat = Heartbeat(
-            run_ranks,
-            EventChannel(run_ranks, console),
-            request.timeout_seconds,
-            stop_requests,
-            worker.stalled,
-        )
-        try:
-            worker.run()
-        except Leave:
-            return False
-        finally:
-            worker.heartbeat.stop()
-    return stop_requests.signal_name is None
+@dataclass(frozen=True)
+class Worker:
+    """One rank of a run."""
 
-
-@dataclass
-class _Worker:
     request: Request
     run_ranks: RunRanks
     env: Mapping[str, str]
-    guard: CodeGuard
-    heartbeat: Heartbeat = field(init=False)
-    trial_queue: TrialQueue = field(init=False)
-    trial_runner: TrialRunner = field(init=False)
-    trials: dict[str, Trial] = field(init=False)
-    record_writer: RecordWriter = field(init=False)
+    heartbeat: Heartbeat
+    trial_queue: TrialQueue
+    trial_runner: TrialRunner
 
-    def __post_init__(self) -> None:
-        self.trials = {trial.key: trial for trial in self.request.trials}
-        self.record_writer = RecordWriter(
-            self.request.store,
-            self.run_ranks,
-            provenance.versions(),
-            self.guard,
-            self.request.save_model,
-            provenance.device_name(self.run_ranks.device),
-        )
+    @cached_property
+    def trials(self) -> dict[str, Trial]:
+        """Return the trials of the run by their keys."""
+        return {trial.key: trial for trial in self.request.trials}
 
     def run(self) -> None:
-        self.trial_queue = self._trial_queue()
-        self.trial_runner = TrialRunner(
-            self.request, self.run_ranks, self.env, self.heartbeat, self.trial_queue
-        )
+        """Train all that remains, together with the other ranks; raise Leave if a signal ends it before."""
+        try:
+            self._phases()
+        except LostRankError as lost:
+            for key, reason in lost.trials.items():
+                self._stalled(key, reason)
+            raise
+        self.trial_queue.leases.stop()
+
+    def _phases(self) -> None:
         scheduler = self._scheduler()
         for number in range(sys.maxsize):
             name = keys.phase(self.run_ranks.start[1], number)
@@ -101,7 +65,7 @@ class _Worker:
             self.heartbeat.wait(lambda name=name: self.run_ranks.get(name) is not None)  # type: ignore[misc]
             phase = Phase.model_validate_json(self.run_ranks.get(name) or "")
             if phase.work == "end":
-                break
+                return
             note_training(self.env)
             if self._is_spoiled():
                 self.heartbeat.restart_together()
@@ -112,7 +76,6 @@ class _Worker:
             width = partial(self._width, execution)
             take_turns(self._steps(name, phase), width, self.run_ranks.device)
             self._barrier(name)
-        self.trial_queue.leases.stop()
 
     def _width(self, execution: Execution) -> int:
         return min(execution.trials_per_device, self.trial_runner.recovery.at_most)
@@ -129,24 +92,6 @@ class _Worker:
             self.run_ranks.set(key, "yes")
         return self.run_ranks.get(key) is not None
 
-    def _trial_queue(self) -> TrialQueue:
-        """Return the trial queue of this run, under the run id that all its ranks and restarts share."""
-        store = self.run_ranks.run
-        if self.run_ranks.is_rank_zero and store.get(keys.RUN_ID) is None:
-            store.set(keys.TRIES, tries_before(self.request))
-            self.guard.publish(self.request, store, self.heartbeat.events.note)
-            store.set(keys.RUN_ID, uuid.uuid4().hex)
-        self.heartbeat.wait(lambda: store.get(keys.RUN_ID) is not None)
-        self.guard.read(store)
-        me = this_process(
-            store.get(keys.RUN_ID) or "", self.run_ranks.start, self.env, self.request.stale_seconds
-        )
-        leases = Leases(self.request.store, me)
-        tries = json.loads(store.get(keys.TRIES) or "{}")
-        return TrialQueue(
-            self.request, self.run_ranks, leases, self.record_writer, self.heartbeat.events.note, tries
-        )
-
     def _scheduler(self) -> Scheduler:
         request, ranks = self.request, self.run_ranks.world_size
         is_fatal = bool(self.run_ranks.run.get(keys.MEASURING))  # measuring may have killed a worker
@@ -156,11 +101,12 @@ class _Worker:
             is_open=self.trial_queue.is_open,
             leases=self.trial_queue.leases,
             is_stopping=lambda: self.heartbeat.is_stopping,
-            candidates=lambda left: [] if is_fatal else self._candidates(left),
+            candidates=self._candidates,
             speedup=self._speedup,
-            circumstances=self.record_writer.circumstances,
+            circumstances=self.trial_queue.record_writer.circumstances,
             cache=TimingCache(cache_folder(self.env) / "paces"),
             say=self.heartbeat.events.note,
+            can_measure=not is_fatal,
         )
 
     def _candidates(self, left: int) -> list[Execution]:
@@ -182,7 +128,9 @@ class _Worker:
         """Measure with all ranks and inform the scheduler; after an error nothing is measured any more."""
         trials = [self.trials[key] for key in phase.trials]
         self.run_ranks.run.set(keys.MEASURING, "under way")
-        trial_progress = self.heartbeat.begin(keys.MEASURING, 0, together=self.run_ranks.world_size > 1)
+        trial_progress = self.heartbeat.begin(
+            keys.MEASURING, 0, partial(self._stalled, keys.MEASURING), together=self.run_ranks.world_size > 1
+        )
         autotuner = Autotuner(
             self.run_ranks, name, phase.executions, self.heartbeat.events.note, trial_progress.move
         )
@@ -194,10 +142,10 @@ class _Worker:
                     autotuner.measure(trial, data)
         except Exception as error:  # a trial will raise it again, and record it
             failed = True
-            self.stalled(keys.MEASURING, str(error))
+            self._stalled(keys.MEASURING, str(error))
             if self.run_ranks.world_size > 1:
                 threading.Event().wait()  # the heartbeat thread restarts all ranks
-            scheduler.candidates = lambda left: []
+            scheduler.can_measure = False
         release(self.run_ranks.device)
         self._barrier(name)
         self.heartbeat.end(keys.MEASURING)  # not before: until now another rank may fail
@@ -241,7 +189,7 @@ class _Worker:
         text = self.run_ranks.get(key)
         return Lease.model_validate_json(text) if text else None
 
-    def stalled(self, key: str, error: str) -> None:
+    def _stalled(self, key: str, error: str) -> None:
         """Record the failure of a trial that makes no progress, which may be another rank's."""
         if key != keys.MEASURING:
             self.trial_runner.recovery.failed(self.trials[key], error)

@@ -36,7 +36,7 @@ def operations(ranks: int) -> list[Counter[str]]:
     for heart in hearts:
         heart._stopped.set()
         heart._thread.join()
-        heart.begin(f"trial-{heart.run_ranks.rank}", 10, together=False).move()
+        heart.begin(f"trial-{heart.run_ranks.rank}", 10, print, together=False).move()
         heart._beat()
     found = []
     for act in (hearts[0]._beat, hearts[0].silent, lambda: hearts[0].wait(iter((False, True)).__next__)):
@@ -54,14 +54,12 @@ def test_a_rank_without_a_heartbeat_is_given_up_by_who_waits(monkeypatch: pytest
     monkeypatch.setattr(heartbeat, "_LOOK_SECONDS", 0.01)
     values: dict[str, bytes] = {}
     hearts = [heartbeat_of(Counting(values, threading.Lock()), rank, 3, 0.5) for rank in range(3)]
-    told: list[tuple[str, str]] = []
-    hearts[0].on_stall = lambda trial, text: told.append((trial, text))
-    hearts[2].begin("lost", 10, together=False)
+    hearts[2].begin("lost", 10, print, together=False)
     hearts[2]._beat()
     hearts[2]._stopped.set()
     hearts[2]._thread.join()
-    with pytest.raises(LostRankError, match="rank 2 gave no sign of life"):
+    with pytest.raises(LostRankError, match="rank 2 gave no sign of life") as lost:
         hearts[0].wait(lambda: False)
-    assert told == [("lost", "rank 2 gave no sign of life for 0 s (--timeout)")]
+    assert lost.value.trials == {"lost": "rank 2 gave no sign of life for 0 s (--timeout)"}
     for heart in hearts:
         heart.stop()

@@ -14,7 +14,7 @@ from harness.results.edits import is_edited, since_last_run
 from harness.results.retraining import retrain
 from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
-from harness.runner import keys, worker
+from harness.runner import keys, rank
 from harness.runner.launch import handover, torchrun
 from harness.runner.launch.worker_process import set_up
 from harness.runner.request import (
@@ -177,7 +177,7 @@ def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, 
     edited = _tell_edited(request) if leads else set()
     distributed.connect(run_ranks, request.timeout_seconds)
     with folder_kept():
-        if not worker.work(request.absolute(), run_ranks, env, codes):
+        if not rank.work(request.absolute(), run_ranks, env, codes):
             if run_ranks.world_size == 1:  # NCCL warns where its group is left undestroyed
                 distributed.leave()
             return 0  # after a signal; other ranks may be gone
