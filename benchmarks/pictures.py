@@ -1,4 +1,4 @@
-"""Pictures of the page over a folder of results, for the README: two themes, two widths.
+"""Pictures of the page over a folder of results, for docs/report.md: two themes, two widths.
 
 `python -m benchmarks.pictures` opens results/index.html in Chromium and writes docs/page-*.png.
 """

@@ -1,0 +1,43 @@
+"""The commands of README and docs/ run as they stand, beside the files that their pages show."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, forks
+from tests.support.pages import DOCS, README, Page
+
+WITH_COMMANDS = [page for page in [README, *DOCS] if page.commands]
+RESULTS = ("fashion-patch_size", "fashion-depth")
+
+
+def test_there_are_commands() -> None:
+    assert README in WITH_COMMANDS
+    assert len(WITH_COMMANDS) >= 5
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
+def test_commands_run(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each page in a folder of its own, with the suites, README and some of the results of a checkout."""
+    shutil.copytree(ROOT / "suites", tmp_path / "suites")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    for name in RESULTS:
+        shutil.copytree(ROOT / "results" / name, tmp_path / "results" / name)
+    for name, text in page.files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for command in page.commands:
+        code, output = _run(*shlex.split(command))
+        assert code == 0, f"{command}\n{output}"
+
+
+def _run(program: str, *arguments: str) -> tuple[int | None, str]:
+    """Run `harness` or `python`; return the exit code and what was printed."""
+    assert program in ("harness", "python")
+    return (forks.harness if program == "harness" else forks.script)(arguments, seconds=300)
