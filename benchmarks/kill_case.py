@@ -112,4 +112,4 @@ def trial_name(path: Path) -> str:
 
 def figures_of(record: Record) -> list[float]:
     """Return what a trial found, without times."""
-    return [value for epoch in record.epochs for value in epoch.metrics.values()]
+    return [value for epoch in record.epochs for value in epoch.reproducible.values()]

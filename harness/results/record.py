@@ -61,6 +61,11 @@ class Epoch(Strict):
         """Return the metrics that this record has, by name."""
         return {name: value for name, value in self.figures.items() if name in OF_EPOCH}
 
+    @property
+    def reproducible(self) -> dict[str, float]:
+        """Return what is the same however often a trial was broken off: all but times."""
+        return {"lr": self.lr, **self.metrics}
+
 
 class Attempt(Strict):
     """An earlier attempt that ended without being done; `error` is a traceback or a sentence.

@@ -194,5 +194,4 @@ def _kill_all(running: Running) -> None:
 
 
 def _of_epoch(epoch: Epoch) -> list[float]:
-    figures = (epoch.lr, *epoch.metrics.values())
-    return [figure if math.isfinite(figure) else 0.0 for figure in figures]
+    return [figure if math.isfinite(figure) else 0.0 for figure in epoch.reproducible.values()]

@@ -164,7 +164,7 @@ def _kill_a_rank(process: subprocess.Popen[str], results: Path) -> None:
 
 
 def _figures(record: Record) -> list[tuple[float, ...]]:
-    return [tuple(each.metrics.values()) for each in record.epochs]
+    return [tuple(each.reproducible.values()) for each in record.epochs]
 
 
 def wrong(card: Card, facts: Facts) -> None:

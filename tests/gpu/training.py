@@ -38,7 +38,7 @@ class Trained:
     def figures(self) -> list[float]:
         """Return the losses and accuracies of all epochs."""
         epochs = self.outcome.epochs if self.outcome else []
-        return [value for each in epochs for value in each.metrics.values()]
+        return [value for each in epochs for value in each.reproducible.values()]
 
     @property
     def weights(self) -> list[Tensor]:

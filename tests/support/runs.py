@@ -109,7 +109,7 @@ def table(folder: str = "results") -> str:
 def figures(folder: str = "results") -> dict[str, list[float]]:
     """Return what all trials found, without times."""
     return {
-        name: [value for epoch in record.epochs for value in epoch.metrics.values()]
+        name: [value for epoch in record.epochs for value in epoch.reproducible.values()]
         for name, record in records(folder).items()
     }
 

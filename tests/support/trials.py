@@ -106,7 +106,7 @@ def train(
 
 def figures(epochs: list[Epoch]) -> list[float]:
     """Return what a trial found, without its times."""
-    return [value for epoch in epochs for value in epoch.metrics.values()]
+    return [value for epoch in epochs for value in epoch.reproducible.values()]
 
 
 def interrupted(world: ProcessGroup, trial: Trial, path: str, stop_after: int) -> list[float]:
