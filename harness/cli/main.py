@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__, home
-from harness.cli import compare, export, results, submit, train
+from harness.cli import compare, export, init, results, submit, train
 from harness.cli.suites import names_a_file
 from harness.errors import HarnessError
 from harness.runner.shutdown import JobFiles
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.command()(init.init)
 app.command()(train.run)
 app.command()(submit.submit)
 app.command()(results.plan)

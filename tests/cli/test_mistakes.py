@@ -36,6 +36,11 @@ ARGUMENT_RULES = {
     "no-results": ["report", "small"],
     "status-no-results": ["status"],
     "set-without-suite": ["report", "--set", "training.epochs=2", "--results", "."],
+    "init-exists": ["init", "suite"],
+    "init-name": ["init", "my suite"],
+    "init-name-with-model": ["init", "my-suite", "--model"],
+    "init-no-folder": ["init", "none/suite"],
+    "init-quickstart": ["init", "quickstart"],
     "data-unknown": ["data", "kmnistt"],
     "data-dir-missing": ["run", "suite.yaml", "--data-dir", "none"],
 }
