@@ -5,7 +5,8 @@ BIN := .venv/bin
 .PHONY: demo test lint check
 
 demo: .venv/ready
-	$(BIN)/harness run suites/quickstart.yaml
+	$(BIN)/harness run quickstart
+	@echo "(harness is $(BIN)/harness here)"
 
 test: .venv/ready
 	$(BIN)/python -m pytest

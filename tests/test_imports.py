@@ -77,6 +77,7 @@ def test_models_import_nothing_of_the_harness() -> None:
         ["--help"],
         ["run", "--help"],
         ["plan", "suites/final.yaml", "--results", "none"],
+        ["plan", "quickstart", "--results", "none"],
         ["status", "--results", "results"],
         ["status", "fashion-patch_size", "--follow"],
         ["report", "--results", "results", "--check"],

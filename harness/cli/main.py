@@ -13,6 +13,7 @@ import typer
 from harness import __version__, home
 from harness.cli import compare, export, init, results, submit, train
 from harness.cli.suites import names_a_file
+from harness.config import packaged_suite
 from harness.errors import HarnessError
 from harness.runner.shutdown import JobFiles
 from harness.tracking.console import say
@@ -81,7 +82,7 @@ def main() -> None:
         if isinstance(out, TextIOWrapper):
             out.reconfigure(errors="replace")  # tables and errors may hold what a terminal cannot show
     arguments = sys.argv[1:]
-    if arguments and names_a_file(arguments[0]):
+    if arguments and (names_a_file(arguments[0]) or arguments[0] == packaged_suite.NAME):
         sys.argv.insert(1, "run")
     try:
         app()

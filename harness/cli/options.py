@@ -42,7 +42,10 @@ class EngineChoice(StrEnum):
 
 Suites = Annotated[
     list[Path],
-    typer.Argument(help="Suites: YAML files, suite.json files, or - for standard input.", show_default=False),
+    typer.Argument(
+        help="Suites: YAML files, suite.json files, - for standard input, or quickstart, the packaged suite.",
+        show_default=False,
+    ),
 ]
 SuiteNames = Annotated[
     list[str] | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.config import packaged_suite
 from harness.config.loader import load_suite
 from harness.config.overrides import Assignment
 from harness.config.suite import Suite
@@ -16,8 +17,10 @@ _ENDINGS = (".yaml", ".yml", ".json")
 
 
 def load(path: Path, changes: list[str] | None) -> Suite:
-    """Load a suite, with the settings given by --set on top."""
-    return load_suite(path, [Assignment.parse(text) for text in changes or []])
+    """Load a suite, with the settings given by --set on top; `quickstart` is the packaged one."""
+    is_packaged = str(path) == packaged_suite.NAME and not (is_file(path) or is_stream(path))
+    file = packaged_suite.PATH if is_packaged else path
+    return load_suite(file, [Assignment.parse(text) for text in changes or []])
 
 
 def loaded(paths: Sequence[Path], changes: list[str] | None, store: Store) -> list[Suite]:

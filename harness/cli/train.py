@@ -44,10 +44,11 @@ from harness.cli.submit_options import (
     written,
 )
 from harness.cli.suites import load, loaded
-from harness.config import resolved
+from harness.config import packaged_suite, resolved
 from harness.config.suite import Suite, chosen
 from harness.results.store import Store
 from harness.runner.launch import handover
+from harness.tracking.console import say
 
 if TYPE_CHECKING:
     from harness.runner.request import Request
@@ -85,7 +86,21 @@ def run(
 
     from harness.runner.launch import launcher  # loads torch: not before all that is told without it
 
-    raise typer.Exit(launcher.run(request, nproc, sys.argv[1:], os.environ))
+    code = launcher.run(request, nproc, sys.argv[1:], os.environ)
+    if code == 0 and "TORCHELASTIC_RUN_ID" not in os.environ:
+        _tell_what_is_next(request)
+    raise typer.Exit(code)
+
+
+def _tell_what_is_next(request: Request) -> None:
+    """Say what to try after the packaged suite."""
+    if request.results != Path("results") or request.only or request.seeds:
+        return  # the commands would be others
+    for suite in request.suites:
+        if suite.source and suite.source.path == str(packaged_suite.PATH) and not suite.changed:
+            first, second = (f"{suite.folder}/{name}" for name in ("mlp", "conv"))
+            say(f"\nnext: harness compare {first} {second}", sys.stdout)
+            say("      harness report --html\n      harness init", sys.stdout)
 
 
 def _request(given: Mapping[str, Any], suites: list[Suite]) -> Request:
@@ -123,7 +138,7 @@ def _request(given: Mapping[str, Any], suites: list[Suite]) -> Request:
 
 
 def bench(
-    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file.", show_default=False)],
+    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file, or quickstart.", show_default=False)],
     only: Only = None,
     changes: Changes = None,
     seconds: Annotated[
@@ -157,7 +172,7 @@ def bench(
 
 
 def drill(
-    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file.", show_default=False)],
+    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file, or quickstart.", show_default=False)],
     only: Annotated[
         str | None, typer.Option("--only", metavar="EXPERIMENT", help="Drill this one. Default: the first.")
     ] = None,

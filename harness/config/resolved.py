@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from pydantic import TypeAdapter
 
+from harness.config import packaged_suite
 from harness.config.suite import Source, Suite
 from harness.config.yaml_reader import TOO_DEEP, is_deep
 from harness.errors import SuiteError
@@ -18,11 +19,15 @@ _Suites = TypeAdapter(list[Suite])
 
 
 def to_json(suite: Suite, folder: Path | None = None) -> str:
-    """Return a suite as JSON; the path of its source is relative to `folder`, or else absolute."""
+    """Return a suite as JSON; the path of its source is relative to `folder`, or else absolute.
+
+    That of the packaged suite is a name: where the package is installed is no part of a result.
+    """
     source = suite.source
-    if source and source.path and folder:
-        path = Path(os.path.relpath(source.path, folder)).as_posix()
-        suite = suite.model_copy(update={"source": Source(path=path, digest=source.digest)})
+    if source and source.path and packaged_suite.is_packaged(source.path):
+        suite = _with_source_path(suite, source, packaged_suite.IN_JSON)
+    elif source and source.path and folder:
+        suite = _with_source_path(suite, source, Path(os.path.relpath(source.path, folder)).as_posix())
     return json.dumps(suite.model_dump(), indent=1, allow_nan=False) + "\n"
 
 
@@ -37,10 +42,15 @@ def of_mapping(data: dict[str, Any], folder: Path) -> Suite:
 
 
 def _with_absolute_source(suite: Suite, folder: Path) -> Suite:
-    if suite.source is None or suite.source.path is None:
+    source = suite.source
+    if source is None or source.path is None:
         return suite
-    path = os.path.abspath(folder / suite.source.path)
-    return suite.model_copy(update={"source": Source(path=path, digest=suite.source.digest)})
+    path = packaged_suite.PATH if source.path == packaged_suite.IN_JSON else folder / source.path
+    return _with_source_path(suite, source, os.path.abspath(path))
+
+
+def _with_source_path(suite: Suite, source: Source, path: str) -> Suite:
+    return suite.model_copy(update={"source": Source(path=path, digest=source.digest)})
 
 
 def frozen(suites: Sequence[Suite]) -> str:

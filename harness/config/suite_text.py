@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from harness.config import packaged_suite
 from harness.errors import SuiteError
 
 STANDARD_INPUT = "standard input"
@@ -33,6 +34,8 @@ def shown(path: str | None) -> str:
     """Return how messages name the file that a suite was read from: relative within the current folder."""
     if path is None:
         return STANDARD_INPUT
+    if packaged_suite.is_packaged(path):
+        return f"the package's {packaged_suite.NAME}"
     inner = os.path.relpath(path)
     return path if inner.startswith(os.pardir) else inner
 

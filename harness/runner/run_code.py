@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from harness.config import packaged_suite
 from harness.config.settings import Strict
 from harness.config.suite import Trial
 from harness.errors import StoreError
-from harness.results import kept_code
+from harness.results import kept_code, provenance
 from harness.results.record import Versions
 from harness.results.repository import commit_of_suite
 from harness.results.user_code_hash import UserCodes, callables_of
@@ -37,7 +38,9 @@ class RunCode(Strict):
         return cls(
             user_code={key: codes.hash_of(trial) for key, trial in trials.items()},
             user_commit={
-                folder: commit_of_suite(path, places, request.results)
+                folder: provenance.commit()
+                if packaged_suite.is_packaged(str(path))  # its folder may lie in somebody else's repository
+                else commit_of_suite(path, places, request.results)
                 for folder, path in request.suite_files.items()
             },
         )

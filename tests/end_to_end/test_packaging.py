@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,26 +71,64 @@ def test_models_are_found_and_a_users_own_folder_shadows_nothing(
     assert done.stdout == said, done.stderr
 
 
-def test_the_quickstart_trains_beside_files_named_like_modules(wheel: Path, tmp_path: Path) -> None:
-    """With the `harness` command of an installed wheel, its workers too."""
+Installed = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def installed(wheel: Path, tmp_path: Path) -> Installed:
+    """Install the wheel; return a function that runs its `harness` command in an empty folder, `here`."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
-    subprocess.run([*pip, "--target", str(tmp_path / "site"), str(wheel)], check=True)
+    site, here = tmp_path / "site", tmp_path / "here"
+    subprocess.run([*pip, "--target", str(site), str(wheel)], check=True)
+    here.mkdir()
+
+    def harness(*arguments: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [str(site / "bin/harness"), *arguments],
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    return harness
+
+
+SHORT = ("--seeds", "1", "--set", "training.epochs=1", "--nproc", "2", "--no-calibrate")
+
+
+def test_a_suite_and_a_model_to_begin_with_train_beside_files_named_like_modules(
+    installed: Installed, tmp_path: Path
+) -> None:
+    """With the `harness` command of an installed wheel, its workers too."""
     here = tmp_path / "here"
-    (here / "models").mkdir(parents=True)
+    (here / "models").mkdir()
     traps = ("harness", "statistics", "suites", "torch", "numpy", "data", "typing", "models/mlp")
     for name in traps:
         (here / f"{name}.py").write_text(f"raise RuntimeError('the wrong {name}')", encoding="utf-8")
-    suite = (ROOT / "suites/quickstart.yaml").read_text(encoding="utf-8")
-    shorter = suite.replace("epochs: 6", "epochs: 1").replace("seeds: 3", "seeds: 1\ntable: {figures: false}")
-    (here / "quickstart.yaml").write_text(shorter, encoding="utf-8")
-    done = subprocess.run(
-        [str(tmp_path / "site/bin/harness"), "quickstart.yaml", "--nproc", "2", "--no-calibrate"],
-        cwd=here,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "XDG_CACHE_HOME": str(tmp_path / "cache")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert len(list(here.glob("results/*/*/seed-1-*.json"))) == 2, done.stdout
+    code, output = installed("init", "--model")
+    assert code == 0, output
+    assert output.startswith("wrote my_suite.yaml\nwrote my_suite_model.py\n")
+    code, output = installed("plan", "my_suite.yaml")
+    assert code == 0, output
+    assert "12 of 12 trials left" in output
+    code, output = installed("my_suite.yaml", "--only", "mlp", "--only", "own", *SHORT)
+    assert code == 0, output
+    assert len(list(here.glob("results/*/*/seed-1-*.json"))) == 2, output
+
+
+def test_the_quickstart_trains_and_reports_in_an_empty_folder(installed: Installed, tmp_path: Path) -> None:
+    code, output = installed("run", "quickstart", "--only", "mlp", *SHORT)
+    assert code == 0, output
+    here = tmp_path / "here"
+    assert [path.name for path in here.iterdir()] == ["results"]
+    (folder,) = (here / "results").glob("quickstart*")
+    assert len(list(folder.glob("mlp/seed-1-*.json"))) == 1, output
+    assert str(tmp_path) not in (folder / "suite.json").read_text(encoding="utf-8")
+    code, output = installed("report", "--html")
+    assert code == 0, output
+    assert "harness run quickstart --only mlp" in (here / "results/index.html").read_text(encoding="utf-8")
+    assert (folder / "mlp/curves.svg").exists()

@@ -6,6 +6,7 @@ import json
 import shlex
 from typing import Any
 
+from harness.config import packaged_suite
 from harness.report.aggregate import Row, SuiteResults
 
 
@@ -25,7 +26,10 @@ def rest(contents: SuiteResults, row: Row) -> str | None:
 
 def _command(contents: SuiteResults, row: Row, *options: str) -> str:
     suite = contents.suite
-    words = ["harness", "run", f"{suite.suite}.yaml", "--only", row.name]
+    source = suite.source.path if suite.source else None
+    is_packaged = source is not None and packaged_suite.is_packaged(source)
+    file = packaged_suite.NAME if is_packaged else f"{suite.suite}.yaml"
+    words = ["harness", "run", file, "--only", row.name]
     for key, value in suite.changed.items():
         words += ["--set", f"{key}={_yaml(value)}"]
     return shlex.join([*words, *options])
