@@ -43,7 +43,7 @@ def test_a_model_too_that_the_suite_trains(harness: Harness) -> None:
     assert harness("init", "first", "--model") == said
     assert files() == ["first.yaml", "first_model.py"]
     suite = load_suite(Path("first.yaml"))
-    assert suite.experiments["own"].model == {"name": "first_model:build", "width": 16}
+    assert suite.experiments["own"].model == {"name": "first_model:build", "channels": 16}
     assert "12 of 12 trials left" in harness("plan", "first.yaml")
 
 
