@@ -43,7 +43,7 @@ def compare(
     margin_points: Margin = 0.5,
     fail_if: FailIf = None,
 ) -> None:
-    """Compare two experiments, suites' results or folders of them: accuracy, loss and speed, as Markdown."""
+    """Compare two experiments, suites or folders of results: accuracy, loss and speed."""
     from harness.report import compare as comparing
 
     gates = comparing.gates(fail_if or [])

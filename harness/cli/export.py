@@ -26,7 +26,7 @@ def export(
         typer.Option("--to", help="Where a tracker of files keeps them. Default: RESULTS/.logs/TRACKER."),
     ] = None,
 ) -> None:
-    """Show a tracker every epoch of the trials that are finished, in place of what it had of them."""
+    """Send every epoch of the finished trials to a tracker, replacing what it had of them."""
     from harness import tracking
 
     store = Store(results)

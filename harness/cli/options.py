@@ -55,7 +55,7 @@ SuiteNames = Annotated[
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all experiments; repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting in all experiments; repeatable."),
 ]
 Results = Annotated[Path, typer.Option("--results", help="The folder of records and tables.")]
 Into = Annotated[
@@ -63,46 +63,48 @@ Into = Annotated[
     typer.Option(
         "--into",
         metavar="FILE",
-        help="Fill a Markdown file's tables too, each between <!-- harness:table NAME --> and "
-        "<!-- /harness --> and not in code; repeatable. If one of the files is wrong, nothing is written.",
+        help="Also fill a Markdown file's tables, each between <!-- harness:table NAME --> and "
+        "<!-- /harness --> outside of code; repeatable. If one of the files is wrong, nothing is written.",
     ),
 ]
 Check = Annotated[
     bool,
     typer.Option(
         "--check",
-        help="Write nothing; show which tables, figures and pages are not as the records say, and exit with "
-        "1 if any is or a record is damaged. It does not show that the records are true.",
+        help="Write nothing; list the tables, figures and pages that differ from what the records say. Exit "
+        "with 1 if there are any, or if a record is damaged. It does not show that the records are true.",
     ),
 ]
 Html = Annotated[
     bool,
     typer.Option(
         "--html",
-        help="Write a page of all results too, index.html; where there is one it is kept as the records say.",
+        help="Also write index.html, a page of all results. Once it exists, every report updates it.",
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="A folder with the official files of datasets.")
+    Path | None, typer.Option("--data-dir", help="A folder with the datasets' official files.")
 ]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="EXPERIMENT", help="Only this experiment; repeatable."),
+    typer.Option("--only", metavar="EXPERIMENT", help="Select this experiment only; repeatable."),
 ]
 SeedList = Annotated[
-    str | None, typer.Option("--seeds", metavar="1,2", help="Train these of the suite's seeds only.")
+    str | None, typer.Option("--seeds", metavar="1,2", help="Train only these of the suite's seeds.")
 ]
 DeviceOption = Annotated[
     Device | None, typer.Option("--device", help="Where to train. Default: GPUs where there are any.")
 ]
 Ranks = Annotated[
     int | None,
-    bounds.whole("--nproc", 1, 1024, "Ranks to start. Default: one a GPU, else one a core."),
+    bounds.whole("--nproc", 1, 1024, "Number of ranks. Default: one per GPU; on a CPU, one per core."),
 ]
 PlacementOption = Annotated[
     PlacementChoice,
     typer.Option(
-        "--placement", help="ddp: all ranks train one trial; spread: each its own; auto: as measured."
+        "--placement",
+        help="ddp: all ranks train one trial; spread: each rank trains its own; auto: what is measured to be "
+        "fastest.",
     ),
 ]
 Engine = Annotated[
@@ -111,12 +113,15 @@ Engine = Annotated[
 ]
 TrialsPerDevice = Annotated[
     int | None,
-    bounds.whole("--trials-per-device", 1, 24, "Trials at once, on each device. Default: measured."),
+    bounds.whole(
+        "--trials-per-device", 1, 24, "Trials that share a device. Default: what is measured to be fastest."
+    ),
 ]
 Calibrate = Annotated[
     bool,
     typer.Option(
-        "--calibrate/--no-calibrate", help="Let `--placement auto` measure a few steps of every way, once."
+        "--calibrate/--no-calibrate",
+        help="Let `--placement auto` time a few steps of each way to train, once.",
     ),
 ]
 Timeout = Annotated[
@@ -128,7 +133,9 @@ Timeout = Annotated[
 CheckpointEvery = Annotated[
     str,
     bounds.duration(
-        "--checkpoint-every", 0.001, "How often a state is saved within an epoch; one is after each."
+        "--checkpoint-every",
+        0.001,
+        "How often state is saved within an epoch; it is also saved after each epoch.",
     ),
 ]
 StaleAfter = Annotated[
@@ -136,19 +143,19 @@ StaleAfter = Annotated[
     bounds.duration(
         "--stale-after",
         0.1,
-        "How long another run that trains the same suite may give no sign of life.",
+        "How long another run of the same suite may give no sign of life before its trials are taken over.",
         envvar="HARNESS_STALE_SECONDS",
     ),
 ]
 Wait = Annotated[
     bool,
     typer.Option(
-        "--wait/--no-wait", help="Wait for trials that other runs hold, to take over what they leave."
+        "--wait/--no-wait", help="Wait for trials that another run trains, and take them over if it dies."
     ),
 ]
 MaxRestarts = Annotated[
     int,
-    bounds.whole("--max-restarts", 0, 1000, "How often all ranks start again after one has crashed."),
+    bounds.whole("--max-restarts", 0, 1000, "How often all ranks are started again after one has crashed."),
 ]
 RetryDiverged = Annotated[bool, typer.Option("--retry-diverged", help="Train diverged trials again.")]
 Retrain = Annotated[
@@ -156,17 +163,18 @@ Retrain = Annotated[
     typer.Option(
         "--retrain",
         metavar="EXPERIMENT",
-        help="Set this experiment's records aside (they stay beside the new ones as superseded and are in no "
-        "table) and train it again; repeatable. Given again before all of it is done, what was trained "
-        "since stays, unless the user's code has changed. `submit` sets aside at once.",
+        help="Set this experiment's records aside and train it again; repeatable. The old records stay "
+        "beside the new ones as superseded and are in no table. An interrupted command, given again, keeps "
+        "what it has trained since, unless your code has changed once more. `submit` sets records aside "
+        "at once.",
     ),
 ]
-SaveModel = Annotated[bool, typer.Option("--save-model", help="Leave the final weights beside each record.")]
+SaveModel = Annotated[bool, typer.Option("--save-model", help="Save the final weights beside each record.")]
 Log = Annotated[
     list[str] | None,
     typer.Option(
         "--log",
         metavar="TRACKER",
-        help="Log every epoch to tensorboard too, or to your own package.module:callable; repeatable.",
+        help="Also log every epoch to tensorboard, or to your own package.module:callable; repeatable.",
     ),
 ]

@@ -33,7 +33,7 @@ from harness.standard_streams import raising
 
 
 def plan(suites: Suites, changes: Changes = None, results: Results = Path("results")) -> None:
-    """Show every trial with its state, digest and likely time; train nothing."""
+    """List every trial with its state and its estimated time; train nothing."""
     from harness.data import cache_folder
     from harness.results import estimates
     from harness.runner.suite_data import with_digest_at_hand
@@ -72,7 +72,7 @@ def status(
         bool, typer.Option("--follow", help="Show the trials under way too, until nothing is left to train.")
     ] = False,
 ) -> None:
-    """Count the trials that are done, failed, diverged, left and stale, from disk."""
+    """Count the trials by state: done, failed, diverged, left to train, stale."""
     from harness.results import estimates
     from harness.runner.suite_data import with_prepared_digest
 
@@ -113,7 +113,7 @@ def report(
     check: Check = False,
     html: Html = False,
 ) -> None:
-    """Write the tables and figures again, from the records alone.
+    """Write tables and figures again, from the records alone.
 
     Each suite's folder gets table.md, .tex and .csv, epochs.csv (every epoch of every trial), and figures. A
     suite's file is taken as it is now, title, seeds, published figures and all; suite.json keeps it.

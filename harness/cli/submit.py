@@ -76,7 +76,7 @@ def _signature() -> inspect.Signature:
 
 
 def submit(**given: Any) -> None:
-    """Submit a SLURM job that trains what the suites lack, and one that writes their tables after it.
+    """Submit a SLURM job that trains the missing trials, and one that writes the tables after it.
 
     What is not asked for is taken from ~/.config/harness/slurm.yaml.
     """

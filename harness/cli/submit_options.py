@@ -18,7 +18,7 @@ GpusPerNode = Annotated[
 CpusPerTask = Annotated[int | None, bounds.whole("--cpus-per-task", 1, MOST_CPUS, "CPUs on each node.")]
 RanksPerNode = Annotated[
     int | None,
-    bounds.whole("--nproc", 1, MOST_RANKS, "Ranks on each node. Default: one a GPU, else one a CPU."),
+    bounds.whole("--nproc", 1, MOST_RANKS, "Ranks per node. Default: one per GPU, else one per CPU."),
 ]
 Memory = Annotated[
     str | None, bounds.slurm_text("--mem", "SIZE", MEMORY, "Memory on each node, such as 32G.")
@@ -27,22 +27,27 @@ TimeLimit = Annotated[
     str | None,
     bounds.slurm_text("--time", "LIMIT", TIME_LIMIT, "Minutes, or H:MM:SS. Default: from estimates, if any."),
 ]
-Partition = Annotated[str | None, typer.Option("--partition", metavar="NAME", help="Where to queue.")]
-Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Who is charged.")]
+Partition = Annotated[
+    str | None, typer.Option("--partition", metavar="NAME", help="The partition to queue in.")
+]
+Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="The account to charge.")]
 Qos = Annotated[str | None, typer.Option("--qos", metavar="NAME", help="The quality of service.")]
 Constraint = Annotated[
-    str | None, typer.Option("--constraint", metavar="FEATURES", help="What the nodes must have.")
+    str | None, typer.Option("--constraint", metavar="FEATURES", help="The features that nodes must have.")
 ]
 MailUser = Annotated[
-    str | None, typer.Option("--mail-user", metavar="ADDRESS", help="Who hears when the job ends or fails.")
+    str | None,
+    typer.Option("--mail-user", metavar="ADDRESS", help="Who is mailed when the job ends or fails."),
 ]
 Setup = Annotated[
     Path | None,
-    typer.Option("--setup", help="A file that the job sources first: modules, environment."),
+    typer.Option("--setup", help="A shell file that the job sources first: modules, environment."),
 ]
 SbatchArguments = Annotated[
     list[str] | None,
-    typer.Option("--sbatch-arg", metavar="ARG", help="Anything else for sbatch, as it is; repeatable."),
+    typer.Option(
+        "--sbatch-arg", metavar="ARG", help="Another argument for sbatch, passed on as it is; repeatable."
+    ),
 ]
 Array = Annotated[
     int | None,
@@ -50,13 +55,15 @@ Array = Annotated[
 ]
 AllowChangedCode = Annotated[
     bool,
-    typer.Option("--allow-changed-code", help="Train even if the code is changed before the job starts."),
+    typer.Option(
+        "--allow-changed-code", help="Train even if your code has changed since the job was submitted."
+    ),
 ]
 DryRun = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Show what would be submitted; submit nothing. The frozen suites are written, so that it works.",
+        help="Print what would be submitted, and submit nothing. The frozen suites are written.",
     ),
 ]
 

@@ -77,7 +77,7 @@ def run(
     save_model: SaveModel = False,
     log: Log = None,
 ) -> None:
-    """Train what the suites lack, then write and print their tables."""
+    """Train the trials that are missing, then write and print the suites' tables."""
     given = locals()
     store = Store(results)
     request = _request(
@@ -150,7 +150,7 @@ def bench(
     nproc: Ranks = None,
     timeout: Timeout = 600.0,
 ) -> None:
-    """Measure how fast a suite's trials train here, in every precision and every way to execute them.
+    """Measure a suite's training speed on this machine, by precision, placement and engine.
 
     Writes results/bench/<device>/<suite>.md and .json.
     """
@@ -185,7 +185,7 @@ def drill(
         bounds.whole("--nproc", 1, 1024, "Ranks to start. Default: 2, or 1 where there is one GPU."),
     ] = None,
 ) -> None:
-    """Break a short trial of a suite off in several ways; say whether its records are always the same.
+    """Interrupt a short trial in several ways; check that its record stays the same.
 
     It is trained in float64, in a temporary folder: nothing of the suite's results is read or written.
     """
