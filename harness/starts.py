@@ -115,10 +115,25 @@ def described(error: Exception) -> str:
 
 
 def end_with_launcher(env: Mapping[str, str]) -> None:
-    """Have a rank end when the process that has started it does: torchrun, or the command of a user."""
-    if "TORCHELASTIC_RUN_ID" in env:
-        launcher = int(env.get("HARNESS_LAUNCHED") or os.getppid())
+    """Have a rank end when the process that has started it does: torchrun, or the command of a user.
+
+    A command that a rank itself starts has another parent, and does not depend on the launcher.
+    """
+    if "TORCHELASTIC_RUN_ID" not in env:
+        return
+    launcher = int(env.get("HARNESS_LAUNCHED") or os.getppid())
+    if os.getppid() == launcher or not _is_alive(launcher):
         threading.Thread(target=_end_with, args=(launcher,), name="launcher", daemon=True).start()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _end_with(launcher: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from typer.main import get_group
+from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.config.loader import load_suite
@@ -52,6 +53,16 @@ def test_the_readmes_suite_has_the_rows_that_it_says(tmp_path: Path) -> None:
     suite = load_suite(path)
     assert len(suite.experiments) == 6
     assert len(list(suite.trials())) == 30
+
+
+def test_the_comparison_that_is_shown_is_that_of_the_committed_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = Page(ROOT / "docs" / "report.md").text
+    (row,) = re.findall(r"^    (\| exp-2 → exp-1 .*)$", page, re.MULTILINE)
+    (command,) = re.findall(r"^\$ harness (compare .*)$", page, re.MULTILINE)
+    monkeypatch.chdir(ROOT)
+    assert row in CliRunner().invoke(app, command.split()).output.splitlines()
 
 
 def test_every_command_is_in_the_docs() -> None:

@@ -100,3 +100,10 @@ def test_torchrun_does_not_restart_ranks_for_a_wrong_argument(
     code, _, error = call(arguments, monkeypatch, capsys)
     assert (code, os.listdir(tmp_path)) == (0, ["17.0.outcome"])
     assert "Usage" in error
+
+
+def test_a_command_that_a_rank_starts_does_not_end_with_it() -> None:
+    env = {**os.environ, "TORCHELASTIC_RUN_ID": "x", "HARNESS_LAUNCHED": str(os.getppid())}
+    command = [sys.executable, "-m", "harness", "schema"]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout[:1]) == (0, "{")

@@ -97,7 +97,12 @@ DeviceOption = Annotated[
 ]
 Ranks = Annotated[
     int | None,
-    bounds.whole("--nproc", 1, 1024, "Number of ranks. Default: one per GPU; on a CPU, one per core."),
+    bounds.whole(
+        "--nproc",
+        1,
+        1024,
+        "Number of ranks. Default: one per GPU; on a CPU, one per trial, at most one per core.",
+    ),
 ]
 PlacementOption = Annotated[
     PlacementChoice,

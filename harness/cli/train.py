@@ -97,7 +97,8 @@ def _tell_what_is_next(request: Request) -> None:
     if request.results != Path("results") or request.only or request.seeds:
         return  # the commands would be others
     for suite in request.suites:
-        if suite.source and suite.source.path == str(packaged_suite.PATH) and not suite.changed:
+        path = suite.source.path if suite.source else None
+        if path and packaged_suite.is_packaged(path) and not suite.changed:
             first, second = (f"{suite.folder}/{name}" for name in ("mlp", "conv"))
             say(f"\nnext: harness compare {first} {second}", sys.stdout)
             say("      harness report --html\n      harness init", sys.stdout)

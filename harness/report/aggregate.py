@@ -47,8 +47,7 @@ class Entry:
         record = found.record
         if record is None:
             return cls(found.trial, found.state, file, found.error, other_data=found.other_data)
-        figures = [each.figures for each in record.epochs]
-        epochs = {name: array("d", (each.get(name, math.nan) for each in figures)) for name in FIGURES}
+        epochs = {name: array("d", (each.figure(name) for each in record.epochs)) for name in FIGURES}
         versions = record.versions.model_copy(update={"user_code": record.user_code})  # known by its settings
         slim = record.model_copy(update={"settings": {}, "epochs": [], "versions": versions})
         return cls(found.trial, found.state, file, None, slim, epochs)

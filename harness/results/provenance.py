@@ -29,6 +29,7 @@ SOURCES = (
     "model_registry.py",
     "numerics.py",
     "results/record.py",
+    "results/metrics.py",
 )
 
 

@@ -50,6 +50,11 @@ class Epoch(Strict):
         others = {name: value for name, value in metrics.items() if name not in own}
         return cls.model_validate({**own, **rest, "others": others})
 
+    def figure(self, name: str) -> float:
+        """Return learning rate, a metric or a time; NaN where this record lacks it."""
+        value: float = self.__dict__[name] if name in self.__dict__ else self.others.get(name, math.nan)
+        return value
+
     @property
     def figures(self) -> dict[str, float]:
         """Return learning rate, metrics and times by name, without metrics that this record lacks."""
@@ -96,7 +101,7 @@ class Versions(Strict):
 
     `harness_code` is a hash of the harness's code that trains, `user_code` one of the user's own modules,
     None without such; earlier records have `code`, a hash of both. `commit` is that of the harness's
-    repository, `user_commit` that of the one that holds the suite.
+    repository, `user_commit` that of the one that holds the suite; of the packaged suite it is the same.
     """
 
     harness: str

@@ -110,6 +110,8 @@ class Heartbeat:
             self._stopped.set()
             self._thread.join()
         self._show_events()
+        self.progress = {}  # else rank 0 would show it again before this rank's next heartbeat
+        self._tell_sign_of_life()
         self.events.close()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -208,7 +210,7 @@ class Heartbeat:
     def _give_up(self, silent: list[int]) -> None:
         still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
         fractions = self._fractions()
-        trials = {trial: f"rank {rank} {still}" for rank in silent for trial in fractions[rank]}
+        trials = {trial: f"rank {rank} {still}" for rank in reversed(silent) for trial in fractions[rank]}
         raise LostRankError(f"rank {', '.join(map(str, silent))} {still}", trials)
 
 

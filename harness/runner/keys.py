@@ -2,8 +2,8 @@
 
 Those of a run (`RunRanks.run`) outlive torchrun's restarts of the ranks. Those of a start (`RunRanks`)
 outlive the ranks' own restarts in place, which are counted as generations. The keys with which ranks meet
-are in `training.rendezvous`, `training.device_choice` and `training.addresses`, those of suites in
-`runner.launch.handover`.
+are in `training.rendezvous`, `training.device_choice`, `training.addresses` and `training.barrier`, those of
+measured times in `runner.autotune`, those of suites in `runner.launch.handover`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def lease(phase: str, trial: str) -> str:
 
 
 def met(phase: str) -> str:
-    """Name the count of ranks at the end of a phase: counted and read by all."""
+    """Name the count of ranks at the end of a phase, or of a trial of all ranks: counted and read by all."""
     return f"{phase}/met"
 
 

@@ -40,19 +40,27 @@ def run(starter: Sequence[str], *options: str) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("_counted")
+def test_a_run_is_on_the_cpu_where_cuda_can_use_no_gpu_and_says_why_in_a_line() -> None:
+    code, output = run(HARNESS)
+    assert code == 0, output
+    assert len(re.findall(rf"(?m)^no GPU is used, this runs on the CPU: .*{NONE}", output)) == 1
+    assert len(re.findall(NONE, output)) == 1
+    assert "Traceback" not in output
+    assert ": done, test" in output
+
+
+@pytest.mark.usefixtures("_counted")
 @pytest.mark.parametrize(
     ("starter", "options"), [(HARNESS, []), (TORCHRUN, []), (TORCHRUN, ["--device", "cpu"])]
 )
-def test_a_run_is_on_the_cpu_where_cuda_can_use_no_gpu_and_says_why_once_unless_it_was_asked_for(
+def test_what_torch_warns_of_in_each_process_is_said_once_or_not_at_all(
     starter: list[str], options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OLD_DRIVER", OLD)  # torch warns of it in each process
+    monkeypatch.setenv("OLD_DRIVER", OLD)
     code, output = run(starter, *options)
     assert code == 0, output
-    times = 0 if options else 1
-    assert len(re.findall(rf"(?m)^no GPU is used, this runs on the CPU: .*{NONE}", output)) == times
-    assert len(re.findall(NONE, output)) == times
-    assert output.count(OLD) == times
+    assert output.count(OLD) == (0 if options else 1)
+    assert len(re.findall("(?m)^no GPU is used, this runs on the CPU: ", output)) == (0 if options else 1)
     assert "UserWarning" not in output
     assert "Traceback" not in output
     assert ": done, test" in output

@@ -11,7 +11,7 @@ import pytest
 from harness.results import provenance
 from tests.support import ROOT
 
-TRAINS = ("config/suite", "data/idx", "training/step", "model_registry", "results/record")
+TRAINS = ("config/suite", "data/idx", "training/step", "model_registry", "results/record", "results/metrics")
 
 
 @pytest.fixture

@@ -63,3 +63,17 @@ def test_a_rank_without_a_heartbeat_is_given_up_by_who_waits(monkeypatch: pytest
     assert lost.value.trials == {"lost": "rank 2 gave no sign of life for 0 s (--timeout)"}
     for heart in hearts:
         heart.stop()
+
+
+def test_a_rank_that_restarts_leaves_no_progress_to_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Counting({}, threading.Lock())
+    heart = heartbeat_of(store, 0, 1)
+    heart.begin("failed", 10, print, together=True).move()
+    heart._beat()
+    assert heart._fractions() == [{"failed": 0.1}]
+    for name in ("HARNESS_GENERATION", "HARNESS_START", "HARNESS_FOLDER"):
+        monkeypatch.setenv(name, "0" if name != "HARNESS_FOLDER" else os.getcwd())
+    monkeypatch.setattr(heartbeat, "_close_files_at_exec", lambda: None)
+    monkeypatch.setattr("os.execv", lambda *_: None)
+    heart.restart_together()
+    assert heart._fractions() == [{}]

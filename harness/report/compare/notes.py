@@ -99,7 +99,9 @@ def _sameness(a: Side, b: Side) -> str:
     """Return how many pairs of trials must be the same, and how many are to the last bit, as text."""
     both = [(own, b.done[seed]) for seed, own in a.done.items() if seed in b.done]
     alike = [(x, y) for x, y in both if _made_of(x) == _made_of(y)]
-    same = sum(all(x.epochs[name] == y.epochs[name] for name in OF_EPOCH) for x, y in alike)
+    same = sum(
+        all(x.epochs[name].tobytes() == y.epochs[name].tobytes() for name in OF_EPOCH) for x, y in alike
+    )
     if not alike:
         return ""
     number, bits = len(alike), "all" if same == len(alike) else same or "none"
