@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,26 +114,15 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}{place}"
 
 
-def end_with_launcher(env: Mapping[str, str]) -> None:
+def end_with_launcher(env: MutableMapping[str, str]) -> None:
     """Have a rank end when the process that has started it does: torchrun, or the command of a user.
 
-    A command that a rank itself starts has another parent, and does not depend on the launcher.
+    A command that a rank starts inherits its environment, and is no rank.
     """
-    if "TORCHELASTIC_RUN_ID" not in env:
-        return
-    launcher = int(env.get("HARNESS_LAUNCHED") or os.getppid())
-    if os.getppid() == launcher or not _is_alive(launcher):
+    me = str(os.getpid())  # a restart in place keeps it
+    if "TORCHELASTIC_RUN_ID" in env and env.setdefault("HARNESS_RANK_PROCESS", me) == me:
+        launcher = int(env.get("HARNESS_LAUNCHED") or os.getppid())
         threading.Thread(target=_end_with, args=(launcher,), name="launcher", daemon=True).start()
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _end_with(launcher: int) -> None:

@@ -5,6 +5,8 @@ The files that take longest come first: each is tested by one worker, and the la
 
 import os
 import signal
+import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -31,6 +33,14 @@ _LONGEST = (
     "test_engine",
     "test_html_browser",
 )
+
+
+@pytest.fixture(autouse=True)
+def _import_path() -> Iterator[None]:
+    """Restore where imports look: the program adds the folders of users' modules."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
 
 
 def pytest_configure(config: pytest.Config) -> None:

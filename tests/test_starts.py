@@ -103,7 +103,7 @@ def test_torchrun_does_not_restart_ranks_for_a_wrong_argument(
 
 
 def test_a_command_that_a_rank_starts_does_not_end_with_it() -> None:
-    env = {**os.environ, "TORCHELASTIC_RUN_ID": "x", "HARNESS_LAUNCHED": str(os.getppid())}
+    env = {**os.environ, "TORCHELASTIC_RUN_ID": "x", "HARNESS_LAUNCHED": "1", "HARNESS_RANK_PROCESS": "1"}
     command = [sys.executable, "-m", "harness", "schema"]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout[:1]) == (0, "{")
