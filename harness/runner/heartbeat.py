@@ -164,7 +164,7 @@ class Heartbeat:
             self.restart_together()
 
     def _show_events(self) -> None:
-        if self.run_ranks.is_rank_zero:
+        if self.events.console:  # only rank 0 has one, until its terminal is gone
             self.events.show({key: each for of_rank in self._fractions() for key, each in of_rank.items()})
 
     def _pulses(self) -> list[str]:
