@@ -13,6 +13,7 @@ from harness.results.record import EngineName
 from harness.runner.bench.benchmark import _Bench
 from harness.runner.bench.meter import Meter
 from harness.runner.bench.table import Measurement
+from harness.training.batch_shard import BatchShard
 from harness.training.distributed import RunRanks
 from harness.training.engine import Eager
 from harness.training.step import Step
@@ -82,6 +83,7 @@ def test_one_experiment_is_measured_after_the_other(tmp_path: Path, monkeypatch:
 def test_who_takes_no_part_in_a_cell_meets_the_others_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(BatchShard, "active", BatchShard.active_in_thread)  # the ranks are threads here
     benches = [bench_of(tmp_path, monkeypatch, run_ranks)[0] for run_ranks in ranks_of_run(2)]
     chosen = [cell_of(), cell_of(ranks=2)]
     found: dict[int, list[Measurement]] = {}
