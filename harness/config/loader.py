@@ -15,7 +15,7 @@ from harness.config import suite_file
 from harness.config.overrides import Assignment, expand, merged, with_leaf
 from harness.config.published import Published
 from harness.config.published_curves import published_curves
-from harness.config.settings import DatasetSettings, Strict, model_settings
+from harness.config.settings import DatasetSettings, model_settings
 from harness.config.suite import (
     EXPERIMENT_NAME,
     ExperimentName,
@@ -30,6 +30,7 @@ from harness.config.validation import Checker
 from harness.config.yaml_reader import KeyPath
 from harness.errors import SuiteError, nearest
 from harness.plugins import is_callable_path
+from harness.strict import Strict
 
 # Files beside the experiments' folders, whose names no experiment may have.
 _TAKEN = (

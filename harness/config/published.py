@@ -6,7 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.config.settings import Count, DatasetName, NotNegative, Strict
+from harness.config.settings import DatasetName
+from harness.strict import Count, NotNegative, Strict
 
 
 def _as_list(value: Any) -> Any:

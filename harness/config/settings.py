@@ -5,24 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, create_model, model_validator
+from pydantic import ConfigDict, Discriminator, Field, create_model, model_validator
 
 from harness import model_registry
 from harness.config import torch_parameters
+from harness.strict import BelowOne, Count, NotNegative, Positive, Strict
 
 PrecisionName = Literal["fp32", "fp64", "tf32", "bf16"]
 DatasetName = Literal["fashion_mnist", "kmnist", "kmnist_sample", "mnist"]
-
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=10**9)]
-
-
-class Strict(BaseModel):
-    """Base of the frozen models that refuse unknown keys, other types, NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class DatasetSettings(Strict):
@@ -65,7 +55,7 @@ class SGD(_OfTorch):
 
 class _AdamLike(_OfTorch):
     lr: Positive
-    betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)] = [0.9, 0.999]
+    betas: Annotated[list[BelowOne], Field(min_length=2, max_length=2)] = Field(default=[0.9, 0.999])
     eps: NotNegative = 1e-8
 
 

@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from harness import numerics
 from harness.config.published import Published, PublishedCurve
-from harness.config.settings import DatasetSettings, Settings, Strict, Training
+from harness.config.settings import DatasetSettings, Settings, Training
+from harness.strict import Strict
 
 # Settings added later: left out of the digest at these values, so that earlier records stay valid.
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}

@@ -16,13 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.config.settings import Strict
 from harness.config.suite import Trial
 from harness.errors import LostLeaseError, StoreError
 from harness.results.atomic_files import place, remove, write_whole
 from harness.results.lease_owner import NOBODY, LeaseOwner
 from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Store
+from harness.strict import Strict
 
 _BEATS_BEFORE_STALE = 10
 

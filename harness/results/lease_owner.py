@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.config.settings import Strict
 from harness.results.procfs import started
+from harness.strict import Strict
 
 
 class LeaseOwner(Strict):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from harness.config.settings import Strict
 from harness.results.record import Epoch
+from harness.strict import Strict
 
 _WIDTH = 560  # fits the longest numbers; as all lines are this long, nothing of an earlier one remains
 

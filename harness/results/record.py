@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-from harness.config.settings import Strict
 from harness.config.suite import digest_of
 from harness.plugins import is_callable_path
 from harness.results.metrics import OF_EPOCH
 from harness.results.record_hash import with_hash, without_hash
+from harness.strict import Strict
 
 # JSON has no NaN and no infinity: a metric that is not finite is null in the file and NaN in memory.
 Figure = Annotated[

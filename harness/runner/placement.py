@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.config.settings import Strict
 from harness.results.record import EngineName, Placement
+from harness.strict import Strict
 
 PlacementChoice = Literal["auto", "ddp", "spread"]
 

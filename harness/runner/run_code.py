@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from harness.config import packaged_suite
-from harness.config.settings import Strict
 from harness.config.suite import Trial
 from harness.errors import StoreError
 from harness.results import kept_code, provenance
@@ -21,6 +20,7 @@ from harness.results.repository import commit_of_suite
 from harness.results.user_code_hash import UserCodes, callables_of
 from harness.runner import keys
 from harness.runner.request import Request
+from harness.strict import Strict
 from harness.training.key_value_store import KeyValueStore
 
 

@@ -9,7 +9,6 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
-from harness.config.settings import Strict
 from harness.config.suite import Trial
 from harness.errors import StoreError
 from harness.results.estimates import kind_of, longest_first
@@ -18,6 +17,7 @@ from harness.results.seed_rule import called_for
 from harness.runner.placement import TRIALS_PER_DEVICE, Choice, Execution, by_pace, by_rule, widths
 from harness.runner.request import Request
 from harness.runner.timing_cache import Circumstances, TimingCache
+from harness.strict import Strict
 
 
 class Phase(Strict):

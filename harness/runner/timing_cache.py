@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.config.settings import Strict
 from harness.results.atomic_files import write_whole
 from harness.runner.placement import Execution
+from harness.strict import Strict
 
 
 class Circumstances(Strict):

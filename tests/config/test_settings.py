@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from harness.config import settings
-from harness.config.settings import Strict
+from harness.strict import Strict
 
 OPTIMIZERS = [settings.SGD, settings.Adam, settings.AdamW, settings.NAdam, settings.RAdam, settings.RMSprop]
 OPTIMIZERS += [settings.Adagrad]

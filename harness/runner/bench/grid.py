@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.config.settings import PrecisionName, Strict
+from harness.config.settings import PrecisionName
 from harness.config.suite import Suite, Trial
 from harness.results.record import EngineName
 from harness.runner.placement import Execution, widths
+from harness.strict import Strict
 
 # Precision, engine, and how many ranks train one trial together; 0 if each rank trains its own.
 GroupKey = tuple[PrecisionName, EngineName | None, int]

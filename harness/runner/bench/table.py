@@ -6,8 +6,8 @@ import statistics
 
 from pydantic import Field
 
-from harness.config.settings import Strict
 from harness.runner.bench.grid import Cell, Machine
+from harness.strict import Strict
 
 
 class Measurement(Strict):

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness.config import yaml_reader
-from harness.config.settings import Strict
 from harness.config.validation import Checker
 from harness.config.yaml_reader import Document
 from harness.data.registry import expanded
 from harness.errors import SuiteError, UsageError
+from harness.strict import Strict
 
 MOST_NODES, MOST_CPUS, MOST_RANKS = 100_000, 4096, 1024
 # What sbatch takes, and how a message says it.
