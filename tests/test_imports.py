@@ -17,7 +17,7 @@ LAYERS = [
     {"formatting", "import_statements", "numerics", "process_state"},
     {"user_code"},
     {"plugins", "model_contract", "module_finder"},
-    {"module_sources"},
+    {"module_sources", "registry"},
     {"stats"},
     {"model_registry"},
     {"config"},

@@ -49,7 +49,7 @@ class _Reference:
             parts.append(f"## {section.heading}\n\n{section.description}\n")
             for mapping in section.mappings:
                 if len(section.mappings) > 1:
-                    parts.append(f"### {mapping['title']}\n\n{mapping['description']}\n")
+                    parts.append(f"### {_title(mapping)}\n\n{mapping['description']}\n")
                 parts.append(self._table(mapping))
         return "\n".join(parts)
 
@@ -62,7 +62,7 @@ class _Reference:
             heading = f"{path}{key}.NAME" if _values(node) else f"{path}{key}"
             is_choice = len(found) > 1
             self._sections.append(_Section(heading, (node if is_choice else found[0])["description"], found))
-            self._headings |= {each["title"]: each["title"] if is_choice else heading for each in found}
+            self._headings |= {each["title"]: _title(each) if is_choice else heading for each in found}
             for each in found:
                 # A path in what is common begins there, as it does in `--set`.
                 self._add_sections(each, "" if key == "common" else f"{heading}.")
@@ -102,6 +102,11 @@ class _Reference:
         return _list(node) if node["type"] == "array" else f"{node['type']}{_bounds(node)}"
 
 
+def _title(mapping: _Node) -> str:
+    """Return the name by which a mapping is chosen, or its title."""
+    return str(mapping["properties"].get("name", {}).get("const", mapping["title"]))
+
+
 def _alternatives(node: _Node) -> Iterator[_Node]:
     for each in node.get("anyOf") or node.get("oneOf") or ():
         if each.get("type") != "null":
@@ -119,9 +124,12 @@ def _either(texts: list[str]) -> str:
 
 
 def _list(node: _Node) -> str:
-    least, most, items = node.get("minItems", 0), node.get("maxItems"), node.get("items")
+    least, most, items = node.get("minItems", 0), node.get("maxItems"), node.get("items", {})
     number = f"{least} " if least == most else f"{least} or more " if least else ""
-    return f"list of {number}" + (f"{items['type']}s{_bounds(items)}" if items else "values")
+    (of,) = list(_alternatives(items)) or [items]
+    if "enum" in of:
+        return f"list of {_either([f'`{each}`' for each in of['enum']])}"
+    return f"list of {number}" + (f"{of['type']}s{_bounds(of)}" if of else "values")
 
 
 def _bounds(node: _Node) -> str:

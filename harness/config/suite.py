@@ -16,7 +16,7 @@ from harness.config.published import Published, PublishedCurve
 from harness.config.settings import DatasetSettings, Settings, Training
 from harness.strict import Strict
 
-# Settings added later: left out of the digest at these values, so that earlier records stay valid.
+# In records, but left out of the digest at this value; later settings are in neither (strict.added_later).
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}
 
 SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -36,8 +36,10 @@ class UserCode:
 
 def callables_of(settings: Settings) -> tuple[str, ...]:
     """Return the user's own callables that a trial is made of."""
-    name = str(settings.model.get("name"))
-    return (name,) if is_callable_path(name) else ()
+    training = settings.training
+    sections = (settings.dataset, training.optimizer, training.scheduler, training.loss)
+    names = [str(settings.model.get("name")), *(str(getattr(each, "name", "")) for each in sections)]
+    return tuple(filter(is_callable_path, names))
 
 
 @dataclass

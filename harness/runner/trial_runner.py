@@ -15,18 +15,16 @@ from harness.process_state import restored
 from harness.results import provenance
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
-from harness.results.record import Epoch
 from harness.runner import keys
 from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
 from harness.runner.recovery import Recovery
 from harness.runner.request import Request, load_data
 from harness.runner.run_code import code_of
+from harness.runner.trial_callbacks import TrialCallbacks
 from harness.runner.trial_progress import TrialProgress
 from harness.runner.trial_queue import TrialQueue
 from harness.tracking import Dispatcher
-from harness.training.callbacks import Callbacks
-from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
 from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import CaptureError
@@ -110,28 +108,46 @@ class TrialRunner:
         self, trial: Trial, lease: Lease, ranks: ProcessGroup, dispatcher: Dispatcher
     ) -> Generator[None, None, None]:
         resident, data_digest = self.resident(trial)
-        steps, batches = _parts_of_an_epoch(trial, resident)
-        parts = trial.settings.training.epochs * (steps + batches)
-        on_stall = partial(self.recovery.failed, trial)
-        trial_progress = self.heartbeat.begin(trial.key, parts, on_stall, together=ranks.world_size > 1)
-        train_size = len(resident.train)
-        self.trial_queue.leases.tell(trial, lease, lambda: _progress_of(trial, trial_progress, train_size))
+        callbacks = self._callbacks(trial, lease, ranks, dispatcher, resident)
         places = Places(
             self.request.store.checkpoint_paths(trial),
             f"{code_of(self.trial_queue.record_writer.versions_of(trial))} {data_digest}",
             self.request.checkpoint_seconds,
         )
-        callbacks = self._callbacks(trial, lease, trial_progress, train_size, ranks, dispatcher)
-        # Counted from the trial's beginning, also where it goes on from a checkpoint.
-        callbacks.on_step = lambda step, loss: trial_progress.move(step + 1 + step // steps * batches)
         engine = self.recovery.engine_of(trial)
         outcome = yield from step_by_step(trial, resident, ranks, places, callbacks, engine)
         if outcome and outcome.has_broken_capture:
             self.recovery.execute_eagerly(trial)
         if outcome and ranks.is_rank_zero:
-            with trial_progress.saving():
-                self._record(trial, lease, outcome, train_size, data_digest)
+            with callbacks.saving():
+                self._record(trial, lease, outcome, callbacks.train_size, data_digest)
             dispatcher.status = outcome.status
+
+    def _callbacks(
+        self,
+        trial: Trial,
+        lease: Lease,
+        ranks: ProcessGroup,
+        dispatcher: Dispatcher,
+        resident: ResidentDataset,
+    ) -> TrialCallbacks:
+        steps, batches = _parts_of_an_epoch(trial, resident)
+        parts, train_size = trial.settings.training.epochs * (steps + batches), len(resident.train)
+        on_stall = partial(self.recovery.failed, trial)
+        trial_progress = self.heartbeat.begin(trial.key, parts, on_stall, together=ranks.world_size > 1)
+        self.trial_queue.leases.tell(trial, lease, lambda: _progress_of(trial, trial_progress, train_size))
+        return TrialCallbacks(
+            trial,
+            lease,
+            ranks.is_rank_zero,
+            train_size,
+            steps,
+            batches,
+            trial_progress,
+            self.heartbeat,
+            self.trial_queue,
+            dispatcher,
+        )
 
     def _record(self, trial: Trial, lease: Lease, outcome: Outcome, size: int, data_digest: str) -> None:
         self.trial_queue.leases.check(trial, lease)
@@ -139,62 +155,6 @@ class TrialRunner:
         accuracy = f"test {percent(outcome.epochs[-1].test_accuracy)}"
         self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
         self.run_ranks.set(keys.ended(trial.key), outcome.status)
-
-    def _callbacks(
-        self,
-        trial: Trial,
-        lease: Lease,
-        trial_progress: TrialProgress,
-        train_size: int,
-        ranks: ProcessGroup,
-        dispatcher: Dispatcher,
-    ) -> Callbacks:
-        def on_begin(history: list[Epoch]) -> None:
-            self.trial_queue.record_writer.guard.confirm(trial)
-            trial_progress.last = history[-1] if history else None
-            trial_progress.move(len(history) * trial_progress.parts // trial.settings.training.epochs)
-            with trial_progress.saving():
-                dispatcher.begin(history, train_size)
-
-        def on_epoch(epoch: Epoch) -> None:
-            trial_progress.last = epoch
-            if ranks.is_rank_zero:
-                self._tell_epoch(trial, epoch, train_size)
-                with trial_progress.saving():
-                    dispatcher.epoch(epoch)
-
-        def on_note(text: str) -> None:
-            if ranks.is_rank_zero:
-                self.heartbeat.events.note(f"{trial.key}: {text}")
-
-        return Callbacks(
-            on_batch=trial_progress.move,
-            on_epoch=on_epoch,
-            on_note=on_note,
-            on_boundary=partial(self._on_boundary, trial, lease, ranks),
-            saving=trial_progress.saving,
-            on_begin=on_begin,
-        )
-
-    def _on_boundary(self, trial: Trial, lease: Lease, ranks: ProcessGroup, saving: bool) -> CheckpointAction:
-        """Return what this rank wants at a boundary; before a save rank 0 checks the lease."""
-        is_stopping = self.heartbeat.is_stopping
-        if ranks.is_rank_zero and (saving or is_stopping):
-            try:
-                self.trial_queue.leases.check(trial, lease)
-            except LostLeaseError as error:
-                self.heartbeat.events.note(str(error))
-                return CheckpointAction.DROP
-        return CheckpointAction.STOP if is_stopping else CheckpointAction.GO_ON
-
-    def _tell_epoch(self, trial: Trial, epoch: Epoch, train_size: int) -> None:
-        figures = epoch.model_dump(exclude={"lr", "test_loss", "eval_seconds", "train_seconds", "others"})
-        speed = train_size / epoch.train_seconds
-        epochs = trial.settings.training.epochs
-        self.heartbeat.events.tell(
-            {"kind": "epoch", "trial": trial.key, "epochs": epochs, "samples_per_second": speed}
-            | {key: math.nan if value is None else value for key, value in figures.items()}
-        )
 
 
 def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from torch import Tensor
 
@@ -12,22 +11,31 @@ from harness.results.record import Epoch
 from harness.training.checkpoint_policy import CheckpointAction
 
 
-@dataclass
-class Callbacks:
-    """What a trial's training calls; by default each does nothing."""
+class Callbacks(Protocol):
+    """What a trial's training calls, on each of its ranks."""
 
-    # Once, before the first step: the epochs that were trained before.
-    on_begin: Callable[[list[Epoch]], None] = lambda history: None
-    # After each training step: its number from 0 over the whole trial, and this rank's summed loss.
-    on_step: Callable[[int, Tensor], None] = lambda step, loss: None
-    # After each evaluation batch.
-    on_batch: Callable[[], None] = lambda: None
-    # After each epoch, once its state is saved; not if the trial is dropped.
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None
-    # Whenever there is something that a user should know.
-    on_note: Callable[[str], None] = lambda text: None
-    # About once a second and after each epoch, on all ranks; rank 0's answer counts. Told whether a state is
-    # about to be saved.
-    on_boundary: Callable[[bool], CheckpointAction] = lambda saving: CheckpointAction.GO_ON
-    # Entered while a state is written.
-    saving: Callable[[], AbstractContextManager[None]] = nullcontext
+    def on_begin(self, history: list[Epoch]) -> None:
+        """Take the epochs that were trained before; called once, before the first step."""
+
+    def on_step(self, step: int, loss: Tensor) -> None:
+        """Take a step's number, from 0 over the trial, and this rank's summed loss; called after it."""
+
+    def on_batch(self) -> None:
+        """Count a batch; called after each one of evaluation."""
+
+    def on_boundary(self, is_saving: bool) -> CheckpointAction:
+        """Return what to do, where rank 0's answer counts; called about once a second and after each epoch.
+
+        `is_saving` tells whether a state is going to be saved anyway.
+        """
+        ...
+
+    def saving(self) -> AbstractContextManager[None]:
+        """Return a context; called, and entered, while a state is written."""
+        ...
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        """Take a new epoch; called once its state is saved, and not if the trial is dropped."""
+
+    def on_note(self, text: str) -> None:
+        """Take a sentence; called whenever there is something that a user should know."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,92 +13,46 @@ import torch
 from torch import Tensor, nn
 
 from harness.results.atomic_files import write_whole
-from harness.results.record import Epoch
 from harness.training import checkpoint_file
 from harness.training.distributed import ProcessGroup
-from harness.training.lr_schedule import LearningRate
-from harness.training.optim import load_state
-
-Sums = list[list[float]]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Progress of a trial: its complete epochs, and the part of the next one that is trained.
-
-    `steps` are those taken in that part, `sums` each rank's totals over them, `seconds` the time they took.
-    """
-
-    history: list[Epoch] = field(default_factory=list)
-    steps: int = 0
-    sums: Sums = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def place(self) -> list[int]:
-        """Return complete epochs and further steps, which order the states of a trial."""
-        return [len(self.history), self.steps]
-
-    def sums_of(self, world: ProcessGroup) -> list[float] | None:
-        """Return this rank's sums; if the number of ranks has changed, the total on rank 0, else None."""
-        if len(self.sums) == world.world_size:
-            return self.sums[world.rank]
-        return (
-            [sum(column) for column in zip(*self.sums, strict=True)]
-            if world.is_rank_zero and self.sums
-            else None
-        )
+from harness.training.trainer_state import TrainerState
 
 
 @dataclass
 class Checkpoints:
-    """The two checkpoint files of one trial, written in turn: the older stays until the newer is complete."""
+    """The two checkpoint files of one trial, written in turn: the older stays until the newer is complete.
+
+    The digest says of which trial, code and data they are.
+    """
 
     paths: tuple[Path, Path]
     digest: str
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    lr: LearningRate
     _next: int = 0
 
-    def save(self, progress: Progress) -> None:
+    def save(self, state: TrainerState) -> None:
         """Write the state atomically; raise StoreError if it cannot be written."""
-        state = {
-            "digest": self.digest,
-            "history": [vars(epoch) for epoch in progress.history],
-            "steps": progress.steps,
-            "sums": progress.sums,
-            "seconds": progress.seconds,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.lr.state_dict(),
-        }
-        checkpoint_file.write(self.paths[self._next], _bytes(state))
+        content = _bytes({"digest": self.digest, **state.state_dict()})
+        checkpoint_file.write(self.paths[self._next], content)
         self._next = 1 - self._next
 
-    def resume(self, world: ProcessGroup, tell: Callable[[str], None]) -> Progress:
-        """Load the newest state that rank 0 finds and return its progress, or the start if there is none.
+    def resume(self, state: TrainerState, world: ProcessGroup, tell: Callable[[str], None]) -> None:
+        """Load the newest state that rank 0 finds; leave the state as it is, the start, if there is none.
 
         `tell` is called for each file that cannot be used.
         """
-        newest, content = self._newest(tell) if world.is_rank_zero else (0, b"")
+        newest, content = self._newest(state, tell) if world.is_rank_zero else (0, b"")
         content = world.share_bytes(content)
-        if not content:
-            return Progress()
-        state = _loaded(content)
-        self.model.load_state_dict(state["model"])
-        load_state(self.optimizer, state["optimizer"])
-        self.lr.load_state_dict(state["scheduler"])
-        self._next = 1 - newest
-        return _progress(state)
+        if content:
+            state.load_state_dict(_loaded(content))
+            self._next = 1 - newest
 
-    def _newest(self, tell: Callable[[str], None]) -> tuple[int, bytes]:
+    def _newest(self, state: TrainerState, tell: Callable[[str], None]) -> tuple[int, bytes]:
         """Return slot and content of the file with the most progress; no content if none can be used."""
         found: list[tuple[list[int], int, bytes]] = []
         for slot, path in enumerate(self.paths):
             try:
                 content = checkpoint_file.read(path)
-                found.append((self._checked(content).place, slot, content))
+                found.append((self._place(content, state), slot, content))
             except FileNotFoundError:
                 continue
             except pickle.UnpicklingError as error:
@@ -107,14 +61,16 @@ class Checkpoints:
                 tell(f"{path}: not used: {str(error) or type(error).__name__}")
         return max(found)[1:] if found else (0, b"")
 
-    def _checked(self, content: bytes) -> Progress:
-        """Return a state's progress; raise any exception if it is incomplete or not this trial's."""
-        state = _loaded(content)
-        if state["digest"] != self.digest:
+    def _place(self, content: bytes, state: TrainerState) -> list[int]:
+        """Return how far a saved state is; raise any exception if it is incomplete or not this trial's."""
+        saved = _loaded(content)
+        if saved["digest"] != self.digest:
             raise ValueError("it is of another trial or of other code")
-        if _shapes(state["model"]) != _shapes(self.model.state_dict()):
+        if _shapes(saved["model"]) != _shapes(state.model.state_dict()):
             raise ValueError("it is of another model")
-        return _progress(state)
+        if missing := state.state_dict().keys() - saved.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        return [len(saved["history"]), int(saved["steps"])]
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -134,11 +90,6 @@ def _loaded(content: bytes) -> dict[str, Any]:
     """Load a state; no pickled code is ever run."""
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
-
-
-def _progress(state: dict[str, Any]) -> Progress:
-    history = [Epoch(**epoch) for epoch in state["history"]]
-    return Progress(history, int(state["steps"]), state["sums"], float(state["seconds"]))
 
 
 def _bytes(state: dict[str, Any]) -> bytes:

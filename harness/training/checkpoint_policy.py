@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from harness.training.checkpoint import Progress
 from harness.training.distributed import ProcessGroup
 
 _SECONDS = 1.0
@@ -27,13 +26,14 @@ class CheckpointPolicy:
     """Saves a trial's state when that is due, and says when to stop training it.
 
     Only rank 0's `on_boundary` and `save` count; `on_boundary` is told whether a state is going to be saved
-    anyway. `seconds` is the total time that saving took.
+    anyway. `update` brings the state up to date, on all ranks, before it is saved. `seconds` is the total
+    time that saving took.
     """
 
     world: ProcessGroup
     every_seconds: float
     on_boundary: Callable[[bool], CheckpointAction]
-    save: Callable[[Progress], None]
+    save: Callable[[], None]
     is_dropped: bool = False
     seconds: float = 0.0
     _left: int = 1
@@ -41,7 +41,7 @@ class CheckpointPolicy:
     _decided_at: float = field(default_factory=time.monotonic)
     _saved_at: float = field(default_factory=time.monotonic)
 
-    def leaves(self, progress: Callable[[], Progress]) -> bool:
+    def leaves(self, update: Callable[[], None] = lambda: None) -> bool:
         """Count a step or batch; at a boundary do what rank 0 asks for. Return whether to stop the trial."""
         self._left -= 1
         if self._left:
@@ -54,19 +54,19 @@ class CheckpointPolicy:
         action = max(self.on_boundary(due), CheckpointAction.SAVE if due else CheckpointAction.GO_ON)
         agreed, self._chunk = self.world.agree([action, max(1, min(int(pace), 2 * self._chunk))])
         self._left = self._chunk
-        return self._follow(agreed, progress)
+        return self._follow(agreed, update)
 
-    def leaves_after(self, progress: Progress) -> bool:
+    def leaves_after_epoch(self) -> bool:
         """Save the state after an epoch, unless it is to be dropped. Return whether to stop the trial."""
         (action,) = self.world.agree([max(CheckpointAction.SAVE, self.on_boundary(True))])
-        return self._follow(action, lambda: progress)
+        return self._follow(action, lambda: None)
 
-    def _follow(self, action: int, progress: Callable[[], Progress]) -> bool:
+    def _follow(self, action: int, update: Callable[[], None]) -> bool:
         if action in (CheckpointAction.SAVE, CheckpointAction.STOP):
-            state = progress()
+            update()
             before = time.monotonic()
             if self.world.is_rank_zero:
-                self.save(state)
+                self.save()
             self._saved_at = time.monotonic()
             self.seconds += self._saved_at - before
         self.is_dropped = action == CheckpointAction.DROP

@@ -1,65 +1,100 @@
-"""Learning rate of a trial: exact on the host, and copied to where the optimizer reads it."""
+"""Learning rate of a trial: a function of the step alone, copied to where the optimizer reads it."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from harness.config.schedulers import Function, OfTorchScheduler, OwnScheduler
 from harness.config.settings import Training
+from harness.errors import ModelError
+from harness.plugins import imported
 from harness.training.dynamo_stub import optimizer_class
+from harness.user_code import calling
 
 
 class LearningRate:
-    """Sets an optimizer's learning rate by the scheduler of the settings, which steps once an epoch.
+    """Learning rate of each step of a trial; nothing of it needs to be saved."""
 
-    torch's scheduler drives a stand-in optimizer without weights: some schedulers multiply the last rate, and
-    if an optimizer holds its rate as a float32 tensor, the rounding would add up.
-    """
+    def __init__(self, training: Training, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> None:
+        is_per_step = training.scheduler is not None and training.scheduler.per == "step"
+        self._optimizer, self._steps_per_unit = optimizer, 1 if is_per_step else steps_per_epoch
+        length = training.epochs * steps_per_epoch // self._steps_per_unit
+        self._next_rates = rates(training, length)
+        self._rates: list[float] = []  # of the units, epochs or steps, that have been asked for
+        self._set = training.optimizer.lr
 
-    def __init__(self, training: Training, optimizer: torch.optim.Optimizer) -> None:
-        self._optimizer = optimizer
-        lr = training.optimizer.lr
-        self._exact = optimizer_class("SGD")([torch.zeros(())], lr=lr)  # type: ignore[call-arg]
-        self._scheduler: torch.optim.lr_scheduler.LRScheduler | None = None
-        if training.scheduler is not None:
-            settings: dict[str, Any] = training.scheduler.model_dump()
-            kind = getattr(torch.optim.lr_scheduler, settings.pop("name"))
-            self._scheduler = kind(self._exact, **settings)
-            self._copy()
+    def at(self, step: int) -> float:
+        """Return the learning rate of a step, by its number from 0 over the whole trial."""
+        unit = step // self._steps_per_unit
+        self._rates += itertools.islice(self._next_rates, max(0, unit + 1 - len(self._rates)))
+        return self._rates[unit]
 
-    @property
-    def value(self) -> float:
-        """Return the learning rate of the next steps."""
-        return float(self._exact.param_groups[0]["lr"])
-
-    def advance(self) -> None:
-        """Move on to the next epoch's rate."""
-        if self._scheduler is None:
+    def set(self, step: int) -> None:
+        """Have the optimizer take this step with its rate."""
+        rate = self.at(step)
+        if rate == self._set:
             return
-        with warnings.catch_warnings():  # the stand-in takes no steps
-            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-            self._scheduler.step()
-        self._copy()
-
-    def state_dict(self) -> dict[str, Any] | None:
-        """Return the scheduler's state, None without a scheduler."""
-        return None if self._scheduler is None else self._scheduler.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        """Restore a state, which may come from any device or engine."""
-        if self._scheduler is None or state is None:
-            return
-        self._scheduler.load_state_dict(state)
-        for group, lr in zip(self._exact.param_groups, self._scheduler.get_last_lr(), strict=True):
-            group["lr"] = lr
-        self._copy()
-
-    def _copy(self) -> None:
+        self._set = rate
         for group in self._optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(self.value)
+                group["lr"].fill_(rate)
             else:
-                group["lr"] = self.value
+                group["lr"] = rate
+
+
+def rates(training: Training, length: int) -> Iterator[float]:
+    """Yield the rate of each of the `length` epochs or steps of a trial: the warm-up, then the schedule."""
+    lr, scheduler = training.optimizer.lr, training.scheduler
+    if scheduler is None:
+        yield from itertools.repeat(lr, length)
+        return
+    warm_up = min(length, round(scheduler.warmup_epochs * length / training.epochs))
+    yield from (lr * (unit + 1) / (warm_up + 1) for unit in range(warm_up))
+    rest = length - warm_up
+    if isinstance(scheduler, OfTorchScheduler):
+        yield from itertools.islice(_of_torch(scheduler, lr, rest), rest)
+    else:
+        factor = _factor(scheduler)
+        yield from (lr * factor(unit / rest) for unit in range(rest))
+
+
+def _factor(scheduler: Function | OwnScheduler) -> Callable[[float], float]:
+    if isinstance(scheduler, Function):
+        return scheduler.factor
+    own = imported("scheduler", scheduler.name, ModelError)
+
+    def factor(done: float) -> float:
+        with calling(f"scheduler {scheduler.name!r}"):
+            found = float(own(done, **scheduler.arguments))
+        if not 0 <= found < math.inf:
+            raise ModelError(f"scheduler {scheduler.name!r}: found the factor {found!r}, expected 0 or more")
+        return found
+
+    return factor
+
+
+def _of_torch(scheduler: OfTorchScheduler, lr: float, length: int) -> Iterator[float]:
+    """Yield the rates of torch's scheduler.
+
+    It drives a stand-in without weights: some multiply the last rate, and if an optimizer holds its rate as a
+    float32 tensor, the rounding would add up.
+    """
+    settings: dict[str, Any] = scheduler.model_dump(exclude={"name", "per", "warmup_epochs"})
+    if scheduler.length and settings[scheduler.length] is None:
+        settings[scheduler.length] = max(1, length)
+    settings |= {scheduler.highest: lr} if scheduler.highest else {}
+    stand_in = optimizer_class("SGD")([torch.zeros(())], lr=lr)  # type: ignore[call-arg]
+    kind = getattr(torch.optim.lr_scheduler, type(scheduler).__name__)
+    driven = kind(stand_in, **settings, **scheduler.fixed)
+    while True:
+        yield float(stand_in.param_groups[0]["lr"])
+        with warnings.catch_warnings():  # the stand-in takes no steps
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+            driven.step()

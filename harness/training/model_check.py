@@ -194,7 +194,7 @@ class _CheckedModel:
         with takeover.functions():
             self.examples().passed(model, BatchShard(alone(CPU), seed=0))
         try:
-            optimizer_for(self.training, model.parameters(), has_sparse=has_sparse).step()
+            optimizer_for(self.training, model, has_sparse=has_sparse).step()
         except Exception as error:
             raise self.error(f"{self.training.optimizer.name} does not train it: {error}") from error
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from torch import nn
 
 from harness.config.suite import Trial
 from harness.results.record import EngineName
@@ -20,23 +19,25 @@ from harness.training.optim import optimizer_for
 from harness.training.precision import PRECISIONS, cast
 from harness.training.rng import derive, seed_globally
 from harness.training.step import Step
+from harness.training.trainer_state import TrainerState
 
 
 @dataclass
 class PreparedTrial:
-    """A trial's model with its step, engine and learning rate; its layers are those of the global batch."""
+    """A trial's state with its step, engine and learning rate; its layers are those of the global batch."""
 
-    plain: nn.Module
+    state: TrainerState
     step: Step
     engine: Engine
     lr: LearningRate
+    steps_per_epoch: int
     replaced_layers: dict[str, int]
     facts: ModelFacts
     may_draw: bool
     parameters: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parameters = sum(each.numel() for each in self.plain.parameters() if each.requires_grad)
+        self.parameters = sum(each.numel() for each in self.state.model.parameters() if each.requires_grad)
 
     def seed_draws(self, *counters: int | str) -> None:
         """Seed what a model that is allowed to may draw from, by trial, rank and place in the trial.
@@ -64,17 +65,19 @@ def prepare(
     takeover = Takeover(plain)
     cast(plain, precision.dtype)
     plain.to(world.device)
-    optimizer = optimizer_for(training, plain.parameters(), has_sparse=facts.has_sparse)
+    optimizer = optimizer_for(training, plain, has_sparse=facts.has_sparse)
     wrapped = world.wrap(plain, find_unused_parameters=facts.has_unused)
     step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, shard, takeover)
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     executed = engine_for(step, engine, tell, has_unused=facts.has_unused)
+    steps_per_epoch = math.ceil(len(data.train) / training.batch_size)
     return PreparedTrial(
-        plain,
+        TrainerState(plain, optimizer),
         step,
         executed,
-        LearningRate(training, optimizer),
+        LearningRate(training, optimizer, steps_per_epoch),
+        steps_per_epoch,
         takeover.replaced_layers,
         facts,
         may_draw=training.allow_rank_dependent,

@@ -1,11 +1,14 @@
-"""Training of one trial: initialise or resume; for each epoch take the steps, evaluate, save."""
+"""Training of one trial: load its state; for each epoch take the steps, evaluate, save.
+
+The loop is `Trainer.run`. What is called meanwhile is a Protocol, `callbacks.Callbacks`; all that is saved
+is a `trainer_state.TrainerState`.
+"""
 
 from __future__ import annotations
 
 import itertools
-import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +20,14 @@ from torch import nn
 from harness.config.suite import Trial
 from harness.results.record import EngineName, Epoch
 from harness.training.callbacks import Callbacks
-from harness.training.checkpoint import Checkpoints, Progress
+from harness.training.checkpoint import Checkpoints
 from harness.training.checkpoint_policy import CheckpointPolicy
-from harness.training.dataloader import ResidentDataset
+from harness.training.dataloader import ResidentDataset, Share
 from harness.training.device import peak_memory_gib, reset_peak_memory
 from harness.training.distributed import ProcessGroup
 from harness.training.prepared_trial import PreparedTrial, prepare
 from harness.training.step import averages
+from harness.training.trainer_state import TrainerState
 
 
 @dataclass(frozen=True)
@@ -68,137 +72,140 @@ def step_by_step(
     reset_peak_memory(world.device)
     prepared = prepare(trial, data, world, engine, callbacks.on_note)
     with closing(prepared.engine):  # before another trial has this place's stream
-        return (yield from _epochs(trial, data, prepared, places, callbacks))
+        return (yield from Trainer(trial, data, prepared, places, callbacks).run())
 
 
-def _epochs(
-    trial: Trial, data: ResidentDataset, prepared: PreparedTrial, places: Places, callbacks: Callbacks
-) -> Generator[None, None, Outcome | None]:
-    """Train the remaining epochs of a trial; return None if it was stopped before its end."""
-    training, world = trial.settings.training, prepared.step.shard.world
-    digest = f"{trial.digest} {places.code}"
-    kept = Checkpoints(places.paths, digest, prepared.plain, prepared.step.optimizer, prepared.lr)
-    progress = kept.resume(world, callbacks.on_note)
-    callbacks.on_begin(progress.history)
+class Trainer:
+    """Trainer of one trial in one process group: every rank runs the same loop."""
 
-    def save(progress: Progress) -> None:
-        with callbacks.saving():
-            kept.save(progress)
+    def __init__(
+        self,
+        trial: Trial,
+        data: ResidentDataset,
+        prepared: PreparedTrial,
+        places: Places,
+        callbacks: Callbacks,
+    ) -> None:
+        self.trial, self.data, self.prepared, self.callbacks = trial, data, prepared, callbacks
+        self.state, self.step, self.world = prepared.state, prepared.step, prepared.step.shard.world
+        self.checkpoints = Checkpoints(places.paths, f"{trial.digest} {places.code}")
+        save = partial(_save, self.checkpoints, self.state, callbacks)
+        self.policy = CheckpointPolicy(self.world, places.every_seconds, callbacks.on_boundary, save)
+        self.started = 0.0
 
-    policy = CheckpointPolicy(world, places.every_seconds, callbacks.on_boundary, save)
-    diverged = any(_not_finite(epoch) for epoch in progress.history)
-    while len(progress.history) < training.epochs and not diverged:
-        epoch = yield from _epoch(trial, data, prepared, progress, policy, callbacks)
-        if epoch is None:
-            return None
-        progress = Progress([*progress.history, epoch])
-        diverged = _not_finite(epoch)
-        is_last = diverged or len(progress.history) == training.epochs
-        leaves = policy.leaves_after(progress)
-        if not policy.is_dropped:
-            callbacks.on_epoch(epoch)
-        if leaves and (policy.is_dropped or not is_last):
-            return None
-    return Outcome(
-        status="diverged" if diverged else "done",
-        epochs=progress.history,
-        parameters=prepared.parameters,
-        replaced_layers=prepared.replaced_layers,
-        has_fixed_weights=prepared.facts.has_fixed_weights,
-        peak_memory_gib=peak_memory_gib(world.device),
-        engine=prepared.engine.name,
-        model=prepared.plain,
-        has_broken_capture=prepared.engine.has_broken,
-    )
+    def run(self) -> Generator[None, None, Outcome | None]:
+        """Train the remaining epochs; return None if all ranks stop before the trial's end."""
+        self.load()
+        while not self.is_over:
+            for share in self.train_shares():
+                self.take_step(share)
+                if self.policy.leaves(self.update):
+                    return None
+                yield
+            self.update()
+            for number, share in enumerate(self.test_shares()):
+                self.evaluate(number, share)
+                if self.policy.leaves():  # what is saved meanwhile is the state before the evaluation
+                    return None
+                yield
+            self.end_epoch()
+            if self.leaves_after_epoch():
+                return None
+        return self.outcome()
+
+    def load(self) -> None:
+        """Go on from the newest checkpoint."""
+        self.checkpoints.resume(self.state, self.world, self.callbacks.on_note)
+        self.callbacks.on_begin(self.state.history)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the trial is done or has diverged."""
+        return self.state.has_diverged or len(self.state.history) == self.trial.settings.training.epochs
+
+    @property
+    def next_step(self) -> int:
+        """Return the number of the next step, from 0 over the whole trial."""
+        return len(self.state.history) * self.prepared.steps_per_epoch + self.state.steps
+
+    def train_shares(self) -> Iterator[Share]:
+        """Begin to train an epoch, or the rest of it; return this rank's shares of its batches."""
+        batch_size, epoch = self.trial.settings.training.batch_size, len(self.state.history) + 1
+        self.started = self.now() - self.state.seconds
+        self.step.model.train()
+        self.step.shard.step.fill_(self.next_step)
+        self.step.totals.start(self.state.sums_of(self.world))
+        shares = self.data.train.train_shares(self.trial.seed, epoch, batch_size, self.world)
+        return itertools.islice(shares, self.state.steps, None)
+
+    def take_step(self, share: Share) -> None:
+        """Take one training step."""
+        number = self.next_step
+        self.prepared.seed_draws("train", number)
+        self.prepared.lr.set(number)
+        loss = self.prepared.engine.train(share)
+        self.state.steps += 1
+        self.callbacks.on_step(number, loss)
+
+    def update(self) -> None:
+        """Bring the state's sums and seconds up to date; all ranks do so together."""
+        self.state.sums = self.step.totals.of_ranks(self.world)
+        self.state.seconds = self.now() - self.started
+
+    def test_shares(self) -> Iterator[Share]:
+        """Begin to evaluate the test set; return this rank's shares of its batches."""
+        self.step.totals.start()
+        self.step.model.eval()
+        if self.prepared.may_draw:  # its buffers may follow the rows that a rank has
+            self.world.share_tensors(list(self.state.model.buffers()))
+        return self.data.test.eval_shares(self.world)
+
+    def evaluate(self, number: int, share: Share) -> None:
+        """Evaluate one batch of the test set."""
+        self.prepared.seed_draws("test", len(self.state.history), number)
+        self.prepared.engine.evaluate(share)
+        self.callbacks.on_batch()
+
+    def end_epoch(self) -> None:
+        """Add the epoch's metrics, over the samples of all ranks, to the state."""
+        state, test_sums = self.state, self.step.totals.of_ranks(self.world)
+        epoch = Epoch.of(
+            averages(state.sums, "train") | averages(test_sums, "test"),
+            epoch=len(state.history) + 1,
+            lr=self.prepared.lr.at(self.next_step - 1),
+            train_seconds=state.seconds,
+            eval_seconds=self.now() - self.started - state.seconds,
+        )
+        state.end_epoch(epoch)
+
+    def leaves_after_epoch(self) -> bool:
+        """Save the state and tell of the epoch; return whether all ranks stop before the trial's end."""
+        leaves = self.policy.leaves_after_epoch()
+        if not self.policy.is_dropped:
+            self.callbacks.on_epoch(self.state.history[-1])
+        return leaves and (self.policy.is_dropped or not self.is_over)
+
+    def outcome(self) -> Outcome:
+        """Return the result of the whole trial."""
+        prepared = self.prepared
+        return Outcome(
+            status="diverged" if self.state.has_diverged else "done",
+            epochs=self.state.history,
+            parameters=prepared.parameters,
+            replaced_layers=prepared.replaced_layers,
+            has_fixed_weights=prepared.facts.has_fixed_weights,
+            peak_memory_gib=peak_memory_gib(self.world.device),
+            engine=prepared.engine.name,
+            model=self.state.model,
+            has_broken_capture=prepared.engine.has_broken,
+        )
+
+    def now(self) -> float:
+        """Return the time when the trial's own work is done, without the time that saving has taken."""
+        self.world.wait_for_stream()
+        return time.perf_counter() - self.policy.seconds
 
 
-def _epoch(
-    trial: Trial,
-    data: ResidentDataset,
-    prepared: PreparedTrial,
-    progress: Progress,
-    policy: CheckpointPolicy,
-    callbacks: Callbacks,
-) -> Generator[None, None, Epoch | None]:
-    """Train and evaluate the rest of an epoch; return None if the ranks stop before its end."""
-    lr, world = prepared.lr.value, prepared.step.shard.world
-    started = _now(world) - progress.seconds - policy.seconds
-
-    def here(steps: int) -> Progress:
-        sums = prepared.step.totals.of_ranks(world)
-        return Progress(progress.history, steps, sums, _now(world) - policy.seconds - started)
-
-    trained = yield from _train(trial, data, prepared, progress, policy, callbacks, here)
-    if trained is None or not (yield from _evaluate(data, prepared, trained, policy, callbacks)):
-        return None
-    tested = here(trained.steps)
-    prepared.lr.advance()
-    return Epoch.of(
-        averages(trained.sums, "train") | averages(tested.sums, "test"),
-        epoch=len(progress.history) + 1,
-        lr=lr,
-        train_seconds=trained.seconds,
-        eval_seconds=tested.seconds - trained.seconds,
-    )
-
-
-def _train(
-    trial: Trial,
-    data: ResidentDataset,
-    prepared: PreparedTrial,
-    progress: Progress,
-    policy: CheckpointPolicy,
-    callbacks: Callbacks,
-    here: Callable[[int], Progress],
-) -> Generator[None, None, Progress | None]:
-    """Take the remaining steps of an epoch; return the progress after them, None if the ranks stop before."""
-    step, batch_size = prepared.step, trial.settings.training.batch_size
-    world, number, steps = step.shard.world, len(progress.history) + 1, progress.steps
-    first_step = (number - 1) * math.ceil(len(data.train) / batch_size)
-    step.model.train()
-    step.shard.step.fill_(first_step + steps)
-    step.totals.start(progress.sums_of(world))
-    shares = data.train.train_shares(trial.seed, number, batch_size, world)
-    for share in itertools.islice(shares, steps, None):
-        prepared.seed_draws("train", first_step + steps)
-        callbacks.on_step(first_step + steps, prepared.engine.train(share))
-        steps += 1
-        if policy.leaves(partial(here, steps)):
-            return None
-        yield
-    return here(steps)
-
-
-def _evaluate(
-    data: ResidentDataset,
-    prepared: PreparedTrial,
-    trained: Progress,
-    policy: CheckpointPolicy,
-    callbacks: Callbacks,
-) -> Generator[None, None, bool]:
-    """Evaluate the test set; return False if the ranks stop before its end.
-
-    A checkpoint that is saved meanwhile holds the state before the evaluation.
-    """
-    prepared.step.totals.start()
-    prepared.step.model.eval()
-    if prepared.may_draw:  # its buffers may follow the rows that a rank has
-        prepared.step.shard.world.share_tensors(list(prepared.plain.buffers()))
-    for number, share in enumerate(data.test.eval_shares(prepared.step.shard.world)):
-        prepared.seed_draws("test", len(trained.history), number)
-        prepared.engine.evaluate(share)
-        callbacks.on_batch()
-        if policy.leaves(lambda: trained):
-            return False
-        yield
-    return True
-
-
-def _not_finite(epoch: Epoch) -> bool:
-    return not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.test_loss))
-
-
-def _now(world: ProcessGroup) -> float:
-    """Return the time when the trial's own work is done."""
-    world.wait_for_stream()
-    return time.perf_counter()
+def _save(checkpoints: Checkpoints, state: TrainerState, callbacks: Callbacks) -> None:
+    with callbacks.saving():
+        checkpoints.save(state)

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from harness.config.suite import Trial
 from harness.training import batch_shard, checkpoint_policy, layers, rng, step
-from harness.training.callbacks import Callbacks
 from harness.training.dataloader import Share
 from harness.training.distributed import ProcessGroup
 from harness.training.prepared_trial import prepare
+from tests.support.calls import Calls
 from tests.support.ranks import run_ranks
 from tests.support.trials import (
     CONVNET,
@@ -47,7 +47,7 @@ def losses_and_figures(
         losses.append(float(world.sum_(loss.double().clone())))
 
     path = Path(folder) / f"{world.world_size}.checkpoint"
-    outcome = train(trial, resident(trial, world, **sizes), world, path, Callbacks(on_step=on_step))
+    outcome = train(trial, resident(trial, world, **sizes), world, path, Calls(on_step=on_step))
     return losses, figures(outcome.epochs)
 
 
@@ -168,7 +168,7 @@ def paused(world: ProcessGroup, trial: Trial, path: str, pauses: bool) -> list[f
     data, where = resident(trial, world), places(Path(path))
     outcome = None
     while outcome is None:
-        outcome = course(trial, data, world, where, Callbacks(on_boundary=lambda _: next(wishes)))
+        outcome = course(trial, data, world, where, Calls(on_boundary=lambda _: next(wishes)))
     return figures(outcome.epochs)
 
 

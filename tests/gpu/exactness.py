@@ -18,6 +18,7 @@ from harness.training.rng import keep_mask, positions
 from tests.gpu.card import CPU, EXP_3, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all
+from tests.support.calls import Calls
 from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial
 
 # On a GPU these two compute their corrections from float32 counters, whatever the weights are: powers of
@@ -104,7 +105,7 @@ def _broken_off(trial: Trial, data: ResidentDataset, card: Card) -> tuple[Traine
             train(trial, data, card.alone, "graph", Path(folder) / "one", _until(epoch * steps + steps // 3))
             for epoch in range(3)
         ]
-        end = train(trial, data, card.alone, "graph", Path(folder) / "one", Callbacks())
+        end = train(trial, data, card.alone, "graph", Path(folder) / "one", Calls())
     return end, all(each.outcome is None for each in lefts)
 
 
@@ -115,7 +116,7 @@ def _until(last: int) -> Callbacks:
     def on_step(number: int, _: torch.Tensor) -> None:
         taken[0] = number + 1
 
-    return Callbacks(
+    return Calls(
         on_step=on_step,
         on_boundary=lambda saving: CheckpointAction.STOP if taken[0] >= last else CheckpointAction.GO_ON,
     )

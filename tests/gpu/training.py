@@ -18,6 +18,7 @@ from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from harness.training.streams import take_turns
 from harness.training.trainer import Outcome, step_by_step
+from tests.support.calls import Calls
 from tests.support.trials import places
 
 
@@ -75,7 +76,7 @@ def train_all(
         warnings.simplefilter("always")
 
         def course(number: int, trial: Trial) -> Generator[None, None, None]:
-            callbacks = Callbacks(on_note=notes[number].append)
+            callbacks = Calls(on_note=notes[number].append)
             where = places(Path(folder) / str(number))
             outcomes[number] = yield from step_by_step(trial, data, world, where, callbacks, engine)
 

@@ -17,6 +17,7 @@ from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from harness.training.precision import PRECISIONS
 from harness.training.trainer import Outcome, Places, step_by_step
+from tests.support.calls import Calls
 from tests.support.ranks import ALONE
 
 MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
@@ -81,7 +82,7 @@ def course(
     engine: EngineName | None = None,
 ) -> Outcome | None:
     """Train the trial until it is done or left."""
-    steps = step_by_step(trial, data, world, where, callbacks or Callbacks(), engine)
+    steps = step_by_step(trial, data, world, where, callbacks or Calls(), engine)
     while True:
         try:
             next(steps)
@@ -118,7 +119,7 @@ def interrupted(world: ProcessGroup, trial: Trial, path: str, stop_after: int) -
 
     torch.set_num_threads(1)
     try:
-        outcome = train(trial, resident(trial, world), world, Path(path), Callbacks(on_epoch=on_epoch))
+        outcome = train(trial, resident(trial, world), world, Path(path), Calls(on_epoch=on_epoch))
     except KeyboardInterrupt:
         return []
     return figures(outcome.epochs)

@@ -12,9 +12,9 @@ from harness.config.suite import Trial
 from harness.results.record import Epoch
 from harness.results.store import Store
 from harness.tracking import Dispatcher, OpenTracker, default_root
-from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from tests.support import own_trackers
+from tests.support.calls import Calls
 from tests.support.own_trackers import OURS
 from tests.support.ranks import ALONE
 from tests.support.tracker_readers import name_of, scalars
@@ -45,9 +45,7 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
     ]
     data = resident(trial, ALONE)
     with Dispatcher(trial, store, [f"{OURS}:{name}" for name in names], notes.append) as dispatcher:
-        callbacks = Callbacks(
-            on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch
-        )
+        callbacks = Calls(on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch)
         outcome = course(trial, data, ALONE, places(Path("checkpoint")), callbacks)
         dispatcher.status = "done"
     assert outcome is not None
@@ -75,9 +73,7 @@ def test_trackers_that_fail_are_dropped_and_told_once() -> None:
 def test_a_tracker_that_hangs_is_left_and_the_trial_goes_on() -> None:
     trial, notes, names = small_trial(), list[str](), [f"{OURS}:Hangs"]
     with Dispatcher(trial, Store(Path("results")), names, notes.append, timeout_seconds=0.3) as dispatcher:
-        callbacks = Callbacks(
-            on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch
-        )
+        callbacks = Calls(on_begin=lambda history: dispatcher.begin(history, 90), on_epoch=dispatcher.epoch)
         assert course(trial, resident(trial, ALONE), ALONE, places(Path("checkpoint")), callbacks)
     assert notes == [
         f"suite/experiment/seed-3: logging to {OURS}:Hangs failed: TimeoutError: no answer for 0.1 s; "
@@ -94,7 +90,7 @@ def test_an_interrupted_trial_tells_each_epoch_once() -> None:
         on_epoch: Callable[[Dispatcher, Epoch], None], after_epoch: CheckpointAction = CheckpointAction.GO_ON
     ) -> Any:
         with Dispatcher(trial, store, [f"{OURS}:Keeps", "tensorboard"], pytest.fail) as dispatcher:
-            callbacks = Callbacks(
+            callbacks = Calls(
                 on_begin=lambda history: dispatcher.begin(history, 90),
                 on_epoch=lambda epoch: on_epoch(dispatcher, epoch),
                 on_boundary=lambda saving: after_epoch if saving else CheckpointAction.GO_ON,

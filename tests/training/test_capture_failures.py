@@ -16,12 +16,12 @@ from torch import nn
 
 from harness.config.suite import Trial
 from harness.training import device, prepared_trial
-from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import CaptureError, Eager, Graph, engine_for
 from harness.training.graph_capture import Work
 from harness.training.prepared_trial import prepare
 from harness.training.step import Step
+from tests.support.calls import Calls
 from tests.support.ranks import ALONE, run_ranks
 from tests.support.traced import TracingRecorder
 from tests.support.trials import figures, figures_alone, resident, small_trial, train
@@ -44,7 +44,7 @@ def test_what_a_rehearsal_finds_is_executed_eagerly_from_the_start(
     monkeypatch.setattr(
         prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Waiting(step), tell)
     )
-    assert figures_alone(trial, tmp_path / "graph", Callbacks(on_note=notes.append)) == eager
+    assert figures_alone(trial, tmp_path / "graph", Calls(on_note=notes.append)) == eager
     assert notes == ["engine: eager, because this trial cannot be captured: the host waits"]
 
 
@@ -66,7 +66,7 @@ def one_rank_cannot(world: ProcessGroup, trial: Trial, folder: str, how: str) ->
     notes: list[str] = []
     try:
         outcome = train(
-            trial, resident(trial, world), world, Path(folder) / "one", Callbacks(on_note=notes.append)
+            trial, resident(trial, world), world, Path(folder) / "one", Calls(on_note=notes.append)
         )
     except CaptureError as error:
         return "none", [str(error)], device.is_spoiled()
@@ -112,7 +112,7 @@ def test_a_capture_that_breaks_is_executed_eagerly_and_one_that_lacks_memory_end
         prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Breaking(step), tell)
     )
     with pytest.raises(torch.OutOfMemoryError) if is_raised else contextlib.nullcontext():
-        assert figures_alone(trial, tmp_path / "graph", Callbacks(on_note=notes.append)) == eager
+        assert figures_alone(trial, tmp_path / "graph", Calls(on_note=notes.append)) == eager
         assert notes == ["engine: eager, because this trial cannot be captured: a made-up break"]
     assert device.is_spoiled() != is_raised  # torch ends a capture in order that runs out of memory
 
@@ -144,7 +144,7 @@ def test_nothing_is_captured_after_a_broken_capture_of_another_trial(
     device.spoil()
     notes: list[str] = []
     trial = small_trial(epochs=3)
-    outcome = train(trial, resident(trial, ALONE), ALONE, tmp_path / "one", Callbacks(on_note=notes.append))
+    outcome = train(trial, resident(trial, ALONE), ALONE, tmp_path / "one", Calls(on_note=notes.append))
     assert (outcome.engine, outcome.has_broken_capture) == ("eager", False)
     assert len(notes) == 1
     assert notes[0].endswith("a capture of another trial broke in this process")
@@ -185,7 +185,7 @@ def test_what_cannot_be_captured_is_executed_and_said_once(
     request.getfixturevalue("graphs")
     notes: list[str] = []
     path = tmp_path / "graph"
-    outcome = train(trial, resident(trial, ALONE), ALONE, path, Callbacks(on_note=notes.append))
+    outcome = train(trial, resident(trial, ALONE), ALONE, path, Calls(on_note=notes.append))
     assert outcome.engine == "eager"
     assert figures(outcome.epochs) == eager
     assert len(notes) == 1

@@ -12,10 +12,10 @@ import torch
 
 from harness.results.record import Epoch
 from harness.training import checkpoint, checkpoint_file
-from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.model_facts import initialised
 from harness.training.trainer import Places
+from tests.support.calls import Calls
 from tests.support.ranks import ALONE
 from tests.support.trials import course, places, resident, small_trial, train
 
@@ -26,7 +26,7 @@ def whole_epochs(path: Path, **changes: Any) -> tuple[list[Epoch], list[str]]:
     """Train a small trial of two epochs; return what it found, without times, and what was said."""
     notes: list[str] = []
     trial = small_trial(**changes)
-    outcome = train(trial, resident(trial, ALONE), ALONE, path, Callbacks(on_note=notes.append))
+    outcome = train(trial, resident(trial, ALONE), ALONE, path, Calls(on_note=notes.append))
     timeless = {"train_seconds": 0.0, "eval_seconds": 0.0}
     return [epoch.model_copy(update=timeless) for epoch in outcome.epochs], notes
 
@@ -40,7 +40,7 @@ def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | N
     steps = []
     second.write_bytes(second.read_bytes()[:-50] if content is None else content)
     trial = small_trial()
-    callbacks = Callbacks(on_step=lambda step, loss: steps.append(step), on_note=said.append)
+    callbacks = Calls(on_step=lambda step, loss: steps.append(step), on_note=said.append)
     outcome = train(trial, resident(trial, ALONE), ALONE, path, callbacks)
     assert steps == list(range(6, 12))  # the second epoch only
     assert outcome.epochs[-1].test_loss == whole[-1].test_loss
@@ -129,7 +129,7 @@ def test_a_trial_that_stops_at_any_step_finds_the_same(
     wishes = itertools.cycle([CheckpointAction.GO_ON, CheckpointAction.STOP])
     while (
         outcome := course(
-            trial, data, ALONE, places(tmp_path / "one"), Callbacks(on_boundary=lambda _: next(wishes))
+            trial, data, ALONE, places(tmp_path / "one"), Calls(on_boundary=lambda _: next(wishes))
         )
     ) is None:
         stops += 1
@@ -148,7 +148,7 @@ def test_within_an_epoch_a_state_is_saved_by_time(tmp_path: Path, monkeypatch: p
         contents = [checkpoint_file.read(path) for path in where.paths if path.exists()]
         saved.append([torch.load(io.BytesIO(content))["steps"] for content in contents])
 
-    course(trial, resident(trial, ALONE), ALONE, where, Callbacks(on_step=note))
+    course(trial, resident(trial, ALONE), ALONE, where, Calls(on_step=note))
     assert saved == [[], [1], [1, 2], [3, 2], [3, 4], [5, 4]]  # in turn, the last two are there
 
 
@@ -160,7 +160,7 @@ def test_a_trial_that_is_dropped_saves_nothing_more(tmp_path: Path) -> None:
             resident(trial, ALONE),
             ALONE,
             where,
-            Callbacks(on_boundary=lambda _: CheckpointAction.DROP),
+            Calls(on_boundary=lambda _: CheckpointAction.DROP),
         )
         is None
     )

@@ -13,9 +13,9 @@ from torch import nn
 
 from harness.results.record import Epoch
 from harness.training import dynamo_stub
-from harness.training.callbacks import Callbacks
 from harness.training.device import compute_exactly
 from harness.training.distributed import ProcessGroup
+from tests.support.calls import Calls
 from tests.support.ranks import run_ranks
 from tests.support.trials import MIXER, resident, small_trial, train
 
@@ -36,7 +36,7 @@ def trained(
     losses = []
     for name in names:
         trial = small_trial(model, optimizer={"name": name, "lr": 0.01})
-        for callbacks in (Callbacks(on_epoch=leave), Callbacks()):
+        for callbacks in (Calls(on_epoch=leave), Calls()):
             with contextlib.suppress(KeyboardInterrupt):
                 outcome = train(trial, resident(trial, world), world, Path(folder) / name, callbacks)
         losses.append(outcome.epochs[-1].train_loss)

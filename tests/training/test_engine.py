@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from harness.training import optim, prepared_trial
-from harness.training.callbacks import Callbacks
 from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, Eager, Graph, engine_for
 from harness.training.graph_capture import CudaRecorder, Work
 from harness.training.prepared_trial import prepare
+from tests.support.calls import Calls
 from tests.support.ranks import ALONE
 from tests.support.traced import TracingRecorder
 from tests.support.trials import (
@@ -67,7 +67,7 @@ def test_graphs_are_recorded_after_a_warm_up_for_every_cut_and_rate(
         prepared_trial, "engine_for", lambda step, _, tell, **__: Graph(step, Counting(step), tell)
     )
     trial = small_trial(epochs=4, scheduler=STEPS)
-    figures_alone(trial, tmp_path / "one", Callbacks(on_step=lambda number, loss: steps.append(number)))
+    figures_alone(trial, tmp_path / "one", Calls(on_step=lambda number, loss: steps.append(number)))
     # An epoch has five batches of 16 and one of 10, then one of evaluation; the rate changes after the third.
     assert recorded == [WARM_UP_STEPS + 1, 18 + USES_BEFORE]
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from harness.training.batch_shard import BatchShard
-from harness.training.callbacks import Callbacks
 from harness.training.distributed import ProcessGroup, alone
 from harness.training.precision import PRECISIONS
 from harness.training.prepared_trial import prepare
+from tests.support.calls import Calls
 from tests.support.layers import taken_over
 from tests.support.ranks import run_ranks
 from tests.support.trials import resident, small_trial, train
@@ -25,7 +25,7 @@ ALONE = alone(CPU)
 def losses(precision: str, path: Path, epochs: int = 2) -> list[float]:
     """Train a small trial; return the loss of every step."""
     trial, seen = small_trial(precision=precision, epochs=epochs), list[float]()
-    callbacks = Callbacks(on_step=lambda step, loss: seen.append(float(loss)))
+    callbacks = Calls(on_step=lambda step, loss: seen.append(float(loss)))
     train(trial, resident(trial, ALONE), ALONE, path, callbacks)
     return seen
 
@@ -38,7 +38,7 @@ def test_bf16_computes_activations_in_bfloat16_and_keeps_all_else_in_float32() -
     def look(layer: nn.Module, _: object, out: Tensor) -> None:
         types[type(layer).__name__].add(out.dtype)
 
-    for layer in prepared.plain.modules():
+    for layer in prepared.state.model.modules():
         if type(layer).__name__ in types:
             layer.register_forward_hook(look)
     prepared.step.model.train()
@@ -46,11 +46,11 @@ def test_bf16_computes_activations_in_bfloat16_and_keeps_all_else_in_float32() -
     assert types == {"Linear": {torch.bfloat16}, "BatchNorm1d": {torch.bfloat16}}
     assert loss.dtype == torch.float32
     held = [
-        *prepared.plain.parameters(),
-        *(each for each in prepared.plain.buffers() if each.is_floating_point()),
+        *prepared.state.model.parameters(),
+        *(each for each in prepared.state.model.buffers() if each.is_floating_point()),
     ]
     assert {each.dtype for each in held} == {torch.float32}
-    assert {each.grad.dtype for each in prepared.plain.parameters() if each.grad is not None} == {
+    assert {each.grad.dtype for each in prepared.state.model.parameters() if each.grad is not None} == {
         torch.float32
     }
 

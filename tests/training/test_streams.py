@@ -12,9 +12,9 @@ import torch
 
 from harness.config.suite import Trial
 from harness.training import streams
-from harness.training.callbacks import Callbacks
 from harness.training.streams import TrialSteps, take_turns
 from harness.training.trainer import Outcome, step_by_step
+from tests.support.calls import Calls
 from tests.support.ranks import ALONE, CPU
 from tests.support.trials import CONVNET, MIXER, MLP, places, resident, small_trial, train
 
@@ -86,7 +86,7 @@ def test_several_trials_at_once_find_exactly_what_each_finds_alone(tmp_path: Pat
 
     def one_of_several(name: str, trial: Trial) -> Generator[None, None, None]:
         where = places(tmp_path / f"{name}.at-once")
-        outcome = yield from step_by_step(trial, data, ALONE, where, Callbacks(), None)
+        outcome = yield from step_by_step(trial, data, ALONE, where, Calls(), None)
         assert outcome is not None
         at_once[name] = outcome
 

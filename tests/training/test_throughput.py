@@ -76,7 +76,7 @@ def test_a_width_is_timed_with_the_first_trials_of_the_same_rig() -> None:
 def test_trials_differ_in_their_seeds_and_take_full_batches_only() -> None:
     group = rig_of(most=2)
     grow([group])
-    weights = [next(member.prepared.plain.parameters()) for member in group.members]
+    weights = [next(member.prepared.state.model.parameters()) for member in group.members]
     assert not torch.equal(*weights)
     assert {next(group.members[0].shares).size for _ in range(20)} == {16}
 

@@ -1,0 +1,60 @@
+"""Sections of a suite that are one of a registry's classes, chosen by `name`, or the user's own callable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, get_args
+
+from pydantic import ConfigDict, Discriminator, Field, Tag
+
+from harness.plugins import is_callable_path
+from harness.strict import Strict
+
+_OWN = "package.module:callable"
+
+
+class OwnCallable(Strict):
+    """Callable of the user's own: all other keys are its keyword arguments."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = Field(
+        description="Your own callable, as `package.module:callable`.", examples=["mine:made"]
+    )
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Return its keyword arguments."""
+        return self.model_extra or {}
+
+
+def one_of(classes: Sequence[type[Strict]], own: type[OwnCallable] | None = None) -> Any:
+    """Return the type of a section that is one of these classes, or `own` for the name of a callable."""
+    tagged = [Annotated[each, Tag(name)] for each in classes for name in names_of(each)]
+    if own is not None:
+        tagged.append(Annotated[own, Tag(_OWN)])
+    return Annotated[reduce(or_, tagged), Discriminator(_tag if own is None else _tag_or_own)]
+
+
+def names_of(entry: type[Strict]) -> tuple[str, ...]:
+    """Return the names under which an entry of a registry is chosen."""
+    names: tuple[str, ...] = get_args(entry.model_fields["name"].annotation)
+    return names
+
+
+def example_of(entry: type[Strict]) -> dict[str, Any]:
+    """Return settings of an entry: the first example of each key that has no default."""
+    required = {key: field for key, field in entry.model_fields.items() if field.is_required()}
+    names = {} if issubclass(entry, OwnCallable) else {"name": names_of(entry)[0]}
+    return names | {key: field.examples[0] for key, field in required.items() if field.examples}
+
+
+def _tag(value: Any) -> Any:
+    return value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
+
+
+def _tag_or_own(value: Any) -> Any:
+    name = _tag(value)
+    return _OWN if isinstance(name, str) and is_callable_path(name) else name

@@ -1,0 +1,70 @@
+"""State of a trial's training: all that a checkpoint holds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.results.record import Epoch
+from harness.training.distributed import ProcessGroup
+from harness.training.optim import load_state
+
+
+@dataclass
+class TrainerState:
+    """All that a checkpoint holds: with it any number of ranks go on to the same numbers.
+
+    `history` holds the complete epochs. Of the next one, `steps` are taken; `sums` are each rank's totals
+    over them, `seconds` the time that they took.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    history: list[Epoch] = field(default_factory=list)
+    steps: int = 0
+    sums: list[list[float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def place(self) -> list[int]:
+        """Return complete epochs and further steps, which order the states of a trial."""
+        return [len(self.history), self.steps]
+
+    @property
+    def has_diverged(self) -> bool:
+        """Tell whether a loss of the last epoch is not finite."""
+        losses = [loss for epoch in self.history[-1:] for loss in (epoch.train_loss, epoch.test_loss)]
+        return not all(map(math.isfinite, losses))
+
+    def sums_of(self, world: ProcessGroup) -> list[float] | None:
+        """Return this rank's sums; if the number of ranks has changed, the total on rank 0, else None."""
+        if len(self.sums) == world.world_size:
+            return self.sums[world.rank]
+        total = [math.fsum(column) for column in zip(*self.sums, strict=True)]
+        return total if world.is_rank_zero and self.sums else None
+
+    def end_epoch(self, epoch: Epoch) -> None:
+        """Add a complete epoch."""
+        self.history, self.steps, self.sums, self.seconds = [*self.history, epoch], 0, [], 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as tensors, numbers, texts, lists and dictionaries."""
+        return {
+            "history": [vars(epoch) for epoch in self.history],
+            "steps": self.steps,
+            "sums": self.sums,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a state, which may come from any device, engine and number of ranks."""
+        self.model.load_state_dict(state["model"])
+        load_state(self.optimizer, state["optimizer"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.steps, self.sums, self.seconds = int(state["steps"]), state["sums"], float(state["seconds"])
