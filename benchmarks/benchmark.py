@@ -17,7 +17,8 @@ from harness import data, model_registry
 from harness.config.loader import load_suite
 from harness.config.overrides import Assignment
 from harness.config.settings import Settings
-from harness.data.registry import DATASETS, locate, roots
+from harness.data.folders import roots
+from harness.data.official_sources import SOURCES, locate
 from harness.errors import UsageError, nearest
 
 
@@ -62,8 +63,8 @@ def prepared(options: Namespace, folder: Path) -> Benchmark:
     file = folder / "suite.yaml"
     base = json.dumps(str(options.suite.resolve()))
     file.write_text(f"extends: {base}\nsuite: peers\nseeds: {seeds * options.rounds}\n", encoding="utf-8")
-    dataset = data.load(suite.dataset.name, suite.dataset.resize, options.data_dir)
-    source = DATASETS[dataset.name]
+    dataset = data.load(suite.dataset, options.data_dir)
+    source = SOURCES[dataset.name]
     found = locate(source, roots(options.data_dir, os.environ))
     if found is None:
         raise UsageError(f"{dataset.name}: its official files are not here; give their folder as --data-dir")

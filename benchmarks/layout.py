@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.data.official_files import FILES, path_of, unpacked
-from harness.data.registry import Source
+from harness.data.official_sources import Source
 
 
 def lay_out(source: Source, folder: Path, root: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import home
-from harness.data.registry import cache_folder, roots
+from harness.data.folders import cache_folder, roots
 from harness.errors import DataError
 from harness.runner.launch import slurm_options
 

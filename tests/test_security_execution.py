@@ -17,7 +17,7 @@ from harness import data
 from harness.config import yaml_reader
 from harness.config.loader import load_suite
 from harness.data import cache
-from harness.data.registry import DATASETS
+from harness.data.folders import Search
 from harness.errors import SuiteError
 from harness.runner.timing_cache import TimingCache
 from tests.support import ROOT
@@ -106,14 +106,15 @@ def test_pickled_data_in_the_cache_is_made_again(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     env = {"XDG_CACHE_HOME": str(tmp_path)}
-    expected = data.load("kmnist_sample", 4, env=env).digest
-    folder = tmp_path / "harness" / "resized" / cache.key(DATASETS["kmnist_sample"], 4)
+    sample = data.named("kmnist_sample", 4)
+    expected = data.load(sample, env=env).digest
+    folder = cache.folder_of(sample, Search(None, env, print))
     whole = (folder / where).read_bytes()
     if where.endswith(".npy"):
         np.save(folder / where, np.array([Hostile()], dtype=object), allow_pickle=True)
     else:
         (folder / where).write_bytes(pickle.dumps(Hostile()))
-    assert data.load("kmnist_sample", 4, env=env).digest == expected
+    assert data.load(sample, env=env).digest == expected
     assert (folder / where).read_bytes() == whole
     assert not Path("executed").exists()
 

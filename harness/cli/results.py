@@ -178,6 +178,6 @@ def fetch_data(name: Annotated[str, typer.Argument(help="A dataset.")], data_dir
     """Find or download a dataset and check its files."""
     from harness import data
 
-    found = data.load(name, None, data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
+    found = data.load(data.named(name), data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
     train, test = len(found.train.labels), len(found.test.labels)
     print(f"{name}: {train:,} + {test:,} images of {found.image_shape}, digest {found.digest[:16]}")  # noqa: T201

@@ -33,9 +33,9 @@ def suite_schema() -> dict[str, Any]:
     }
     for definition in definitions.values():
         definition.pop("required", None)
-    for section in training["properties"].values():
-        _open_union(section)
     properties = schema["properties"]
+    for section in [*training["properties"].values(), properties["dataset"]]:
+        _open_union(section)
     properties["common"] |= {"default": {}, "additionalProperties": False, "properties": sections}
     experiments = properties["experiments"]
     own = {"$ref": "#/$defs/Overrides", "description": definitions["Overrides"]["description"]}

@@ -15,7 +15,7 @@ from harness.config import suite_file
 from harness.config.overrides import Assignment, expand, merged, with_leaf
 from harness.config.published import Published
 from harness.config.published_curves import published_curves
-from harness.config.settings import DatasetSettings, model_settings
+from harness.config.settings import AnyDataset, model_settings
 from harness.config.suite import (
     EXPERIMENT_NAME,
     ExperimentName,
@@ -67,7 +67,7 @@ class SuiteFile(Strict):
         "its keys.",
     )
     title: str = Field(description="Heading of the table.")
-    dataset: DatasetSettings = Field(description="Dataset of all experiments.")
+    dataset: AnyDataset = Field(description="Dataset of all experiments.")
     seeds: SeedsOrRule = Field(
         description="Seeds of every experiment: a count n for seeds 1 to n (at most 1000), a list of seeds "
         "from 0 to 2³² − 1, or a rule for their number."

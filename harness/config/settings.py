@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
 from harness import model_registry
 from harness.config.optimizers import AnyOptimizer
 from harness.config.schedulers import AnyScheduler
+from harness.data import KINDS, DatasetSettings
+from harness.data.kinds import BY_NAME
+from harness.registry import one_of
 from harness.strict import Count, Strict
 
 PrecisionName = Literal["fp32", "fp64", "tf32", "bf16"]
-DatasetName = Literal["fashion_mnist", "kmnist", "kmnist_sample", "mnist"]
 
-
-class DatasetSettings(Strict):
-    """Dataset of all experiments of a suite."""
-
-    name: DatasetName = Field(
-        description="Name of the dataset; `kmnist_sample` is in the package, the others can be downloaded."
-    )
-    resize: Annotated[int, Field(ge=1, le=1024)] | None = Field(
-        default=None,
-        description="Side in pixels to which images are resized (square, bilinear); `null` keeps their size.",
-    )
+if TYPE_CHECKING:
+    AnyDataset = DatasetSettings
+    DatasetName = str
+else:
+    AnyDataset = one_of(KINDS)
+    DatasetName = Literal[tuple(sorted(BY_NAME))]
 
 
 class CrossEntropy(Strict):
@@ -63,7 +60,7 @@ class Training(Strict):
 class Settings(Strict):
     """Everything except the seed that decides what a trial computes."""
 
-    dataset: DatasetSettings
+    dataset: AnyDataset
     model: dict[str, Any]
     training: Training
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from harness import numerics
 from harness.config.published import Published, PublishedCurve
-from harness.config.settings import DatasetSettings, Settings, Training
+from harness.config.settings import AnyDataset, Settings, Training
 from harness.strict import Strict
 
 # In records, but left out of the digest at this value; later settings are in neither (strict.added_later).
@@ -142,7 +142,7 @@ class Suite(Strict):
 
     suite: SuiteName
     title: str
-    dataset: DatasetSettings
+    dataset: AnyDataset
     seeds: Seeds
     experiments: Annotated[dict[ExperimentName, ExperimentSettings], Field(min_length=1)]
     seed_rule: SeedRule | None = None

@@ -96,7 +96,7 @@ def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
         return f"unknown key {path[-1]!r}; {nearest(path[-1], _known_keys(cls, details['loc'][:-1]))}"
     if kind == "missing":
         return "missing; it has no default"
-    if kind == "model_type":
+    if kind == "model_type" or (kind == "union_tag_not_found" and not isinstance(found, Mapping)):
         return f"found {'nothing' if found is None else shown(found)}, expected keys of its own"
     if kind == "union_tag_not_found":
         return "'name' is missing in it; it says which one"
@@ -127,9 +127,14 @@ def _known_keys(cls: type[BaseModel], location: Iterable[str | int]) -> list[str
             if part in each.model_fields
             for found in _models_in(each.model_fields[str(part)].annotation)
         ]
-        tagged = [each for each in classes if each.__name__ == part]
+        tagged = [each for each in classes if part in _names(each)]
         classes = inner or tagged or classes  # neither: a list index or a mapping's own key
     return [key for each in classes for key in each.model_fields]
+
+
+def _names(cls: type[BaseModel]) -> tuple[Any, ...]:
+    """Return the names by which a union chooses a class."""
+    return get_args(cls.model_fields["name"].annotation) if "name" in cls.model_fields else ()
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,6 +1,18 @@
-"""Datasets by name, as memory-mapped uint8 arrays. Only a download imports torch and torchvision."""
+"""Datasets: their kinds and settings, and their arrays, memory-mapped. Only a download imports torch."""
 
 from harness.data.dataset import Dataset, Split, at_hand, load, prepared_digest
-from harness.data.registry import DATASETS, cache_folder
+from harness.data.folders import cache_folder
+from harness.data.kinds import KINDS, named
+from harness.data.settings import DatasetSettings
 
-__all__ = ["DATASETS", "Dataset", "Split", "at_hand", "cache_folder", "load", "prepared_digest"]
+__all__ = [
+    "KINDS",
+    "Dataset",
+    "DatasetSettings",
+    "Split",
+    "at_hand",
+    "cache_folder",
+    "load",
+    "named",
+    "prepared_digest",
+]

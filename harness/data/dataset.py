@@ -1,19 +1,21 @@
-"""Loading a dataset by name: official files become memory-mapped arrays, resized once, with a digest."""
+"""Loading a dataset by its settings: what its kind reads becomes memory-mapped arrays with a digest."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.cache import build, key, opened, resized
-from harness.data.download import fetch
-from harness.data.idx import Bytes, read_split
+from harness.data.cache import ABOUT, Prepared, build, folder_of, opened
+from harness.data.folders import Search, cache_folder
 from harness.data.lock import locked
-from harness.data.registry import DATASETS, Source, cache_folder, check, download_root, locate, places, roots
-from harness.errors import DataError, nearest
+from harness.data.raw import Bytes
+from harness.data.resize import resized
+from harness.data.settings import DatasetSettings
+from harness.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,85 +48,83 @@ def silent(_: str) -> None:
 
 
 def load(
-    name: str,
-    resize: int | None,
+    settings: DatasetSettings,
     data_dir: Path | None = None,
     env: Mapping[str, str] = os.environ,
     say: Callable[[str], None] = silent,
 ) -> Dataset:
-    """Load a dataset, its images resized to `resize` x `resize` pixels (None: as they are).
+    """Load a dataset as its settings say, prepared once and cached.
 
-    Its files are searched in `data_dir`, HARNESS_DATA and the user's cache folder, then downloaded. Any
-    number of processes may call this at once: one downloads and resizes, the others wait.
+    Files are searched in `data_dir`, HARNESS_DATA and the user's cache folder, then downloaded. Any number of
+    processes may call this at once: one downloads and prepares, the others wait.
 
-    Raise DataError for an unknown name, a missing, damaged or wrong file, or a cache that cannot be written.
+    Raise DataError for a missing, damaged or wrong file, or a cache that cannot be written.
     """
-    if name not in DATASETS:
-        raise DataError(f"dataset: {name!r} is unknown; {nearest(name, DATASETS)}")
-    source = DATASETS[name]
-    try:
-        folders = roots(data_dir, env)
-        locate(source, folders)  # a damaged file is reported even when the cache could do without it
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); make it readable") from error
-    cache = cache_folder(env)
-    folder = cache / "resized" / key(source, resize)
+    search = Search(data_dir, env, say)
+    with _reading():
+        settings.is_here(search)  # a damaged file is reported even when the cache could do without it
+        folder = folder_of(settings, search)
     found = opened(folder)
     if found is None:
+        cache = cache_folder(env)
         try:
-            with locked(cache / f"{name}.lock", say):
-                found = opened(folder) or build(folder, lambda: _make(source, resize, folders, env, say))
+            with locked(cache / f"{settings.name}.lock", say):
+                found = opened(folder) or build(folder, lambda: _prepared(settings, search))
         except OSError as error:
             raise DataError(
                 f"{error.filename or folder}: cannot be written ({error.strerror}); data is cached in "
                 f"{cache}: make it writable and make room, or set XDG_CACHE_HOME to another folder"
             ) from error
-    (train_images, train_labels, test_images, test_labels), digest = found
-    train, test = Split(train_images, train_labels), Split(test_images, test_labels)
-    return Dataset(name, train, test, source.num_classes, digest)
+    prepared, digest = found
+    train, test = (
+        Split(prepared.arrays[f"{part}_images"], prepared.arrays[f"{part}_labels"])
+        for part in ("train", "test")
+    )
+    return Dataset(settings.name, train, test, len(prepared.classes), digest)
 
 
-def prepared_digest(name: str, resize: int | None, env: Mapping[str, str] = os.environ) -> str:
+def prepared_digest(
+    settings: DatasetSettings, data_dir: Path | None = None, env: Mapping[str, str] = os.environ
+) -> str:
     """Return the digest that the cached data say they have, without reading them; empty if there are none."""
     try:
-        text = (cache_folder(env) / "resized" / key(DATASETS[name], resize) / "digest.json").read_text()
+        text = (folder_of(settings, Search(data_dir, env, silent)) / ABOUT).read_text()
         return str(json.loads(text)["digest"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
 def at_hand(
-    name: str,
-    resize: int | None,
+    settings: DatasetSettings,
     data_dir: Path | None = None,
     env: Mapping[str, str] = os.environ,
     say: Callable[[str], None] = silent,
 ) -> Dataset | None:
     """Load a dataset if that takes no download; return None if it does. Raise DataError as `load` does."""
-    source = DATASETS[name]
-    is_prepared = (cache_folder(env) / "resized" / key(source, resize)).is_dir()
+    search = Search(data_dir, env, say)
+    with _reading():
+        is_here = folder_of(settings, search).is_dir() or settings.is_here(search)
+    return load(settings, data_dir, env, say) if is_here else None
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise DataError for a file that cannot be read."""
     try:
-        is_here = is_prepared or locate(source, roots(data_dir, env)) is not None
+        yield
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}); make it readable") from error
-    return load(name, resize, data_dir, env, say) if is_here else None
 
 
-def _make(
-    source: Source,
-    resize: int | None,
-    folders: list[Path],
-    env: Mapping[str, str],
-    say: Callable[[str], None],
-) -> list[Bytes]:
-    """Return images and labels of both splits, resized, from local or newly downloaded official files."""
-    folder = locate(source, folders)
-    if folder is None:
-        folder = places(source, [download_root(env)])[0]
-        fetch(source, folders, folder, say)
-        check(source, folder)
-    train_images, train_labels = read_split(folder, "train", source.num_classes)
-    test_images, test_labels = read_split(folder, "t10k", source.num_classes)
-    if resize is not None:
-        say(f"resizing {source.name} to {resize} x {resize} pixels, once")
-    return [resized(train_images, resize), train_labels, resized(test_images, resize), test_labels]
+def _prepared(settings: DatasetSettings, search: Search) -> Prepared:
+    """Return the arrays of a dataset, read and resized."""
+    raw, size = settings.read(search), settings.resize
+    if size is not None:
+        search.say(f"resizing {settings.name} to {size} x {size} pixels, once")
+    arrays = {
+        "train_images": resized(raw.train.images, size),
+        "train_labels": raw.train.labels,
+        "test_images": resized(raw.test.images, size),
+        "test_labels": raw.test.labels,
+    }
+    return Prepared(arrays, raw.classes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from harness.data.official_files import FILES
-from harness.data.registry import Source, lacking, mistake, places
+from harness.data.official_sources import Source, lacking, mistake, places
 from harness.errors import DataError
 
 TIMEOUT_SECONDS = 30.0

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.data.official_files import path_of, unpacked
+from harness.data.raw import Bytes
 from harness.errors import DataError
-
-Bytes = npt.NDArray[np.uint8]
 
 
 def read(path: Path, dimensions: int) -> Bytes:

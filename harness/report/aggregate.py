@@ -12,7 +12,6 @@ from pathlib import Path
 
 from harness.config.published import Figures, PublishedCurve
 from harness.config.suite import Suite, Trial
-from harness.data.registry import DATASETS
 from harness.results.metrics import OF_EPOCH
 from harness.results.record import Epoch, Record
 from harness.results.seed_rule import Decision, by_experiment, decide
@@ -75,10 +74,12 @@ class Entry:
 
     def exact(self, figure: str) -> float | Fraction:
         """Return a metric of the last epoch; an accuracy as so many of the dataset's images."""
-        value, source = self.last(figure), DATASETS[self.trial.settings.dataset.name]
+        value, sizes = self.last(figure), self.trial.settings.dataset.sizes
         if not OF_EPOCH[figure].is_fraction or not math.isfinite(value):
             return value
-        images = source.train_images if figure.startswith("train_") else source.test_images
+        if sizes is None:
+            return decimal(value)
+        images = sizes[0] if figure.startswith("train_") else sizes[1]
         right = round(value * images)
         is_count = math.isclose(right / images, value, rel_tol=1e-15)
         return Fraction(right, images) if is_count else decimal(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness.data.registry import DATASETS
 from harness.report.aggregate import Row, SuiteResults, numbers_text, seeds_text
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width
@@ -12,10 +11,8 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
     """Return the sentences, one line each."""
     suite = contents.suite
     lines = [_figures(contents), *_test_set(contents), *_adaptive(contents)]
-    if suite.dataset.name == "kmnist_sample":
-        lines.append(
-            "These are results on a small sample of KMNIST's test images; they are not KMNIST results."
-        )
+    if suite.dataset.note:
+        lines.append(suite.dataset.note)
     if suite.changed:
         changes = ", ".join(f"{key} = {value}" for key, value in suite.changed.items())
         lines.append(f"Settings changed for this run: {changes}.")
@@ -61,9 +58,10 @@ def _cut_off(contents: SuiteResults) -> str:
 def _test_set(contents: SuiteResults) -> list[str]:
     """Return the sampling error of the test set, which all seeds share, apart from their spread."""
     means = [row.test_accuracy.mean for row in contents.rows if row.test_accuracy]
-    if not means:
+    sizes = contents.suite.dataset.sizes
+    if not means or sizes is None:
         return []
-    images = DATASETS[contents.suite.dataset.name].test_images
+    images = sizes[1]
     half = max(binomial_half_width(mean, images) for mean in means)
     return [
         f"The test set is a sample too: {images:,} images tell an accuracy to ±{100 * half:.2f} points at "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.config.settings import DatasetSettings
 from harness.config.suite import ExperimentSettings, Suite
+from harness.data import DatasetSettings
 
 
 def hyper_parameters(suite: Suite) -> tuple[str, dict[str, str]]:

@@ -24,10 +24,12 @@ _ROOT = Path(harness.__file__).resolve().parent.parent
 SOURCES = (
     "config/*.py",
     "data/*.py",
+    "data/kinds/*.py",
     "training/*.py",
     "models/*.py",
     "model_registry.py",
     "numerics.py",
+    "strict.py",
     "results/record.py",
     "results/metrics.py",
 )

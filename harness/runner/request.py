@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from harness import data, tracking
-from harness.config.settings import DatasetSettings
 from harness.config.suite import Suite, Trial, chosen
-from harness.data import Dataset
+from harness.data import Dataset, DatasetSettings
 from harness.errors import DataError, HarnessError, UsageError
 from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
@@ -114,7 +113,7 @@ def with_data(request: Request, env: Mapping[str, str]) -> Request:
 
 def _at_hand(request: Request, suite: Suite, env: Mapping[str, str]) -> Dataset | None:
     dataset = suite.dataset
-    found = data.at_hand(dataset.name, dataset.resize, request.data_dir, env, _warn)
+    found = data.at_hand(dataset, request.data_dir, env, _warn)
     if found:
         request.loaded[_key(dataset)] = found
     return found
@@ -176,9 +175,7 @@ def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset
     """Load the trial's dataset, once; download and resize it if that was not done before."""
     dataset = trial.settings.dataset
     if _key(dataset) not in request.loaded:
-        request.loaded[_key(dataset)] = data.load(
-            dataset.name, dataset.resize, request.data_dir, env, say=_warn
-        )
+        request.loaded[_key(dataset)] = data.load(dataset, request.data_dir, env, say=_warn)
     return request.loaded[_key(dataset)]
 
 

@@ -17,7 +17,7 @@ def with_digest_at_hand(
     """Return the suite with the digest of its data if they are on this machine; say what is wrong."""
     found = None
     try:
-        found = data.at_hand(suite.dataset.name, suite.dataset.resize, None, env, say)
+        found = data.at_hand(suite.dataset, None, env, say)
     except DataError as error:
         say(f"{suite.folder}: its data cannot be checked: {error}")
     return with_digest(store, suite, found.digest if found else "")
@@ -30,7 +30,7 @@ def with_digest(store: Store, suite: Suite, digest: str) -> Suite:
 
 def with_prepared_digest(store: Store, suite: Suite, env: Mapping[str, str]) -> Suite:
     """Return the suite with the digest of its data if they are cached here; nothing of them is read."""
-    return with_digest(store, suite, data.prepared_digest(suite.dataset.name, suite.dataset.resize, env))
+    return with_digest(store, suite, data.prepared_digest(suite.dataset, env=env))
 
 
 def told(store: Store, suite: Suite, found: Iterable[Found]) -> list[str]:

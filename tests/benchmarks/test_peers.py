@@ -17,7 +17,7 @@ from benchmarks.layout import lay_out
 from benchmarks.welch import equivalence
 from harness.config.settings import Settings
 from harness.data.official_files import FILES
-from harness.data.registry import DATASETS, locate
+from harness.data.official_sources import SOURCES, locate
 
 # Two rounds of two trials each; a trial trains on 3,000 images.
 ROUNDS = [
@@ -94,7 +94,7 @@ def test_without_a_spread_nothing_is_shown(one: list[float], other: list[float])
 
 
 def test_torchvision_reads_the_sample_where_it_is_laid_out(tmp_path: Path) -> None:
-    source = DATASETS["kmnist_sample"]
+    source = SOURCES["kmnist_sample"]
     folder = locate(source, [])
     assert folder is not None
     assert lay_out(source, folder, tmp_path) == "KMNIST"

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data import DATASETS, download, lock
+from harness.data import download, lock
 from harness.data.idx import write
 from harness.data.official_files import FILES
-from harness.data.registry import Source
+from harness.data.official_sources import SOURCES, Source
 from tests.support.tiny_kmnist import Place, serve
 
 
@@ -28,7 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     source = Source("kmnist", "KMNIST", (first, second, third, fourth))
     place = Place(source, official, {"XDG_CACHE_HOME": str(tmp_path / "cache")})
     # serve() changes these for good, in other processes; here they come back.
-    monkeypatch.setitem(DATASETS, "kmnist", source)
+    monkeypatch.setitem(SOURCES, "kmnist", source)
     monkeypatch.setattr(download, "download", download.download)
     monkeypatch.setattr(download, "addresses", download.addresses)
     monkeypatch.setattr(lock, "POLL_SECONDS", 0.001)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data import download, load
+from harness.data import download, load, named
 from harness.data.official_files import FILES
 from harness.errors import DataError
 from tests.support.tiny_kmnist import Place, downloads, fail
@@ -15,12 +15,12 @@ from tests.support.tiny_kmnist import Place, downloads, fail
 
 def test_unknown_name() -> None:
     with pytest.raises(DataError, match="dataset: 'kmnst' is unknown; did you mean 'kmnist'"):
-        load("kmnst", None)
+        named("kmnst")
 
 
 def test_missing_root_is_an_error_for_any_dataset(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"--data-dir: .*absent"):
-        load("kmnist_sample", None, tmp_path / "absent", {})
+        load(named("kmnist_sample"), tmp_path / "absent", {})
 
 
 def test_files_here_are_not_downloaded(place: Place) -> None:

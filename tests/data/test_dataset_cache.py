@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.data import DATASETS
-from harness.data.cache import key
-from harness.data.registry import Source
+from harness.data import named
+from harness.data.cache import folder_of
+from harness.data.folders import Search
+from harness.data.official_sources import SOURCES, Source
 from harness.errors import DataError
 from tests.support.tiny_kmnist import Place, downloads, fail, serve
 
@@ -124,9 +125,11 @@ def test_without_locks_the_first_ones_work_is_kept(place: Place, monkeypatch: py
     assert list(place.resized.parent.iterdir()) == [place.resized]
 
 
-def test_cache_is_keyed_by_content_and_size(place: Place) -> None:
-    other = Source("kmnist", "KMNIST", DATASETS["mnist"].md5s)
-    assert len({key(place.source, 8), key(place.source, 9), key(place.source, None), key(other, 8)}) == 4
+def test_cache_is_keyed_by_content_and_size(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = Search(None, place.env, print)
+    folders = {folder_of(named("kmnist", size), search) for size in (8, 9, None)}
+    monkeypatch.setitem(SOURCES, "kmnist", Source("kmnist", "KMNIST", SOURCES["mnist"].md5s))
+    assert len({*folders, folder_of(named("kmnist", 8), search)}) == 4
 
 
 def test_waiting_is_told(place: Place) -> None:

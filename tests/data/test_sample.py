@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data import load
-from harness.data.cache import digest_of, resized
+from harness.data import load, named
+from harness.data.cache import digest_of
 from harness.data.idx import read_split
 from harness.data.official_files import FILES
-from harness.data.registry import DATASETS
+from harness.data.official_sources import SOURCES
+from harness.data.resize import resized
 from tests.support import ROOT
 
 SAMPLE = ROOT / "harness/data/kmnist_sample"
@@ -25,8 +26,8 @@ DIGESTS = {
 
 @pytest.mark.parametrize("resize", [None, 32])
 def test_golden_digest(tmp_path: Path, resize: int | None) -> None:
-    first = load("kmnist_sample", resize, env={"XDG_CACHE_HOME": str(tmp_path)})
-    again = load("kmnist_sample", resize, env={"XDG_CACHE_HOME": str(tmp_path)})
+    first = load(named("kmnist_sample", resize), env={"XDG_CACHE_HOME": str(tmp_path)})
+    again = load(named("kmnist_sample", resize), env={"XDG_CACHE_HOME": str(tmp_path)})
     assert first.digest == again.digest == DIGESTS[resize]
     size = resize or 28
     assert first.image_shape == (1, size, size)
@@ -64,7 +65,7 @@ def test_unresized_is_untouched() -> None:
 def test_memory_mapped_and_taken_by_torch_without_a_warning(tmp_path: Path) -> None:
     import torch
 
-    dataset = load("kmnist_sample", None, env={"XDG_CACHE_HOME": str(tmp_path)})
+    dataset = load(named("kmnist_sample"), env={"XDG_CACHE_HOME": str(tmp_path)})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for split in (dataset.train, dataset.test):
@@ -99,16 +100,16 @@ def test_official_files_as_torchvision_reads_them(tmp_path: Path, name: str, fol
     from torchvision.datasets import mnist  # type: ignore[import-untyped]
 
     env = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    dataset = load(name, None, OFFICIAL / folder, env)
-    assert load(name, None, None, env | {"HARNESS_DATA": str(OFFICIAL)}).digest == dataset.digest
-    raw = tmp_path / str(DATASETS[name].torchvision) / "raw"
+    dataset = load(named(name), OFFICIAL / folder, env)
+    assert load(named(name), None, env | {"HARNESS_DATA": str(OFFICIAL)}).digest == dataset.digest
+    raw = tmp_path / str(SOURCES[name].torchvision) / "raw"
     raw.mkdir(parents=True)
     for file in FILES:
         raw.joinpath(file.removesuffix(".gz")).write_bytes(
             gzip.decompress((OFFICIAL / folder / file).read_bytes())
         )
     for is_train, split in ((True, dataset.train), (False, dataset.test)):
-        theirs = getattr(mnist, str(DATASETS[name].torchvision))(tmp_path, train=is_train)
+        theirs = getattr(mnist, str(SOURCES[name].torchvision))(tmp_path, train=is_train)
         assert np.array_equal(theirs.data.numpy(), split.images[:, 0])
         assert np.array_equal(theirs.targets.numpy(), split.labels)
 
@@ -116,7 +117,7 @@ def test_official_files_as_torchvision_reads_them(tmp_path: Path, name: str, fol
 def test_full_size_resized(tmp_path: Path) -> None:
     if not (OFFICIAL / "fashion-mnist").is_dir():
         pytest.skip(f"the official files of fashion_mnist are not in {OFFICIAL / 'fashion-mnist'}")
-    dataset = load("fashion_mnist", 32, OFFICIAL, {"XDG_CACHE_HOME": str(tmp_path)})
+    dataset = load(named("fashion_mnist", 32), OFFICIAL, {"XDG_CACHE_HOME": str(tmp_path)})
     assert dataset.train.images.shape == (60000, 1, 32, 32)
     assert dataset.test.images.shape == (10000, 1, 32, 32)
     assert dataset.digest == "4bdf79a65b9a9315c624217eb619fd50872a278242f33e7970ea8e48ef34d673"

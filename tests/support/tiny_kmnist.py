@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data import DATASETS, Dataset, download, load
-from harness.data.cache import key
-from harness.data.registry import Source
+from harness.data import Dataset, DatasetSettings, download, load, named
+from harness.data.cache import folder_of
+from harness.data.folders import Search
+from harness.data.official_sources import SOURCES, Source
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,14 @@ class Place:
 
     @property
     def resized(self) -> Path:
-        return self.cache / "resized" / key(self.source, 8)
+        return folder_of(self.settings, Search(None, self.env, print))
+
+    @property
+    def settings(self) -> DatasetSettings:
+        return named("kmnist", 8)
 
     def load(self, data_dir: Path | None = None, say: Callable[[str], None] = lambda _: None) -> Dataset:
-        return load("kmnist", 8, data_dir, self.env, say)
+        return load(self.settings, data_dir, self.env, say)
 
 
 def serve(place: Place) -> None:
@@ -47,7 +52,7 @@ def serve(place: Place) -> None:
     def addresses(torchvision_class: str, file: str) -> list[str]:
         return [f"https://example.org/{file}"]
 
-    DATASETS["kmnist"] = place.source
+    SOURCES["kmnist"] = place.source
     download.download = copy
     download.addresses = addresses
 

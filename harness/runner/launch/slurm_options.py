@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from harness.config import yaml_reader
 from harness.config.validation import Checker
 from harness.config.yaml_reader import Document
-from harness.data.registry import expanded
+from harness.data.folders import expanded
 from harness.errors import SuiteError, UsageError
 from harness.strict import Strict
 

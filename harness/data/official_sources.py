@@ -1,10 +1,10 @@
-"""Registry of datasets: their official files, the folders that may hold these, and their MD5 checks."""
+"""Official idx files of datasets: their names, checksums and sizes, and the folders that may hold them."""
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,19 @@ class Source:
     torchvision: str | None
     md5s: tuple[str, str, str, str]  # in the order of FILES
     contents: tuple[str | None, ...] = (None,) * 4  # the SHA-256 of each file unpacked, if known
-    num_classes: int = 10
+    classes: tuple[str, ...] = tuple("0123456789")
     train_images: int = 60_000
     test_images: int = 10_000
 
 
+_KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+_CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+
 # Copied from torchvision, because checking a file must not cost an import of torch.
-DATASETS: dict[str, Source] = {
+SOURCES: dict[str, Source] = {
     source.name: source
     for source in (
         Source(
@@ -44,6 +50,7 @@ DATASETS: dict[str, Source] = {
                 "76fbd229ce87db80dd281af5e6670de4ad0e42fb30a7bd643972994c47c1f42e",
                 "a11dc742be8e781a40a92f53d6a4957e7b7d36df2faa097659131ebfd8fd60c6",
             ),
+            classes=_KANA,
         ),
         Source(
             "fashion_mnist",
@@ -60,6 +67,7 @@ DATASETS: dict[str, Source] = {
                 "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
                 "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
             ),
+            classes=_CLOTHES,
         ),
         Source(
             "mnist",
@@ -92,58 +100,12 @@ DATASETS: dict[str, Source] = {
                 "5016223f97f00dd1f370d81f1f6a774531f2834040ce3cf51682b5d161ce10b6",
                 "3d31b1794e01002c3b21e8e4b88502c3724632ace4133a494a87798d0d20ede0",
             ),
+            classes=_KANA,
             train_images=8_000,
             test_images=2_000,
         ),
     )
 }
-
-
-def cache_folder(env: Mapping[str, str]) -> Path:
-    """Return the user's cache folder; a relative XDG_CACHE_HOME is ignored, as its standard says.
-
-    Raise DataError if there is no home folder either.
-    """
-    xdg = Path(env.get("XDG_CACHE_HOME", ""))
-    if xdg.is_absolute():
-        return xdg / "harness"
-    home = Path(env.get("HOME", ""))
-    if not home.is_absolute():
-        home = expanded(Path("~"), "the user's cache folder")
-    return home / ".cache" / "harness"
-
-
-def expanded(path: Path, what: str) -> Path:
-    """Return the path with its `~` replaced; raise DataError if nobody knows that home folder."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise DataError(
-            f"{what}: {str(path)!r} names a home folder that is unknown here: HOME is not set, or the "
-            "password database has no such user; set HOME or XDG_CACHE_HOME, or give the path in full"
-        ) from None
-
-
-def roots(data_dir: Path | None, env: Mapping[str, str]) -> list[Path]:
-    """List the folders to search, the most explicit first; raise DataError if a given one is not a folder."""
-    named = [("--data-dir", data_dir), ("HARNESS_DATA", env.get("HARNESS_DATA"))]
-    found = []
-    for origin, path in named:
-        if not path:
-            continue
-        folder = expanded(Path(path), origin)
-        if not folder.is_dir():
-            raise DataError(
-                f"{origin}: {str(folder)!r} is not a folder, expected one that holds datasets; "
-                "correct it or leave it out"
-            )
-        found.append(folder)
-    return [*found, download_root(env)]
-
-
-def download_root(env: Mapping[str, str]) -> Path:
-    """Return the folder for downloads, in torchvision's layout."""
-    return cache_folder(env) / "data"
 
 
 def places(source: Source, folders: list[Path]) -> list[Path]:
@@ -217,7 +179,7 @@ def _content_digest(content: bytes) -> str:
 
 def _owners(md5: str, inside: str) -> Iterator[str]:
     """Yield the official files that have this MD5, or this content."""
-    for other in DATASETS.values():
+    for other in SOURCES.values():
         for file, known, content in zip(FILES, other.md5s, other.contents, strict=True):
             if md5 == known or (inside and inside == content):
                 yield f"{other.name}'s {file}"

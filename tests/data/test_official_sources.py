@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.folders import cache_folder, roots
 from harness.data.official_files import FILES, unpacked
-from harness.data.registry import DATASETS, Source, cache_folder, locate, roots
+from harness.data.official_sources import SOURCES, Source, locate
 from harness.errors import DataError
 from tests.support import ROOT
 
@@ -29,7 +30,7 @@ DIGITS = source("digits", "Digits")
 @pytest.fixture(autouse=True)
 def small_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     for small in (LETTERS, DIGITS):
-        monkeypatch.setitem(DATASETS, small.name, small)
+        monkeypatch.setitem(SOURCES, small.name, small)
 
 
 def provide(folder: Path, name: str = "big_letters", files: tuple[str, ...] = FILES) -> Path:
@@ -43,7 +44,7 @@ def test_table_is_that_of_torchvision() -> None:
     import torchvision.datasets  # type: ignore[import-untyped]
 
     official = {
-        name: entry for name, entry in DATASETS.items() if name in ("kmnist", "fashion_mnist", "mnist")
+        name: entry for name, entry in SOURCES.items() if name in ("kmnist", "fashion_mnist", "mnist")
     }
     assert len(official) == 3
     for entry in official.values():
@@ -53,11 +54,11 @@ def test_table_is_that_of_torchvision() -> None:
 
 def test_names_need_no_torch() -> None:
     code = (
-        "import sys, harness.data; print(*harness.data.DATASETS); "
+        "import sys, harness.config.settings; from harness.data.kinds import BY_NAME; print(*BY_NAME); "
         "assert not {'torch', 'torchvision', 'PIL'} & set(sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert shown.stdout.split() == ["kmnist", "fashion_mnist", "mnist", "kmnist_sample"]
+    assert shown.stdout.split() == ["fashion_mnist", "kmnist", "mnist", "kmnist_sample"]
 
 
 @pytest.mark.parametrize("place", ["BigLetters/raw", "big_letters", "big-letters", "."])
