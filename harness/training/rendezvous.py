@@ -1,4 +1,4 @@
-"""Rendezvous of a run's ranks: how they know that torchrun has started them together."""
+"""Rendezvous of a run's ranks: they agree on the number of this start."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ def start_number(run: CounterStore, rank: int, world_size: int, timeout_seconds:
     Raise LostRankError if not all ranks answer in time.
     """
     last = run.get("call") or ""
-    earlier = last if run.get(f"start/{last}") is not None else ""
+    seen = last if run.get(f"start/{last}") is not None else ""  # the call of an earlier start
     call = uuid.uuid4().hex
     if rank == 0:
         run.set("call", call)
+    answered = ""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         current = run.get("call") or ""
-        if current and current != earlier:
-            run.set(f"answer/{rank}", current)
-            if number := run.get(f"start/{current}"):
-                return number
-            if rank == 0 and all(run.get(f"answer/{each}") == call for each in range(world_size)):
-                run.set(f"start/{call}", str(run.add("starts")))
+        if current not in (seen, answered):
+            run.add(f"answers/{current}")
+            answered = current
+        if rank == 0 and run.add(f"answers/{call}", 0) == world_size:
+            run.set(f"start/{call}", str(run.add("starts")))
+        if answered and (number := run.get(f"start/{answered}")):
+            return number
         time.sleep(_POLL_SECONDS)
     raise LostRankError(f"not all {world_size} ranks came within {timeout_seconds:.0f} s")
