@@ -10,6 +10,7 @@ from statistics import median
 
 from benchmarks.contestant import HARNESS, Run
 from benchmarks.welch import equivalence
+from harness.markdown import table
 from harness.stats import summary
 
 COLUMNS = (
@@ -56,10 +57,9 @@ class Comparison:
         names = [run.contestant for run in self.rounds[0]]
         placement = self._runs(HARNESS)[0].placement
         facts = [f"- {name}: {fact}" for name, fact in {**self.facts, "The harness ran": placement}.items()]
-        rows = [COLUMNS, ("---",) * len(COLUMNS), *(self._row(name) for name in names)]
+        rows = [self._row(name) for name in names]
         rows += [(name, "not installed", *[""] * (len(COLUMNS) - 2)) for name in self.absent]
-        table = [f"| {' | '.join(row)} |" for row in rows]
-        return "\n".join([f"# {self.title}", "", *facts, "", *table, "", NOTES]) + "\n"
+        return "\n".join([f"# {self.title}", "", *facts, "", table(COLUMNS, rows), "", NOTES]) + "\n"
 
     def _row(self, name: str) -> tuple[str, ...]:
         runs, harness = self._runs(name), self._runs(HARNESS)

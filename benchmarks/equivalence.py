@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from harness.markdown import table
 from harness.report.verdict import finding
 from harness.results.record import Record
 from harness.stats import paired
@@ -56,8 +57,8 @@ def seeds_needed(std_points: float) -> int:
     return next(n for n in range(LEAST_SEEDS, 10000) if power(n, std_points) >= POWER)
 
 
-def verdict_line(name: str, first: Sequence[float], second: Sequence[float]) -> str:
-    """Write one comparison as a row of the table."""
+def verdict_row(name: str, first: Sequence[float], second: Sequence[float]) -> list[str]:
+    """Return one comparison as a row of the table."""
     difference = paired([100 * (a - b) for a, b in zip(first, second, strict=True)])
     assert difference is not None
     low, high = difference.interval(1 - 2 * LEVEL)
@@ -69,7 +70,7 @@ def verdict_line(name: str, first: Sequence[float], second: Sequence[float]) -> 
     ]
     row = [name, *cells, str(len(first)), f"{difference.estimate:+.3f}"]
     row += [f"{low:+.3f} to {high:+.3f}", verdict]
-    return f"| {' | '.join(row)} |"
+    return row
 
 
 def accuracies(folder: Path, seeds: Sequence[int], precision: str, ranks: int) -> list[float]:
@@ -114,10 +115,13 @@ def verdict(results: Path, seeds: Sequence[int]) -> str:
             f"Testing accuracy after 10 epochs, paired by seed; {plan(results)}. "
             f"Margin ± {MARGIN_POINTS} points, two one-sided tests at {LEVEL}.",
             "",
-            "| Comparison | first | second | n | difference (points) | 90 % interval | verdict |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
-            verdict_line("bf16 against fp32", bf16, fp32),
-            verdict_line("fp32: two ranks against one", two_ranks, fp32),
+            table(
+                ["Comparison", "first", "second", "n", "difference (points)", "90 % interval", "verdict"],
+                [
+                    verdict_row("bf16 against fp32", bf16, fp32),
+                    verdict_row("fp32: two ranks against one", two_ranks, fp32),
+                ],
+            ),
             "",
         ]
     )

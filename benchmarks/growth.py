@@ -24,6 +24,7 @@ import torch
 
 import harness
 from benchmarks.contestant import ROOT
+from harness import markdown
 from harness.config.suite import Suite
 from harness.results.provenance import commit, cores, device_name
 from harness.results.record import Epoch
@@ -160,14 +161,14 @@ def table(now: Sequence[Series], before: Sequence[Series]) -> str:
     """Write a row for each command and number of records, beside those of an older harness where it ran."""
     head = ["Command", "Records", "Seconds", "CPU seconds", "Peak, MiB", "Growth"]
     head += ["Before: seconds", "CPU seconds", "Peak, MiB", "Growth", "Before / now, CPU"] if before else []
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for index, each in enumerate(now):
         row = [each.command, f"{each.records:,}", *each.cells(), _growth(each, now)]
         if before:
             then = before[index]
             row += [*then.cells(), _growth(then, before), f"{then.cpu_seconds / each.cpu_seconds:.1f}"]
         rows.append(row)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown.table(head, rows)
 
 
 def _growth(each: Series, all_: Sequence[Series]) -> str:

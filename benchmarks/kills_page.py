@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.kill_checks import Tally
 from benchmarks.kill_plan import VICTIMS, Plan
-from benchmarks.simulation import lines
+from harness.markdown import table
 from tests.support.fault_hook.drill import Place
 
 _PLACES: dict[Place, str] = {
@@ -45,7 +45,7 @@ def kill_table(plan: Plan) -> str:
     rows.append(["all", *sums, len(plan.hits), inside])
     head = ["A process was", "a rank (itself)", "another rank", "all ranks", "launcher alone"]
     head += ["launcher and ranks", "kills", "of them killed in the midst"]
-    return lines(head, [[str(cell) for cell in row] for row in rows])
+    return table(head, [[str(cell) for cell in row] for row in rows])
 
 
 def finding_table(tally: Tally) -> str:
@@ -68,7 +68,7 @@ def finding_table(tally: Tally) -> str:
         ),
         ("left over beside the records", _named(tally)),
     ]
-    return lines(["Found", ""], [[name, str(value)] for name, value in found])
+    return table(["Found", ""], [[name, str(value)] for name, value in found])
 
 
 def _named(tally: Tally) -> str:

@@ -23,6 +23,7 @@ from benchmarks.simulated_fleet import (
 )
 from benchmarks.simulated_run import STALE_SECONDS, Look, simulate
 from benchmarks.simulated_suite import LONG_HOURS, Suite, made_up, orders
+from harness.markdown import table
 
 JOBS, RANKS_PER_JOB = 512, 8
 EXPERIMENTS, SEEDS = 1000, 100
@@ -106,7 +107,7 @@ def order_table(results: Results) -> str:
             *(spread(each, 0) for each in counts),
         ]
         rows.append([*row, spread([each.redone_hours for each in usual], 1)])
-    return lines(head, rows)
+    return table(head, rows)
 
 
 def look_table(results: Results) -> str:
@@ -119,18 +120,13 @@ def look_table(results: Results) -> str:
         cells = [spread([each.ratio for each in those], 4) for those in (usual, often)]
         cells += [spread([each.idle_hours for each in those], 2) for those in (usual, often)]
         rows.append([name, *cells, spread([each.looks_per_second for each in usual], 0)])
-    return lines(head, rows)
+    return table(head, rows)
 
 
 def spread(values: Sequence[float], digits: int) -> str:
     """Write `mean (min–max)`."""
     mean, low, high = (f"{each:,.{digits}f}" for each in (statistics.fmean(values), min(values), max(values)))
     return f"{mean} ({low}–{high})"
-
-
-def lines(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def page(by_order: Results, by_look: Results) -> str:

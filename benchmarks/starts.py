@@ -22,7 +22,7 @@ from benchmarks.contestant import ROOT
 from benchmarks.kill_case import Case, Figures, small_suite
 from benchmarks.kill_checks import Records, Tally, check_figures, check_leftovers
 from benchmarks.machine import machine
-from benchmarks.simulation import lines
+from harness.markdown import table
 from tests.support.fault_hook.drill import Drill
 
 SECONDS = 600
@@ -117,7 +117,7 @@ def page(pairs: Pairs, seconds: float, machine: str) -> str:
     ]
     parts = [
         "# Two runs started at the same instant",
-        lines(["Found", ""], [[name, str(value)] for name, value in rows]),
+        table(["Found", ""], [[name, str(value)] for name, value in rows]),
         *(["\n".join(f"- {fault}" for fault in tally.faults)] if tally.faults else []),
         f"""\
 - Twice the same command (`harness run`, one rank, four trials of two epochs, fp32) on a fresh folder. In

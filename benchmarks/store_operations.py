@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from harness.markdown import table
 from harness.runner.event_channel import EventChannel
 from harness.runner.heartbeat import Heartbeat
 from harness.runner.shutdown import StopRequests
@@ -112,12 +113,13 @@ def heartbeat_of(store: Counting, rank: int, ranks: int, timeout_seconds: float 
 
 def main() -> None:
     """Print a table of operations a second and rank."""
-    print("| ranks | training: rank 0 | others, at most | waiting: rank 0 | others, at most |")
-    print("| --- | --- | --- | --- | --- |")
+    head = ["ranks", "training: rank 0", "others, at most", "waiting: rank 0", "others, at most"]
+    rows = []
     for ranks in _RANKS:
-        rows = [counted(ranks, waiting=waiting) for waiting in (False, True)]
-        cells = [f"{value:.1f}" for first, *others in rows for value in (first, max(others, default=0.0))]
-        print(f"| {ranks} | {' | '.join(cells)} |", flush=True)
+        found = [counted(ranks, waiting=waiting) for waiting in (False, True)]
+        cells = [f"{value:.1f}" for first, *others in found for value in (first, max(others, default=0.0))]
+        rows.append([str(ranks), *cells])
+    print(table(head, rows))
 
 
 if __name__ == "__main__":

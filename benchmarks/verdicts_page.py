@@ -9,16 +9,16 @@ from dataclasses import replace
 from benchmarks.simulated_advice import AT_LEAST, CAP, HALF_WIDTH_POINTS
 from benchmarks.simulated_results import DIFFERENCES, EDGE, HALF_WIDTHS, LOOKS_CAP, SEEDS, ByN, Name, Results
 from benchmarks.simulated_verdicts import IMAGES, MEAN, ONE_RUN, POOLED, Case
-from benchmarks.simulation import lines
+from harness.markdown import table
 
 
 def page(results: Results, today: str) -> str:
     """Write the tables, and what they mean."""
     plain, other = results.of(plain=True), results.of(plain=False)
 
-    def table(names: list[Name], cell: Callable[[ByN, int], str]) -> str:
+    def by_seeds(names: list[Name], cell: Callable[[ByN, int], str]) -> str:
         rows = [[*_row(*name), *(cell(results.rates[name], n) for n in SEEDS)] for name in names]
-        return lines(["Published", "seeds spread by", *(f"n = {n}" for n in SEEDS)], rows)
+        return table(["Published", "seeds spread by", *(f"n = {n}" for n in SEEDS)], rows)
 
     def alarm(found: ByN, n: int) -> str:
         return percent(found[n, 0.0].differs, 1)
@@ -31,16 +31,16 @@ def page(results: Results, today: str) -> str:
         "## What it means if you have three seeds",
         meaning(results),
         "## DIFFERS, though there is no difference (5 % at most is right)",
-        table(plain, alarm),
+        by_seeds(plain, alarm),
         f"## REPRODUCED, though the true difference is the margin, {EDGE:g} points (5 % at most is right)",
-        table(plain, false),
+        by_seeds(plain, false),
         "## REPRODUCED, where there is no difference (more is better)",
-        table(plain, lambda found, n: percent(found[n, 0.0].reproduced)),
+        by_seeds(plain, lambda found, n: percent(found[n, 0.0].reproduced)),
         f"## DIFFERS, where the true difference is {EDGE:g} / 1 / 2 points (more is better)",
-        table(plain, lambda found, n: " / ".join(percent(found[n, d].differs) for d in DIFFERENCES[1:])),
+        by_seeds(plain, lambda found, n: " / ".join(percent(found[n, d].differs) for d in DIFFERENCES[1:])),
         "## Where seeds are not as the formulas suppose",
         "DIFFERS, though there is no difference / REPRODUCED, though the difference is the margin:",
-        table(other, lambda found, n: f"{alarm(found, n)} / {false(found, n)}"),
+        by_seeds(other, lambda found, n: f"{alarm(found, n)} / {false(found, n)}"),
         "## Seeds added because of what was found",
         followed_table(results),
         "## The 95 % interval of a mean: how often it holds the true one",
@@ -91,7 +91,7 @@ def followed_table(results: Results) -> str:
         for rule, by_name in rules.items()
         for name, found in by_name.items()
     ]
-    return lines(head, rows)
+    return table(head, rows)
 
 
 def coverage_table(results: Results) -> str:
@@ -100,7 +100,7 @@ def coverage_table(results: Results) -> str:
         [name, *(percent(each[n].held, 1) for n in SEEDS)]
         for name, each in (("t", results.students), ("percentile bootstrap", results.bootstraps))
     ]
-    return lines(["Interval", *(f"n = {n}" for n in SEEDS)], rows)
+    return table(["Interval", *(f"n = {n}" for n in SEEDS)], rows)
 
 
 def size_table(results: Results) -> str:
@@ -112,7 +112,7 @@ def size_table(results: Results) -> str:
     for (rule, first), found in results.sizes.items():
         cells = [(percent(each.held, 1), f"{each.seeds:.1f}", percent(each.capped)) for each in found]
         rows.append([rule, str(first), *(text for each in cells for text in each)])
-    return lines(head, rows)
+    return table(head, rows)
 
 
 def meaning(results: Results) -> str:

@@ -14,7 +14,7 @@ from tests.support import ROOT
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
     {"errors", "home", "program", "standard_streams", "starts", "strict"},
-    {"formatting", "import_statements", "numerics", "process_state"},
+    {"formatting", "import_statements", "markdown", "numerics", "process_state"},
     {"user_code"},
     {"plugins", "model_contract", "module_finder"},
     {"module_sources", "registry"},

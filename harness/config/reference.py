@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.config.json_schema import suite_schema
+from harness.markdown import table
 
 _Node = dict[str, Any]
 
@@ -80,11 +81,11 @@ class _Reference:
         return self._definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
 
     def _table(self, mapping: _Node) -> str:
-        rows = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+        rows = []
         for key, node in sorted(mapping["properties"].items(), key=lambda item: item[0] != "name"):
             default = f"`{json.dumps(node['default'])}`" if "default" in node else "required"
-            rows.append(f"| `{key}` | {self._type(node)} | {default} | {node['description']} |")
-        return "\n".join(rows) + "\n"
+            rows.append([f"`{key}`", self._type(node), default, node["description"]])
+        return table(["key", "type", "default", "meaning"], rows) + "\n"
 
     def _type(self, node: _Node) -> str:
         node = self._resolved(node)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.suite import Suite, Trial
-from harness.formatting import duration
+from harness.formatting import columns, duration
 from harness.results.data_digests import stale_texts
 from harness.results.record import Record
 from harness.results.seed_rule import called_for
@@ -130,7 +130,7 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
     if rule and any(each.trial.seed in suite.seeds[: rule.at_least] for each in left):  # not decided yet
         total += f"\nresults may call for more seeds, up to {rule.at_most} an experiment"
     stale = [(each.trial.experiment, each.other_data) for each in planned if each.other_data]
-    return "\n".join([f"{suite.folder}: {suite.title}", _columns(rows), total, *stale_texts(suite, stale)])
+    return "\n".join([f"{suite.folder}: {suite.title}", columns(rows), total, *stale_texts(suite, stale)])
 
 
 def status(store: Store, suite: Suite) -> SuiteStatus:
@@ -155,7 +155,7 @@ def status_text(states: Sequence[SuiteStatus]) -> str:
     rows: list[tuple[str, ...]] = [("suite", *states[0].counts, "stale")]
     rows += [(each.folder, *map(str, each.counts.values()), str(each.stale)) for each in states]
     sentences = [text for each in states for text in (*each.unreadable, *each.other_data)]
-    return "\n".join([_columns(rows), *sentences])
+    return "\n".join([columns(rows), *sentences])
 
 
 class EpochSeconds:
@@ -207,9 +207,3 @@ def kind_of(trial: Trial) -> str:
 def _kind(settings: dict[str, Any]) -> str:
     training = {key: value for key, value in settings["training"].items() if key not in _TIMELESS}
     return json.dumps({**settings, "training": training}, sort_keys=True)
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

@@ -48,6 +48,13 @@ def test_the_matrix_share_is_of_all_ranks_and_a_step_is_one_batch_of_every_trial
     assert each.step_milliseconds == 1000 * 4 * 100 / 4000  # 2 ranks of 2 trials, batches of 100
 
 
+def test_names_are_shown_as_they_are() -> None:
+    cell = cell_of().model_copy(update={"experiment": "a|b *c*"})
+    text = markdown(Bench(suite="small", machine=CPU, measurements=[measured(cell, 1000)]), "On <one>.")
+    assert "| a\\|b \\*c\\* |" in text
+    assert "On \\<one>." in text
+
+
 def test_the_table_is_as_people_read_it() -> None:
     on_cpu = [
         measured(cell_of(DDP, threads=2), 3612.4, 3500, 3700.6, matrix_flops_per_second=1.8e10),

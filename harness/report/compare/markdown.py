@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from harness import markdown
+from harness.markdown import escaped
 from harness.report.compare.contrast import Contrast
 from harness.report.compare.notes import notes
 from harness.report.compare.pairing import Table
-from harness.report.markdown import escaped, line
 from harness.stats import Summary
 
 _COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Verdict")
@@ -13,15 +14,17 @@ _COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Ver
 
 def text(table: Table, margin_points: float) -> str:
     """Return a heading, the table, its notes, and an explanation of how to read it."""
-    lines = [line(_COLUMNS), line(["---"] * len(_COLUMNS))]
-    for row in table.rows:
-        for number, each in enumerate(row.contrasts):
-            cells = [row.name if number == 0 else "″", *_cells(each, margin_points)]
-            lines.append(line(list(map(escaped, cells))))
+    rows = [
+        list(map(escaped, [row.name if number == 0 else "″", *_cells(each, margin_points)]))
+        for row in table.rows
+        for number, each in enumerate(row.contrasts)
+    ]
     parts = [
         f"## {_code(table.b.label)} beside {_code(table.a.label)}",
         f"A: {_code(table.a.label)}. B: {_code(table.b.label)}.",
-        "\n".join(lines) if table.rows else "There is nothing to compare: no experiment is in both.",
+        markdown.table(_COLUMNS, rows)
+        if table.rows
+        else "There is nothing to compare: no experiment is in both.",
         "\n".join(f"- {escaped(note)}" for note in notes(table)),
         "\\\n".join(_explained(table, margin_points)),
     ]

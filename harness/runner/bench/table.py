@@ -6,6 +6,7 @@ import statistics
 
 from pydantic import Field
 
+from harness.markdown import escaped, table
 from harness.runner.bench.grid import Cell, Machine
 from harness.strict import Strict
 
@@ -63,8 +64,7 @@ def markdown(bench: Bench, made: str) -> str:
     """Return the table as Markdown; `made` is a sentence on the hardware, versions and time."""
     rounds = sorted({len(each.images_per_second) for each in bench.measurements})
     of_rounds = " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))
-    rows = [_HEADER, ("---",) * len(_HEADER), *(_row(each, bench) for each in bench.measurements)]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
+    rows = [list(map(escaped, _row(each, bench))) for each in bench.measurements]
     memory = (
         "what torch's allocator reserves on a GPU for its trials, pools of graphs with it"
         if bench.machine.is_gpu
@@ -78,11 +78,8 @@ def markdown(bench: Bench, made: str) -> str:
         "without evaluation.",
         *(f"Not measured, because {why}: {'; '.join(cells)}." for why, cells in bench.left_out.items()),
     ]
-    return "\n".join([f"# Speed of {bench.suite} on {bench.machine.device}", "", *lines, "", *_spaced(notes)])
-
-
-def _spaced(paragraphs: list[str]) -> list[str]:
-    return [line for each in paragraphs for line in (each, "")]
+    title = f"Speed of {bench.suite} on {bench.machine.device}"
+    return "\n\n".join([f"# {escaped(title)}", table(_HEADER, rows), *map(escaped, notes)]) + "\n"
 
 
 def _row(each: Measurement, bench: Bench) -> tuple[str, ...]:
