@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Changes, Results, SuiteNames
+from harness.cli.options import TRACKER_NAMES, Changes, Results, SuiteNames
 from harness.cli.suites import resolved
 from harness.results.store import Store
 
 
 def export(
     tracker: Annotated[
-        str, typer.Argument(help="tensorboard, or your own package.module:callable.", show_default=False)
+        str, typer.Argument(help=f"{TRACKER_NAMES}, or your own package.module:callable.", show_default=False)
     ],
     suites: SuiteNames = None,
     changes: Changes = None,
@@ -37,8 +37,8 @@ def export(
         count, messages = tracking.export(store, suite, open_tracker, root)
         exported, troubles = exported + count, troubles + messages
         print(f"{suite.folder}: {count} trial{'s' * (count != 1)} exported")  # noqa: T201
-    if exported and tracker == "tensorboard":
-        print(f"they are shown by: tensorboard --logdir {shlex.quote(str(root))}")  # noqa: T201
+    if exported and (ours := tracking.built_in(tracker)):
+        print(f"they are shown by: {ours.viewer} {shlex.quote(str(root))}")  # noqa: T201
     for message in troubles:
         print(message, file=sys.stderr)  # noqa: T201
     raise typer.Exit(int(bool(troubles)))

@@ -10,6 +10,9 @@ import typer
 
 from harness.cli import bounds
 from harness.results.record import EngineName
+from harness.tracking import TRACKERS
+
+TRACKER_NAMES = ", ".join(each.name for each in TRACKERS)
 
 
 class Device(StrEnum):
@@ -180,6 +183,6 @@ Log = Annotated[
     typer.Option(
         "--log",
         metavar="TRACKER",
-        help="Also log every epoch to tensorboard, or to your own package.module:callable; repeatable.",
+        help=f"Also log every epoch to {TRACKER_NAMES}, or to your own package.module:callable; repeatable.",
     ),
 ]

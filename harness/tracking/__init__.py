@@ -8,15 +8,17 @@ to replace what it stored of the same trial before.
 from harness.tracking.dispatch import Dispatcher
 from harness.tracking.export import export
 from harness.tracking.interface import End, OpenTracker, TrackedEpoch, TrackedTrial, Tracker
-from harness.tracking.registry import check_name, default_root, opener
+from harness.tracking.registry import TRACKERS, built_in, check_name, default_root, opener
 
 __all__ = [
+    "TRACKERS",
     "Dispatcher",
     "End",
     "OpenTracker",
     "TrackedEpoch",
     "TrackedTrial",
     "Tracker",
+    "built_in",
     "check_name",
     "default_root",
     "export",

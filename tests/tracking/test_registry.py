@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from harness.errors import UsageError
-from harness.tracking import opener
+from harness.results.store import Store
+from harness.tracking import TRACKERS, Dispatcher, End, default_root, opener
+from harness.tracking.registry import BuiltIn
+from tests.support import ROOT
+from tests.support.records import record_of
+from tests.support.trials import small_trial
 
 pytestmark = pytest.mark.usefixtures("_own_folder")
 
@@ -31,6 +36,19 @@ def test_a_tracker_that_cannot_be_imported_is_a_mistake(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", _Mismatched())
     with pytest.raises(UsageError, match="TensorBoard cannot be imported: Descriptors cannot be created"):
         opener("--log", "tensorboard")
+
+
+@pytest.mark.parametrize("tracker", TRACKERS, ids=lambda each: each.name)
+@pytest.mark.parametrize("status", get_args(End))
+def test_each_built_in_tracker_takes_a_trial_however_it_ends(tracker: BuiltIn, status: End) -> None:
+    trial, store = small_trial(), Store(Path("results"))
+    epochs = record_of(trial).epochs
+    with Dispatcher(trial, store, [tracker.name], pytest.fail) as dispatcher:
+        dispatcher.begin(epochs[:1], 90)
+        dispatcher.epoch(epochs[1])
+        dispatcher.status = status
+    assert any(default_root(store, tracker.name).rglob("*"))
+    assert tracker.name in (ROOT / "docs" / "trackers.md").read_text(encoding="utf-8")
 
 
 class _Mismatched:
