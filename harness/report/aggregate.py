@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.config.published import Figures, PublishedCurve
 from harness.config.suite import Suite, Trial
+from harness.report.facts import FACTS
 from harness.results.metrics import OF_EPOCH
 from harness.results.record import Epoch, Record
 from harness.results.seed_rule import Decision, by_experiment, decide
@@ -138,12 +139,12 @@ class Row:
         """Return the seeds whose trials are not in the statistics, with reasons, as text."""
         return "; ".join(f"{reason}: {seeds_text(seeds)}" for reason, seeds in self.absentees().items())
 
-    def shared(self, aspect: Callable[[Record], str]) -> dict[str, list[int]]:
-        """Return the seeds of done trials by an aspect of their records, such as a version."""
+    def seeds_by(self, fact: str) -> dict[str, list[int]]:
+        """Return the seeds of done trials by a fact of their records, one of FACTS."""
         seeds: dict[str, list[int]] = {}
         for each in self.done:
             if each.record:
-                seeds.setdefault(aspect(each.record), []).append(each.seed)
+                seeds.setdefault(FACTS[fact](each.record) or "none", []).append(each.seed)
         return dict(sorted(seeds.items()))
 
 

@@ -5,20 +5,16 @@ To add a column, add an entry to COLUMNS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.report.aggregate import Entry, Row, SuiteResults, seeds_text
+from harness.report.facts import in_sentence
 from harness.report.number_format import interval_cell, loss, mean_cell, percent, signed
 from harness.report.published import difference_cell, published_cell, published_figure, verdict_cell
-from harness.results.record import Record
 
 DIGITS = {"experiments": 2, "runs": 3}
-_ASPECTS: Mapping[str, Callable[[Record], str]] = {
-    "user code": lambda record: (record.user_code or "none")[:8],
-    "devices": lambda record: ", ".join(sorted(set(record.hardware.devices))),
-    "torch": lambda record: record.versions.torch,
-}
+_TO_SHARE = ("User code", "Devices", "torch")  # the facts that runs of one cell should have in common
 
 
 @dataclass(frozen=True)
@@ -100,11 +96,11 @@ def _difference_of_run(place: Place, entry: Entry, number: int) -> str:
 def _mixed(row: Row) -> str:
     """Return in what the records of one cell differ, with the seeds of each value, as text."""
     found = []
-    for name, aspect in _ASPECTS.items():
-        sides = row.shared(aspect)
+    for fact in _TO_SHARE:
+        sides = row.seeds_by(fact)
         if len(sides) > 1:
             each = "; ".join(f"{value}: {seeds_text(seeds)}" for value, seeds in sides.items())
-            found.append(f"{name} ({each})")
+            found.append(f"{in_sentence(fact)} ({each})")
     return ", ".join(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.report.aggregate import Row, SuiteResults, numbers_text, seeds_text
+from harness.report.facts import short
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width
 
@@ -130,11 +131,3 @@ def _set_aside(contents: SuiteResults) -> list[str]:
         return []
     counts = "; ".join(f"{name}: {count}" for name, count in contents.superseded.items())
     return [f"Records that a later training has superseded, kept and in no figure above: {counts}."]
-
-
-def short(commit: str | None) -> str:
-    """Shorten a commit as git does, keeping `-dirty`."""
-    if commit is None:
-        return "unknown"
-    revision, dash, dirty = commit.partition("-")
-    return f"{revision[:8]}{dash}{dirty}"

@@ -70,7 +70,7 @@ def test_a_cell_leads_to_its_seeds_settings_origin_and_commands(tmp_path: Path) 
         "optimizer.lr 0.02",
         "dropout 0.1",
         "A CPU",
-        "2 × A GPU",
+        "A GPU",
         "2.15.0",
         "World size 1",
         "Placement ddp",

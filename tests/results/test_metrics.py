@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from harness.report import aggregate, csv_export
-from harness.results.metrics import METRICS, OF_EPOCH, Metric
+from harness.report.html import page
+from harness.report.table import layout
+from harness.results.metrics import COMPARED, METRICS, OF_EPOCH, Metric
 from harness.results.record import Epoch, Record
 from harness.results.store import Store
 from tests.support.filled_stores import ONE
@@ -22,6 +25,7 @@ TOP2 = Metric("top2", "top-2 accuracy", lambda logits, labels: (logits.topk(2)[1
 def _later(monkeypatch: pytest.MonkeyPatch) -> None:
     for part in ("train", "test"):
         monkeypatch.setitem(OF_EPOCH, f"{part}_top2", TOP2)
+        monkeypatch.setitem(COMPARED, f"{part}_top2_points", (part, TOP2))
     figures = (*aggregate.FIGURES, "train_top2", "test_top2")
     for module in (aggregate, csv_export):
         monkeypatch.setattr(module, "FIGURES", figures)
@@ -54,6 +58,20 @@ def test_it_is_in_csv_where_all_records_have_it(tmp_path: Path, lacking: int) ->
     assert row["test_top2_mean"] == ("" if lacking else "0.75")
     lines = list(csv.DictReader(csv_export.epochs(contents).splitlines()))
     assert {line["train_top2"] for line in lines} == ({"", "0.75"} if lacking else {"0.75"})
+
+
+def test_it_is_on_the_page_for_the_records_that_have_it(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, ONE)
+    store = Store(tmp_path / "results")
+    store.save_suite(suite)
+    for number, trial in enumerate(suite.trials()):
+        store.save(trial, with_top2(record_of(trial), 0.75) if number else record_of(trial))
+    contents = aggregate.SuiteResults.of(store, suite.folder)
+    text = page([contents], [layout(contents)], lambda path: None)
+    assert '<th scope="col" class="number">Testing top-2 accuracy</th>' in text
+    assert "Top-2 accuracy by epoch</th>" in text
+    assert text.count("testing 75.00 % to 75.00 %") == len(list(suite.trials())) - 1
+    assert "nan" not in re.sub(r"<(style|script)>.*?</\1>", "", text, flags=re.DOTALL)
 
 
 def test_records_hold_it_beside_the_four_and_refuse_what_cannot_be(tmp_path: Path) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from harness.config.suite import Suite
 from harness.report.aggregate import Entry, seeds_text
 from harness.report.compare.pairing import EXECUTION, Row, Table
 from harness.report.compare.side import Side
+from harness.report.facts import in_sentence
 from harness.report.hyper_parameters import hyper_parameters
 from harness.results.metrics import OF_EPOCH
-from harness.results.record import Record
 
-_MADE_WITH: dict[str, Callable[[Record], str]] = {
-    "data digest": lambda of: of.data_digest[:8],
-    "user code": lambda of: (of.user_code or "none")[:8],
-    "torch": lambda of: of.versions.torch,
-    **EXECUTION,
-}
+_MADE_WITH = ("Data digest", "User code", "torch", *EXECUTION)
 
 
 def notes(table: Table) -> list[str]:
@@ -42,8 +37,8 @@ def _of_row(row: Row) -> Iterator[str]:
             yield f"{reason} in {name}: {seeds_text(seeds)}"
     yield from _left_out(row)
     yield from _settings(row)
-    for word, aspect in _MADE_WITH.items():
-        if note := _unlike(word, row.a.row.shared(aspect), row.b.row.shared(aspect)):
+    for fact in _MADE_WITH:
+        if note := _unlike(in_sentence(fact), row.a.row.seeds_by(fact), row.b.row.seeds_by(fact)):
             yield note
     if note := _sameness(row.a, row.b):
         yield note
@@ -60,9 +55,7 @@ def _left_out(row: Row) -> Iterator[str]:
         for name, side in (("A", row.a), ("B", row.b)):
             unknown = [seed for seed, each in side.done.items() if contrast.metric.usable(each) is None]
             if unknown:
-                yield f"no {contrast.metric.title[0].lower()}{contrast.metric.title[1:]} in {name}: " + (
-                    seeds_text(unknown)
-                )
+                yield f"no {in_sentence(contrast.metric.title)} in {name}: {seeds_text(unknown)}"
 
 
 def _settings(row: Row) -> Iterator[str]:
@@ -82,7 +75,7 @@ def _dataset(suite: Suite) -> str:
 
 
 def _unlike(word: str, a: dict[str, list[int]], b: dict[str, list[int]]) -> str:
-    """Return, as text, how an aspect differs between the sides, or within one."""
+    """Return, as text, how a fact differs between the sides, or within one."""
     if len({*a, *b}) < 2:
         return ""
     sides = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import UsageError
@@ -10,17 +10,10 @@ from harness.report.compare.contrast import Contrast, contrast
 from harness.report.compare.metrics import METRICS
 from harness.report.compare.side import Side
 from harness.report.compare.targets import Target
-from harness.results.record import Record
+from harness.report.facts import in_sentence
 
-# A speed belongs to an execution on a device: speeds are compared only if all of these are the same.
-EXECUTION: dict[str, Callable[[Record], str]] = {
-    "devices": lambda of: _devices(of.hardware.devices),
-    "world size": lambda of: str(of.hardware.world_size),
-    "placement": lambda of: of.hardware.placement,
-    "engine": lambda of: of.hardware.engine,
-    "threads": lambda of: str(of.hardware.threads),
-    "trials per device": lambda of: str(of.hardware.trials_per_device),
-}
+# Speeds are compared only where all of these facts are the same.
+EXECUTION = ("Devices", "World size", "Placement", "Engine", "Threads", "Trials per device")
 
 
 @dataclass(frozen=True)
@@ -71,14 +64,9 @@ def table(a: Target, b: Target) -> Table:
     )
 
 
-def _devices(names: list[str]) -> str:
-    """Return device names: one kind once, as the world size is its number, several kinds repeated."""
-    return ", ".join(sorted(names if len(set(names)) > 1 else set(names)))
-
-
 def _row(name: str, a: Side, b: Side) -> Row:
     unlike = [
-        word for word, aspect in EXECUTION.items() if len({*a.row.shared(aspect), *b.row.shared(aspect)}) > 1
+        in_sentence(fact) for fact in EXECUTION if len({*a.row.seeds_by(fact), *b.row.seeds_by(fact)}) > 1
     ]
     obstacle = f"not the same {', '.join(unlike)}" if unlike else ""
     other_data = "not the same dataset" if a.suite.dataset.name != b.suite.dataset.name else ""

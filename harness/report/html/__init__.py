@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from harness.report.aggregate import SuiteResults
 from harness.report.html.embedded import Embedded, Read
-from harness.report.html.seeds import VALUES
+from harness.report.html.seeds import MEASURED, curves, metric_titles
 from harness.report.html.sparkline import HEIGHT, WIDTH
 from harness.report.html.suite_view import SuiteView, counts
 from harness.report.table import Table
@@ -37,7 +37,9 @@ def page(contents: Sequence[SuiteResults], tables: Sequence[Table], read: Read) 
         suites=suites,
         totals=counts(row for each in contents for row in each.rows),
         experiments=sum(len(each.rows) for each in contents),
-        values=VALUES,
+        metrics=metric_titles(),
+        curves=[metric.title for metric in curves()],
+        measured=MEASURED,
         width=WIDTH,
         height=HEIGHT,
         style=style,

@@ -9,21 +9,15 @@ from pathlib import PurePosixPath
 
 from harness.formatting import duration
 from harness.report.aggregate import Entry, Row
-from harness.report.html.provenance import ASPECTS, seconds_between, when
+from harness.report.facts import FACTS
 from harness.report.html.sparkline import Bounds, path
+from harness.report.html.times import seconds_between, when
 from harness.report.number_format import loss, percent
+from harness.results.metrics import COMPARED, PARTS, Metric
 from harness.results.record import Attempt, Record
 
 _MOST_ERROR = 4000  # characters; the record has all of them
-VALUES = (
-    "Testing accuracy",
-    "Training accuracy",
-    "Testing loss",
-    "Training loss",
-    "Images/s",
-    "Peak memory (GiB)",
-    "Took",
-)
+MEASURED = ("Images/s", "Peak memory (GiB)", "Took")
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,9 @@ class Line:
     state: str
     file: str | None
     error: str | None
-    values: Sequence[Value]
-    drawings: Sequence[Drawing]
+    metrics: Sequence[Value]
+    drawings: Sequence[Drawing | None]
+    measured: Sequence[Value]
     facts: Sequence[str]
     started: str
     ended: str
@@ -70,39 +65,50 @@ class Seeds:
     has_attempts: bool
 
 
+def metric_titles() -> list[str]:
+    """Return the titles of the metrics, for the training and the test set each."""
+    return [f"{PARTS[part]} {metric.title}" for part, metric in COMPARED.values()]
+
+
+def curves() -> list[Metric]:
+    """Return the metrics, each of which has a drawing."""
+    return list(dict.fromkeys(metric for _, metric in COMPARED.values()))
+
+
 def seeds_of(row: Row, digits: int) -> Seeds:
     """Return what the page shows of an experiment's seeds."""
     records = [each.record for each in row.entries if each.record]
-    found = {name: {fact(record) for record in records} for name, fact in ASPECTS.items()}
+    found = {name: {fact(record) for record in records} for name, fact in FACTS.items()}
     found = {name: values for name, values in found.items() if values != {""}}
     differing = [name for name, values in found.items() if len(values) > 1]
     shared = [(name, min(values)) for name, values in found.items() if len(values) == 1]
     bounds = {
-        kind: Bounds.of(
-            each.epochs[f"{half}_{kind}"] for each in row.entries if each.epochs for half in ("train", "test")
+        metric: Bounds.of(
+            each.epochs[f"{part}_{metric.name}"] for each in row.entries if each.epochs for part in PARTS
         )
-        for kind in ("accuracy", "loss")
+        for metric in curves()
     }
     lines = [_line(each, digits, differing, bounds) for each in row.entries]
     return Seeds(
         lines,
         differing,
         shared,
-        has_curves=any(line.drawings for line in lines),
+        has_curves=any(any(line.drawings) for line in lines),
         has_attempts=any(line.attempts or line.error for line in lines),
     )
 
 
-def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[str, Bounds | None]) -> Line:
+def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[Metric, Bounds | None]) -> Line:
     record = entry.record
     return Line(
         seed=entry.seed,
         state=entry.word,
         file=_file(entry),
         error=_placed(entry),
-        values=_values(entry, digits),
-        drawings=[each for kind in bounds if (each := _drawing(entry, kind, digits, bounds[kind]))],
-        facts=[(ASPECTS[name](record) if record else "") or "–" for name in differing],
+        metrics=_metrics(entry, digits),
+        drawings=[_drawing(entry, metric, digits, each) for metric, each in bounds.items()],
+        measured=_measured(entry),
+        facts=[(FACTS[name](record) if record else "") or "–" for name in differing],
         started=when(record.started_at) if record else "–",
         ended=when(record.ended_at) if record else "–",
         attempts=[_shortened(each) for each in record.attempts] if record else [],
@@ -126,20 +132,28 @@ def _placed(entry: Entry) -> str | None:
     return folder + rest if found else entry.error
 
 
-def _values(entry: Entry, digits: int) -> list[Value]:
-    record = entry.record
-    is_done = entry.state == "done"
+def _metrics(entry: Entry, digits: int) -> list[Value]:
     values = []
-    for kind, write, scale in (("accuracy", percent(digits), 100), ("loss", loss, 1)):
-        for half in ("test", "train"):
-            value = entry.last(f"{half}_{kind}") if is_done else None
-            number = "" if value is None else f"{scale * value:.{digits + 3}f}"
-            values.append(Value("–" if value is None else write(value), number))
-    for figure, form in (
-        (entry.samples_per_second, ",.0f"),
-        (record and record.peak_memory_gib, ".2f"),
-    ):
-        values.append(Value("–") if figure is None else Value(f"{figure:{form}}", f"{figure:.2f}"))
+    for part, metric in COMPARED.values():
+        value = entry.last(f"{part}_{metric.name}") if entry.state == "done" else math.nan
+        scale = 100 if metric.is_fraction else 1
+        is_known = math.isfinite(value)  # records that are older than a metric lack it
+        text, number = _writer(metric, digits)(value), f"{scale * value:.{digits + 3}f}"
+        values.append(Value(text, number) if is_known else Value("–"))
+    return values
+
+
+def _writer(metric: Metric, digits: int) -> Callable[[float], str]:
+    return percent(digits) if metric.is_fraction else loss
+
+
+def _measured(entry: Entry) -> list[Value]:
+    record = entry.record
+    figures = (entry.samples_per_second, ",.0f"), (record and record.peak_memory_gib, ".2f")
+    values = [
+        Value("–") if figure is None else Value(f"{figure:{form}}", f"{figure:.2f}")
+        for figure, form in figures
+    ]
     return [*values, _took(record)]
 
 
@@ -149,16 +163,16 @@ def _took(record: Record | None) -> Value:
     return Value("–") if seconds is None else Value(duration(seconds), f"{seconds:.0f}")
 
 
-def _drawing(entry: Entry, kind: str, digits: int, bounds: Bounds | None) -> Drawing | None:
-    train, test = entry.epochs.get(f"train_{kind}"), entry.epochs.get(f"test_{kind}")
+def _drawing(entry: Entry, metric: Metric, digits: int, bounds: Bounds | None) -> Drawing | None:
+    train, test = (entry.epochs.get(f"{part}_{metric.name}") for part in PARTS)
     if not train or not test or bounds is None:
         return None
-    write = percent(digits) if kind == "accuracy" else loss
+    write = _writer(metric, digits)
     words = "; ".join(
         f"{word} {_figure(curve[0], write)} to {_figure(curve[-1], write)}"
         for word, curve in (("testing", test), ("training", train))
     )
-    title = f"Seed {entry.seed}, {kind}, {len(test)} epoch{'s' * (len(test) > 1)}: {words}"
+    title = f"Seed {entry.seed}, {metric.title}, {len(test)} epoch{'s' * (len(test) > 1)}: {words}"
     return Drawing(title, path(train, bounds), path(test, bounds))
 
 
