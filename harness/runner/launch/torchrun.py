@@ -74,14 +74,9 @@ def _threads(env: Mapping[str, str]) -> int | None:
 
 
 def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
-    """Return the environment variables that a worker needs from its start: threads, allocator, GPUs."""
+    """Return the environment variables that a worker needs from its start: threads, GPUs."""
     threads = _threads(env) or max(1, provenance.cores() // ranks.count)
-    settings = {
-        "OMP_NUM_THREADS": str(threads),
-        # glibc would give large activations back to the kernel at every step.
-        "MALLOC_MMAP_THRESHOLD_": str(2**30),
-        "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    }
+    settings = {"OMP_NUM_THREADS": str(threads)}
     if loopback := _loopback_interface():
         settings["GLOO_SOCKET_IFNAME"] = loopback  # gloo would look for the address of the host's name
     spins = threads > 1 and not any(name in env for name in _SPINNING)
