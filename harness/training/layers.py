@@ -10,7 +10,7 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from types import ModuleType
 from typing import Any
 
@@ -45,7 +45,10 @@ class Takeover:
                 module.register_forward_hook(partial(_enter, ""), always_call=True)
             if isinstance(module, nn.SyncBatchNorm):
                 _make_plain(name, module)
-        self._places = list(_places())
+
+    @cached_property
+    def _places(self) -> list[tuple[ModuleType, str, str]]:
+        return list(_places())
 
     @contextlib.contextmanager
     def functions(self) -> Iterator[None]:
@@ -62,14 +65,13 @@ class Takeover:
 def _places() -> Iterator[tuple[ModuleType, str, str]]:
     """Yield where the functions are: in torch, and in modules that imported them by name."""
     names = {id(plain): name for name, plain in _PLAIN.items()}
-    for module in list(sys.modules.values()):
-        is_torch = getattr(module, "__name__", "torch").partition(".")[0] == "torch"
-        if isinstance(module, ModuleType) and (module is functional or not is_torch):
-            for alias, value in list(vars(module).items()):
-                if id(value) in names and not vars(module).get("__name__", "").startswith(
-                    "harness.training."
-                ):
-                    yield module, alias, names[id(value)]
+    yield from ((functional, name, name) for name in _PLAIN)
+    for path, module in list(sys.modules.items()):
+        is_known = path.partition(".")[0] == "torch" or path.startswith("harness.training.")
+        if isinstance(module, ModuleType) and not is_known:
+            variables = vars(module).copy()
+            if not names.keys().isdisjoint(map(id, variables.values())):  # seldom, and quickly asked
+                yield from ((module, key, names[id(it)]) for key, it in variables.items() if id(it) in names)
 
 
 class _BatchNormOfAnyShape(_BatchNorm):
