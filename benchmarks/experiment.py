@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision.datasets  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset
-from torchvision import transforms
 
 NUM_CLASSES = 10
 EVAL_BATCH_SIZE = 500  # of all ranks together, as the harness has it
@@ -68,6 +66,9 @@ class Experiment:
 
     def datasets(self) -> tuple[Dataset[Sample], Dataset[Sample]]:
         """Return the training and the test set, images as floats in [0, 1]."""
+        import torchvision.datasets  # type: ignore[import-untyped]  # for a second
+        from torchvision import transforms
+
         steps = [] if self.resize is None else [transforms.Resize(self.resize)]
         transform = transforms.Compose([*steps, transforms.ToTensor()])
         cls = getattr(torchvision.datasets, self.dataset)

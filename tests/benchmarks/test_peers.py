@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 
 import pytest
-import torchvision.datasets  # type: ignore[import-untyped]
 
 from benchmarks.benchmark import experiment_of
 from benchmarks.comparison import NOTES, Comparison
@@ -94,13 +93,15 @@ def test_without_a_spread_nothing_is_shown(one: list[float], other: list[float])
 
 
 def test_torchvision_reads_the_sample_where_it_is_laid_out(tmp_path: Path) -> None:
+    from torchvision.datasets import KMNIST  # type: ignore[import-untyped]
+
     source = SOURCES["kmnist_sample"]
     folder = locate(source, [])
     assert folder is not None
     assert lay_out(source, folder, tmp_path) == "KMNIST"
     names = {path.name for path in (tmp_path / "KMNIST" / "raw").iterdir()}
     assert names == {file.removesuffix(".gz") for file in FILES}
-    sizes = [len(torchvision.datasets.KMNIST(str(tmp_path), train=train)) for train in (True, False)]
+    sizes = [len(KMNIST(str(tmp_path), train=train)) for train in (True, False)]
     assert sizes == [8000, 2000]
 
 

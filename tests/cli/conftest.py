@@ -13,14 +13,14 @@ from tests.support.fake_slurm import HOSTILE, SBATCH, SUITE, program
 
 
 @pytest.fixture
-def folder_with_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def folder_with_sbatch(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Be in a folder with a hostile name and a suite; have a stand-in for sbatch on the PATH."""
     home = tmp_path / HOSTILE
     (home / "bin").mkdir(parents=True)
     (home / "suite.yaml").write_text(SUITE, encoding="utf-8")
     monkeypatch.chdir(home)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     program(tmp_path / "bin" / "sbatch", SBATCH)

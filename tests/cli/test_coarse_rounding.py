@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness import data
 from harness.results.store import Store
 from tests.support.commands import call
-from tests.support.filled_stores import full
-from tests.support.records import SUITE, suite_of
+from tests.support.records import SUITE, record_of, suite_of
 
 SAMPLE = SUITE.replace("{name: kmnist, resize: 32}", "{name: kmnist_sample, resize: 8}")
 PUBLISHED = "published: {dataset: kmnist_sample, source: s, OTHER experiments: {one: ONE, two: TWO}}\n"
@@ -22,9 +22,9 @@ def text(one: str, two: str = "{train_loss: 0.5}", other: str = "") -> str:
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
 
 
@@ -80,9 +80,13 @@ def test_what_has_its_digits_is_not(
     assert planned(suite, monkeypatch, capsys) == []
 
 
-def test_a_run_warns_as_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    suite = suite_of(Path(), text("{test_accuracy: 0.9}"))
-    full(Store(Path("results")), suite)
+def test_a_run_warns_as_well(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = suite_of(Path(), text("{test_accuracy: 0.9}") + "table: {figures: false}\n")
+    digest = data.load("kmnist_sample", 8, env={"XDG_CACHE_HOME": str(cache)}).digest
+    for trial in suite.trials():
+        Store(Path("results")).save(trial, record_of(trial, data_digest=digest))
     code, _, err = call(("run", "suite.yaml"), monkeypatch, capsys)
     assert code == 0
     assert err.count("warning: small: one: the published accuracy 0.9 counts as rounded") == 1

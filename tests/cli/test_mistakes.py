@@ -55,9 +55,9 @@ def outcome(
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _folder(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     Path("suite.yaml").write_text(GOOD, encoding="utf-8")

@@ -18,10 +18,12 @@ Harness = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Harness:
+def harness(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Harness:
     """Be in a folder with a suite; return a function that runs a command and returns what it printed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     write(SUITE)
 
     def run(*arguments: str, code: int = 0) -> tuple[str, str]:
