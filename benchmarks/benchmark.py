@@ -15,6 +15,7 @@ from benchmarks.experiment import Experiment
 from benchmarks.layout import lay_out
 from harness import data, model_registry
 from harness.config.loader import load_suite
+from harness.config.losses import CrossEntropy
 from harness.config.overrides import Assignment
 from harness.config.settings import Settings
 from harness.data.folders import roots
@@ -76,7 +77,9 @@ def prepared(options: Namespace, folder: Path) -> Benchmark:
 
 def experiment_of(settings: Settings, dataset: str, root: Path) -> Experiment:
     """Return the peers' experiment; no seeds yet, and a rank a GPU, or else a core, as the batch divides."""
-    training = settings.training
+    training, loss = settings.training, settings.training.loss
+    if not isinstance(loss, CrossEntropy) or loss.class_weights:
+        raise UsageError(f"found the loss {loss!r}, expected cross_entropy without class weights")
     devices = torch.cuda.device_count() or len(os.sched_getaffinity(0))
     return Experiment(
         dataset=dataset,
@@ -87,7 +90,7 @@ def experiment_of(settings: Settings, dataset: str, root: Path) -> Experiment:
         batch_size=training.batch_size,
         world_size=max(n for n in range(1, devices + 1) if training.batch_size % n == 0),
         precision=training.precision,
-        label_smoothing=training.loss.label_smoothing,
+        label_smoothing=loss.label_smoothing,
         optimizer=training.optimizer.model_dump(),
         scheduler=None if training.scheduler is None else training.scheduler.model_dump(),
         model=settings.model,

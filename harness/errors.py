@@ -4,6 +4,7 @@ HarnessError
 ├── UsageError        a wrong argument, or a wrong combination of arguments
 ├── SuiteError        the mistakes in a suite, all at once
 ├── ModelError        a model that cannot be found, built, or trained the same way on every rank
+│   └── LossError         a loss of which that is so, or one that does not fit the data
 ├── DataError         a dataset that is missing or damaged, or cannot be downloaded
 ├── StoreError        results that cannot be read or written
 └── RunError          a run that could not be finished
@@ -44,7 +45,18 @@ class SuiteError(HarnessError):
 
 
 class ModelError(HarnessError):
-    """A model that cannot be found, built, or trained the same way on every rank."""
+    """A model that cannot be found, built, or trained the same way on every rank.
+
+    `path` is the key path of the setting that is wrong, in an experiment.
+    """
+
+    path: tuple[str, ...] = ("model",)
+
+
+class LossError(ModelError):
+    """A loss that cannot be found or called, or that does not fit the data."""
+
+    path = ("training", "loss")
 
 
 class DataError(HarnessError):

@@ -19,8 +19,13 @@ _EXPECTED = "(image_shape, num_classes, **settings)"
 _built: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
-def problem_of_call(builder: Callable[..., Any], called: str, settings: Mapping[str, Any]) -> str:
-    """Say why the builder, `called` so, cannot be called with these settings; nothing if it can."""
+def problem_of_call(
+    builder: Callable[..., Any], called: str, settings: Mapping[str, Any], expected: str = _EXPECTED
+) -> str:
+    """Say why the callable, `called` so, cannot be called as expected with these settings; nothing if it can.
+
+    It takes two arguments before the settings.
+    """
     if hasattr(builder, "named_parameters") and not inspect.isclass(builder):
         return f"found the module {called} itself, expected what builds one: def {called}{_EXPECTED}"
     try:
@@ -36,7 +41,7 @@ def problem_of_call(builder: Callable[..., Any], called: str, settings: Mapping[
         given = ", ".join(settings) or "none"
         found = f"{called}{_without_types(signature)}"
         return (
-            f"{error}: found {found}, expected {called}{_EXPECTED} with the suite's settings ({given}){hint}"
+            f"{error}: found {found}, expected {called}{expected} with the suite's settings ({given}){hint}"
         )
     return ""
 

@@ -11,8 +11,9 @@ from typing import Any
 from harness.config import yaml_reader
 from harness.errors import SuiteError, UsageError, nearest
 
-# Under another name such a section is replaced, not merged: optimizers differ in their settings.
-_NAMED_SECTIONS = ("model", "optimizer", "scheduler")
+# Under another name such a section is replaced, not merged: optimizers differ in their settings. The name is
+# that of a section without one.
+_NAMED_SECTIONS = {"model": None, "optimizer": None, "scheduler": None, "loss": "cross_entropy"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def merged(base: Any, top: Any, key: str | None = None) -> Any:
     """Return `base` overridden by `top`: mappings are merged, everything else is replaced."""
     if not (isinstance(base, dict) and isinstance(top, dict)):
         return top
-    if key in _NAMED_SECTIONS and "name" in top and top["name"] != base.get("name"):
+    if key in _NAMED_SECTIONS and "name" in top and top["name"] != base.get("name", _NAMED_SECTIONS[key]):
         return top
     both = dict(base)
     for name, value in top.items():

@@ -1,4 +1,4 @@
-"""Places of a suite's models in its files, for mistakes that only building a model can show."""
+"""Places of experiments' settings in a suite's files, for mistakes that show only with the data at hand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from harness.config import suite_file, suite_text
 from harness.config.overrides import expand
 from harness.config.suite import Suite
 from harness.config.validation import Checker
-from harness.config.yaml_reader import KeyPath
+from harness.config.yaml_reader import KeyPath, dotted
 from harness.errors import SuiteError
 
 
-def places_of_models(suite: Suite) -> dict[str, str]:
-    """Return where each experiment's model is written, as `file:line`, by the experiment's name.
+def places_of(suite: Suite, path: KeyPath) -> dict[str, str]:
+    """Return where each experiment's setting is written, as `file:line`, by the experiment's name.
 
     Nothing if the files are not at hand, or no longer what the suite was read from.
     """
@@ -28,24 +28,28 @@ def places_of_models(suite: Suite) -> dict[str, str]:
         return {}
     if known["source"].digest != source.digest:
         return {}
-    sets = [f"--set {key}={value}" for key, value in suite.changed.items() if key.startswith("model.")]
+    sets = [f"--set {key}={value}" for key, value in suite.changed.items() if _is_at(key, path)]
     return {
         name: " with ".join([place, *sets])
-        for name, place in _places(document.data["experiments"], Checker(document, ()))
+        for name, place in _places(document.data["experiments"], Checker(document, ()), path)
     }
 
 
-def _places(experiments: dict[str, Any], checker: Checker) -> Iterator[tuple[str, str]]:
+def _is_at(key: str, path: KeyPath) -> bool:
+    return f"{key}.".startswith(f"{dotted(path)}.")
+
+
+def _places(experiments: dict[str, Any], checker: Checker, path: KeyPath) -> Iterator[tuple[str, str]]:
     for origin, own in experiments.items():
         layers: list[KeyPath] = [("common",), ("experiments", origin)]
         matrix = (own or {}).get("matrix", {})
         for name, leaves in expand(origin, matrix):
             in_matrix: list[KeyPath] = [
                 ("matrix", key, matrix[key].index(value))
-                for key, value in ((".".join(path), value) for path, value in leaves.items())
-                if key.startswith("model.")
+                for key, value in ((".".join(each), value) for each, value in leaves.items())
+                if _is_at(key, path)
             ]
             if in_matrix:
                 yield name, checker.place(in_matrix[0], layers[1:])
             else:
-                yield name, checker.place(("model",), layers)
+                yield name, checker.place(path, layers)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from harness import model_registry
+from harness.config.losses import CrossEntropy, Loss
 from harness.config.optimizers import AnyOptimizer
 from harness.config.schedulers import AnyScheduler
 from harness.data import KINDS, DatasetSettings
@@ -25,15 +26,6 @@ else:
     DatasetName = Literal[tuple(sorted(BY_NAME))]
 
 
-class CrossEntropy(Strict):
-    """Cross-entropy, averaged over the batch: `torch.nn.functional.cross_entropy`."""
-
-    name: Literal["cross_entropy"] = Field(default="cross_entropy", description="Name of the loss.")
-    label_smoothing: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.0, description="Weight of the uniform distribution in the smoothed targets."
-    )
-
-
 class Training(Strict):
     """Training settings."""
 
@@ -49,7 +41,7 @@ class Training(Strict):
         default=None,
         description="Schedule of the learning rate; `null` keeps it constant.",
     )
-    loss: CrossEntropy = Field(default=CrossEntropy(), description="Loss that training minimizes.")
+    loss: Loss = Field(default=CrossEntropy(), description="Loss that training minimizes.")
     allow_rank_dependent: bool = Field(
         default=False,
         description="Whether to train a model whose results depend on the number of ranks, such as one that "

@@ -32,8 +32,10 @@ def _flat(dataset: DatasetSettings, settings: ExperimentSettings) -> dict[str, A
     flat |= {"batch size": training.batch_size, "epochs": training.epochs}
     if training.precision != "fp32":
         flat["precision"] = training.precision
-    if training.loss.label_smoothing:
-        flat["label smoothing"] = training.loss.label_smoothing
+    if training.loss.name != "cross_entropy":
+        flat["loss"] = training.loss.name
+    of_loss = training.loss.model_dump(exclude_defaults=True, exclude={"name"})
+    flat |= {key.replace("_", " "): value for key, value in of_loss.items()}
     if training.allow_rank_dependent:
         flat["rank-dependent"] = "allowed"
     return flat

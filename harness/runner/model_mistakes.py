@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from harness.config.places import places_of_models
+from harness.config.places import places_of
 from harness.config.suite import Suite, Trial
+from harness.config.yaml_reader import KeyPath
 from harness.data import Dataset
 from harness.errors import ModelError
 from harness.training.model_check import check_model
@@ -23,19 +24,21 @@ def check_models(
     """
     alike: list[str] = []
     experiments = {(trial.folder, trial.experiment): trial for trial in trials}
-    mistakes: dict[str, list[tuple[str, str]]] = {}
+    mistakes: dict[tuple[str, KeyPath], list[tuple[str, str]]] = {}
     for (folder, name), trial in experiments.items():
         try:
             if check_model(trial.settings, data_of(trial)).has_fixed_weights:
                 alike.append(f"{folder}/{name}")
         except ModelError as error:
-            mistakes.setdefault(str(error), []).append((folder, name))
+            mistakes.setdefault((str(error), error.path), []).append((folder, name))
     if mistakes:
-        places = {
-            (suite.folder, name): place for suite in suites for name, place in places_of_models(suite).items()
-        }
         lines = []
-        for text, found in mistakes.items():
+        for (text, path), found in mistakes.items():
+            places = {
+                (suite.folder, name): place
+                for suite in suites
+                for name, place in places_of(suite, path).items()
+            }
             named = [f"{name}, {places.get((folder, name), f'suite {folder}')}" for folder, name in found]
             lines.append(f"{text} ({_listed(named)})")
         raise ModelError("\n".join(lines))

@@ -84,7 +84,7 @@ class CodeGuard:
 
     def refusal(self, trial: Trial) -> str:
         """Return why the trial must not be trained by this process, empty if it may be."""
-        if not callables_of(trial.settings) or _model(trial) in self._built:
+        if not callables_of(trial.settings) or _callables(trial) in self._built:
             return ""
         expected = self.started.user_code.get(_experiment(trial))
         for found in (self.codes.hash_of(trial), UserCodes().hash_of(trial)):
@@ -101,7 +101,7 @@ class CodeGuard:
         """Note that the trial's model is built; raise ChangedCodeError if its code changed meanwhile."""
         if reason := self.refusal(trial):
             raise ChangedCodeError(reason)
-        self._built.add(_model(trial))
+        self._built.add(_callables(trial))
 
 
 def code_of(versions: Versions) -> str:
@@ -113,5 +113,7 @@ def _experiment(trial: Trial) -> str:
     return f"{trial.folder}/{trial.experiment}"
 
 
-def _model(trial: Trial) -> str:
-    return json.dumps(trial.settings.model, sort_keys=True)
+def _callables(trial: Trial) -> str:
+    """Return the callables of a trial with their settings."""
+    settings = trial.settings
+    return json.dumps([settings.model, settings.training.loss.model_dump()], sort_keys=True)

@@ -47,7 +47,8 @@ _GPU = _Speed(1e14, 1e-3, 5e-5, 1e10)
 
 def cost_of(trial: Trial, data: ResidentDataset) -> Cost:
     """Return the cost of one step of the trial, the same on every device."""
-    return _cost_of(json.dumps(trial.settings.model), data.image_shape, data.num_classes)
+    outputs = trial.settings.training.loss.outputs(data.num_classes)
+    return _cost_of(json.dumps(trial.settings.model), data.image_shape, outputs)
 
 
 def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.device) -> float:

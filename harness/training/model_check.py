@@ -28,6 +28,7 @@ from harness.training.random_draws import drawing_modules
 from harness.training.rng import seed_globally
 from harness.training.sharding_check import ROWS as SHARED_ROWS
 from harness.training.sharding_check import Build, difference_by_sharding, distance
+from harness.training.training_check import check_training
 from harness.user_code import calling, described
 
 _REPEATABLE = 1e-6
@@ -45,12 +46,13 @@ def check_model(settings: Settings, dataset: Dataset) -> ModelFacts:
     unless that is allowed also if it draws random numbers of its own, or if an image's results depend on the
     others of its batch other than by torch's norms.
     """
-    model = _CheckedModel(settings.model, settings.training, dataset.image_shape, dataset.num_classes)
+    check_training(settings.training, dataset)
+    model = _CheckedModel.of(settings, dataset)
     dtype = str(model.dtype).removeprefix("torch.")
     about = f"model {model.settings['name']!r}: fails on made-up {dtype} images"
     with calling(about):  # which puts the number of threads and the random states back
         torch.set_num_threads(1)
-        facts = facts_of(settings, dataset.image_shape, dataset.num_classes)
+        facts = facts_of(settings, dataset.image_shape, model.num_classes)
         if model.kind not in _CHECKED:
             model.check()
         _CHECKED.add(model.kind)
@@ -64,7 +66,12 @@ class _CheckedModel:
     settings: dict[str, Any]
     training: Training
     image_shape: tuple[int, int, int]
-    num_classes: int
+    num_classes: int  # its outputs
+
+    @classmethod
+    def of(cls, settings: Settings, dataset: Dataset) -> _CheckedModel:
+        outputs = settings.training.loss.outputs(dataset.num_classes)
+        return cls(settings.model, settings.training, dataset.image_shape, outputs)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -207,7 +214,7 @@ def _check_lone_images(settings: Settings, dataset: Dataset) -> None:
         settings.training.batch_size,
     )
     last = {"training": train % min(batch_size, train) or batch_size, "testing": test % EVAL_BATCH_SIZE}
-    model = _CheckedModel(settings.model, settings.training, dataset.image_shape, dataset.num_classes)
+    model = _CheckedModel.of(settings, dataset)
     for kind, size in last.items():
         if size != 1:
             continue

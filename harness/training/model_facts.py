@@ -18,6 +18,7 @@ from harness.model_contract import checked_logits
 from harness.training.batch_shard import BatchShard
 from harness.training.distributed import alone
 from harness.training.layers import Takeover
+from harness.training.losses import class_logits
 from harness.training.precision import PRECISIONS, cast
 from harness.training.rng import derive, kept_random_states, seed_globally
 
@@ -92,7 +93,7 @@ class Examples:
         """Make up so many rows."""
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(rows, *image_shape, generator=generator, dtype=torch.float64)
-        return cls(model, num_classes, images.to(dtype), torch.arange(rows) % num_classes)
+        return cls(model, num_classes, images.to(dtype), torch.arange(rows) % max(num_classes, 2))
 
     def passed(
         self,
@@ -115,7 +116,7 @@ class Examples:
             images = self.images[rows]
             logits = checked_logits(self.model, model(images), len(images), self.num_classes)
             weight = 0 if is_empty else 1
-            loss = functional.cross_entropy(logits, self.labels[rows], reduction="sum") * weight
+            loss = functional.cross_entropy(class_logits(logits), self.labels[rows], reduction="sum") * weight
             if model.training if backward is None else backward:
                 (loss / len(self.labels)).backward()  # type: ignore[no-untyped-call]
         return logits.detach()[: stop - start], loss.detach()

@@ -13,6 +13,7 @@ from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from harness.training.engine import Engine, engine_for
 from harness.training.layers import Takeover
+from harness.training.losses import Criterion
 from harness.training.lr_schedule import LearningRate
 from harness.training.model_facts import ModelFacts, facts_of, initialised
 from harness.training.optim import optimizer_for
@@ -58,8 +59,9 @@ def prepare(
 ) -> PreparedTrial:
     """Build the trial's model, replace its layers by those of the global batch, and build step and engine."""
     settings, training = trial.settings, trial.settings.training
-    plain = initialised(settings.model, trial.seed, data.image_shape, data.num_classes)
-    facts = facts_of(settings, data.image_shape, data.num_classes)
+    outputs = training.loss.outputs(data.num_classes)
+    plain = initialised(settings.model, trial.seed, data.image_shape, outputs)
+    facts = facts_of(settings, data.image_shape, outputs)
     shard = BatchShard(world, trial.seed, expects_recomputation=facts.recomputes)
     precision = PRECISIONS[training.precision]
     takeover = Takeover(plain)
@@ -67,7 +69,8 @@ def prepare(
     plain.to(world.device)
     optimizer = optimizer_for(training, plain, has_sparse=facts.has_sparse)
     wrapped = world.wrap(plain, find_unused_parameters=facts.has_unused)
-    step = Step(wrapped, optimizer, data, precision, training.loss.label_smoothing, shard, takeover)
+    criterion = Criterion.of(training.loss, data.train.labels, data.num_classes, precision.dtype)
+    step = Step(wrapped, optimizer, data, precision, criterion, shard, takeover)
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     executed = engine_for(step, engine, tell, has_unused=facts.has_unused)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from harness.results.metrics import METRICS
 from harness.training.batch_shard import BatchShard
 from harness.training.dataloader import Resident, ResidentDataset, Share
 from harness.training.distributed import ProcessGroup
 from harness.training.layers import Takeover
+from harness.training.losses import Criterion, Targets, class_logits
 from harness.training.precision import Precision
 from harness.training.rng import kept_random_states
 
@@ -59,7 +59,7 @@ class Step:
     optimizer: torch.optim.Optimizer
     data: ResidentDataset
     precision: Precision
-    label_smoothing: float
+    criterion: Criterion
     shard: BatchShard
     takeover: Takeover
     totals: Totals = field(init=False)
@@ -68,15 +68,18 @@ class Step:
         device = self.shard.world.device
         self.totals = Totals(torch.zeros(len(METRICS) + 1, dtype=torch.float64, device=device))
         self._first = torch.zeros(1, dtype=torch.int64, device=device)
+        self._train_criterion = self.criterion.over(self.data.train.labels)
+        self._test_criterion = self.criterion.over(self.data.test.labels)
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
         world = self.shard.world
         self.optimizer.zero_grad(set_to_none=True)
         with self._pass():
-            logits, labels, loss = self._forward(self.data.train, share)
+            logits, labels, loss, weight = self._forward(self.data.train, share, self._train_criterion)
             # DDP averages gradients over ranks: scaled so, a rank's sum counts by the samples that it holds.
-            (loss * (world.world_size / share.size)).backward()  # type: ignore[no-untyped-call]
+            total = share.size if weight is None else world.sum_(weight)
+            (loss * (world.world_size / total)).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.shard.step.add_(1)
         self.totals.add(loss, logits, labels)
@@ -94,7 +97,8 @@ class Step:
         with kept_random_states(self.shard.world.device), self._pass():
             for _ in range(2):
                 self.optimizer.zero_grad(set_to_none=True)
-                self._forward(self.data.train, share)[2].backward()  # type: ignore[no-untyped-call]
+                loss = self._forward(self.data.train, share, self._train_criterion)[2]
+                loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
         self.model.load_state_dict(kept)
         with torch.no_grad():
@@ -105,7 +109,7 @@ class Step:
     def evaluate(self, share: Share) -> Tensor:
         """Evaluate one batch of the test set and add to the totals; return this rank's summed loss."""
         with self._pass():
-            logits, labels, loss = self._forward(self.data.test, share)
+            logits, labels, loss, _ = self._forward(self.data.test, share, self._test_criterion)
         self.totals.add(loss, logits, labels)
         return loss
 
@@ -114,19 +118,23 @@ class Step:
         with self.takeover.functions(), self.shard.active():
             yield
 
-    def _forward(self, data: Resident, share: Share) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits, labels and summed loss of a share.
+    def _forward(
+        self, data: Resident, share: Share, criterion: Criterion
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return logits, labels, summed loss and summed weights of a share; None if each sample weighs 1.
 
         An empty share runs one row that counts in nothing: collectives and DDP's backward must be met.
         """
         device = self.shard.world.device
         is_empty = len(share.chosen) == 0
         images, labels = data.gather(self._first if is_empty else share.chosen)
+        targets = Targets(labels)
         self.shard.set(share.first_row, len(share.chosen), share.size)
         self.precision.set_products(device)
         with self.precision.forward(device):
             logits = self.model(images)
-        logits = logits.to(self.precision.dtype)
-        smoothing = self.label_smoothing
-        loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-        return (logits[:0], labels[:0], loss * 0) if is_empty else (logits, labels, loss)
+        logits = class_logits(logits.to(self.precision.dtype))
+        loss, weight = criterion.summed(logits, targets), criterion.weight_of(targets)
+        if is_empty:
+            return logits[:0], labels[:0], loss * 0, weight if weight is None else weight * 0
+        return logits, targets.heavier, loss, weight

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import data
+from harness.data.kinds import named
 from harness.results.store import Store
 from tests.support.commands import call
 from tests.support.records import SUITE, record_of, suite_of
@@ -84,7 +85,7 @@ def test_a_run_warns_as_well(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = suite_of(Path(), text("{test_accuracy: 0.9}") + "table: {figures: false}\n")
-    digest = data.load("kmnist_sample", 8, env={"XDG_CACHE_HOME": str(cache)}).digest
+    digest = data.load(named("kmnist_sample", 8), env={"XDG_CACHE_HOME": str(cache)}).digest
     for trial in suite.trials():
         Store(Path("results")).save(trial, record_of(trial, data_digest=digest))
     code, _, err = call(("run", "suite.yaml"), monkeypatch, capsys)

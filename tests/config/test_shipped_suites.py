@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.config.loader import load_suite
+from harness.config.losses import CrossEntropy
 from tests.support import ROOT
 
 SUITES = ROOT / "suites"
@@ -36,7 +37,7 @@ def test_settings_are_those_of_the_report(folder: str, name: str, experiment: st
     assert (own.training.epochs, own.training.batch_size, own.training.precision) == (epochs, 128, "fp32")
     assert own.training.optimizer.model_dump(exclude_unset=True) == optimizer
     assert (own.training.scheduler.model_dump() if own.training.scheduler else None) == scheduler
-    assert own.training.loss.label_smoothing == 0
+    assert own.training.loss == CrossEntropy()
     assert suite.dataset.model_dump() == {"name": "fashion_mnist" if folder else "kmnist", "resize": 32}
     assert suite.seeds == [1, 2, 3]
     assert suite.published is not None

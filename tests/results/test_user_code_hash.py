@@ -42,6 +42,18 @@ def test_a_shipped_model_has_none(suite: Suite) -> None:
     assert UserCodes().hash_of(trial_of(suite, "two")) is None
 
 
+def test_a_loss_counts_as_a_model_does(tmp_path: Path, suite: Suite) -> None:
+    (tmp_path / "loss").mkdir()
+    both = suite_of(tmp_path / "loss", OWN.replace("training:", "training:\n    loss: {name: 'mine:loss'}"))
+    Path("mine.py").write_text("from net.blocks import act", encoding="utf-8")
+    hashes = [[UserCodes().hash_of(trial_of(both, name)) for name in ("one", "two")]]
+    for file in ("mine.py", "net/blocks.py"):
+        Path(file).write_text(f"{Path(file).read_text(encoding='utf-8')}\n", encoding="utf-8")
+        hashes.append([UserCodes().hash_of(trial_of(both, name)) for name in ("one", "two")])
+    assert all(len(set(each)) == 3 for each in zip(*hashes, strict=True))
+    assert hashes[0][0] != UserCodes().hash_of(trial_of(suite))
+
+
 def test_a_missing_module_is_told_from_none(suite: Suite) -> None:
     shutil.rmtree("net")
     assert UserCodes().hash_of(trial_of(suite)) == ""

@@ -57,6 +57,24 @@ SUITE_RULES = {
     "unknown-precision": ("epochs: 1", "epochs: 1\n    precision: fp23"),
     "label-smoothing-range": ("epochs: 1", "epochs: 1\n    loss: {label_smoothing: 2.0}"),
     "unknown-loss": ("epochs: 1", "epochs: 1\n    loss: {name: mse}"),
+    **{
+        f"loss-{rule}": ("epochs: 1", f"epochs: 1\n    loss: {{{loss}}}")
+        for rule, loss in {
+            "setting": "name: binary, gamma: 2",
+            "word": "name: [focal]",
+            "binary-classes": "name: binary",
+            "weights-word": "class_weights: balance",
+            "weights-range": "class_weights: [1, 0]",
+            "weights-count": "class_weights: [1, 2, 0.5]",
+            "own-module": "name: 'no_such:focal'",
+            "own-callable": "name: 'tests.support.own_losses:focl'",
+            "own-setting": "name: 'tests.support.own_losses:focal', gama: 2",
+            "own-mean": "name: 'tests.support.own_losses:mean'",
+            "own-sees-batch": "name: 'tests.support.own_losses:centred'",
+            "own-draws": "name: 'tests.support.own_losses:noisy'",
+            "own-without-gradient": "name: 'tests.support.own_losses:without_gradient'",
+        }.items()
+    },
     "epochs-not-whole": ("epochs: 1", "epochs: 1.5"),
     "batch-size-range": ("batch_size: 500", "batch_size: 0"),
     "epochs-huge": ("epochs: 1", f"epochs: 1{'0' * 400}"),

@@ -1,0 +1,95 @@
+"""Every entry of the registries as a trial's training settings, and trials that are trained with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.config.losses import LOSSES
+from harness.config.optimizers import OPTIMIZERS
+from harness.config.schedulers import SCHEDULERS
+from harness.config.suite import Trial
+from harness.data import Dataset, Split
+from harness.registry import example_of
+from harness.strict import name_of
+from harness.training.dataloader import ResidentDataset
+from harness.training.distributed import ProcessGroup
+from tests.support.calls import Calls
+from tests.support.trials import MLP, figures, small_trial, train
+
+# Muon takes matrices only.
+_MODELS = {"optimizer Muon": {"name": "tests.support.own_training:matrices"}}
+
+
+def _short(settings: dict[str, Any]) -> str:
+    return str(settings["name"]).rpartition(":")[2]
+
+
+OWN_LOSS = {"name": "tests.support.own_losses:focal", "gamma": 1.5}
+_LOSSES: list[dict[str, Any]] = [{"name": name_of(each)} for each in LOSSES] + [OWN_LOSS]
+
+_OPTIMIZERS = [
+    *map(example_of, OPTIMIZERS),
+    {"name": "tests.support.own_training:sgd", "lr": 0.05, "momentum": 0.5},
+]
+_SCHEDULES = [*map(example_of, SCHEDULERS), {"name": "tests.support.own_training:falling", "power": 2}]
+_BY_STEP = {"per": "step", "warmup_epochs": 0.7}
+
+# Training settings by name; a new entry of a registry is one more.
+SETTINGS: dict[str, dict[str, Any]] = {
+    **{f"optimizer {_short(each)}": {"optimizer": each} for each in _OPTIMIZERS},
+    "optimizer without decay": {"optimizer": {"name": "AdamW", "lr": 0.01, "no_decay": ["norm", "bias"]}},
+    **{f"schedule {_short(each)}": {"scheduler": each} for each in _SCHEDULES},
+    **{f"schedule {_short(each)} per step": {"scheduler": each | _BY_STEP} for each in _SCHEDULES},
+    **{f"loss {_short(each)}": {"loss": each} for each in _LOSSES},
+    **{f"loss {_short(each)}, balanced": {"loss": {**each, "class_weights": "balanced"}} for each in _LOSSES},
+}
+
+
+def dataset(num_classes: int = 3, channels: int = 3, train: int = 42, test: int = 20) -> Dataset:
+    """Make up images of 8 x 8 pixels; every class has a bright row, and the first has the most samples."""
+    generator = np.random.default_rng(0)
+
+    def split(size: int) -> Split:
+        labels = (generator.integers(0, num_classes + 2, size) % (num_classes + 1) % num_classes).astype(
+            np.uint8
+        )
+        images = generator.integers(0, 100, (size, channels, 8, 8), dtype=np.uint8)
+        images[np.arange(size), :, labels] += 100
+        return Split(images, labels)
+
+    return Dataset("kmnist_sample", split(train), split(test), num_classes, "0" * 64)
+
+
+def trial_of(name: str, precision: str = "fp64", epochs: int = 3) -> Trial:
+    """Return a trial with these settings: epochs of three steps, the last batch smaller."""
+    return small_trial(_MODELS.get(name, MLP), precision=precision, epochs=epochs, **SETTINGS[name])
+
+
+def data_of(trial: Trial, world: ProcessGroup) -> ResidentDataset:
+    """Put the made-up data where the trial wants it."""
+    num_classes = 2 if trial.settings.training.loss.outputs(3) == 1 else 3
+    dtype = torch.float64 if trial.settings.training.precision == "fp64" else torch.float32
+    return ResidentDataset.of(dataset(num_classes), world.device, dtype)
+
+
+def trained(world: ProcessGroup, trial: Trial, path: Path) -> list[float]:
+    """Train the trial; return the global losses of all steps, then the figures of all epochs."""
+    torch.set_num_threads(1)
+    losses: list[float] = []
+
+    def on_step(_: int, loss: Tensor) -> None:
+        losses.append(float(world.sum_(loss.double().clone())))
+
+    outcome = train(trial, data_of(trial, world), world, path, Calls(on_step=on_step))
+    return [*losses, *figures(outcome.epochs)]
+
+
+def all_trained(world: ProcessGroup, folder: str) -> dict[str, list[float]]:
+    """Train a trial with each of the settings."""
+    paths = {name: Path(folder) / f"{world.world_size}-{number}" for number, name in enumerate(SETTINGS)}
+    return {name: trained(world, trial_of(name), path) for name, path in paths.items()}
