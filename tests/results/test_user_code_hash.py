@@ -44,7 +44,8 @@ def test_a_shipped_model_has_none(suite: Suite) -> None:
 
 def test_a_loss_counts_as_a_model_does(tmp_path: Path, suite: Suite) -> None:
     (tmp_path / "loss").mkdir()
-    both = suite_of(tmp_path / "loss", OWN.replace("training:", "training:\n    loss: {name: 'mine:loss'}"))
+    text = OWN.replace("epochs: 2", "epochs: 2\n    loss: {name: 'mine:loss'}")
+    both = suite_of(tmp_path / "loss", text)
     Path("mine.py").write_text("from net.blocks import act", encoding="utf-8")
     hashes = [[UserCodes().hash_of(trial_of(both, name)) for name in ("one", "two")]]
     for file in ("mine.py", "net/blocks.py"):
