@@ -221,7 +221,7 @@ SCHEDULERS: tuple[type[Scheduler], ...] = (
 class OwnScheduler(OwnCallable, Scheduler):
     """Your own schedule: given the share of the training that is done, it returns the factor on `lr`."""
 
-    model_config = ConfigDict(title="your own schedule")
+    model_config = ConfigDict(title="your own schedule", extra="allow")
 
 
 AnyScheduler = one_of(SCHEDULERS, OwnScheduler)
