@@ -22,7 +22,7 @@ from tests.support.calls import Calls
 from tests.support.trials import MLP, figures, small_trial, train
 
 # Muon takes matrices only. The others divide a gradient by its own size, and that of a bias before a norm is
-# nothing but rounding: such a bias moves as far as any weight, in a direction that the number of ranks decides.
+# nothing but rounding: it moves as far as any weight, in a direction that the number of ranks decides.
 _BY_OWN_SIZE = ("Muon", "Adagrad", "Rprop", "Adafactor")
 _MODELS = {f"optimizer {name}": {"name": "tests.support.own_training:matrices"} for name in _BY_OWN_SIZE}
 
