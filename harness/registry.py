@@ -21,7 +21,7 @@ class OwnCallable(Strict):
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = Field(
-        description="Your own callable, as `package.module:callable`.", examples=["mine:made"]
+        description="Your own callable, as `package.module:callable`."
     )
 
     @property
@@ -45,10 +45,9 @@ def names_of(entry: type[Strict]) -> tuple[str, ...]:
 
 
 def example_of(entry: type[Strict]) -> dict[str, Any]:
-    """Return settings of an entry: the first example of each key that has no default."""
-    required = {key: field for key, field in entry.model_fields.items() if field.is_required()}
-    names = {} if issubclass(entry, OwnCallable) else {"name": names_of(entry)[0]}
-    return names | {key: field.examples[0] for key, field in required.items() if field.examples}
+    """Return settings of an entry: the first example of each key that has one; required keys all have."""
+    fields = entry.model_fields.items()
+    return {"name": names_of(entry)[0]} | {key: field.examples[0] for key, field in fields if field.examples}
 
 
 def _tag(value: Any) -> Any:

@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 from harness import model_registry
+from harness.config.augmentations import AUGMENTATIONS
 from harness.config.loader import SuiteFile
 from harness.config.settings import Training, model_settings
 from harness.config.suite import ExperimentSettings
+from harness.strict import name_of
 
 _REF = "#/$defs/{model}"
 
@@ -31,8 +33,10 @@ def suite_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {**sections, "matrix": _matrix()},
     }
+    of_lists = {name_of(each) for each in AUGMENTATIONS}  # a list is replaced as a whole
     for definition in definitions.values():
-        definition.pop("required", None)
+        if definition.get("title") not in of_lists:
+            definition.pop("required", None)
     properties = schema["properties"]
     for section in [*training["properties"].values(), properties["dataset"]]:
         _open_union(section)
@@ -93,6 +97,7 @@ def _matrix() -> dict[str, Any]:
 
 def _open_union(section: dict[str, Any]) -> None:
     """Accept a section without its `name`: it may only change a setting of an inherited section."""
+    section.get("items", {}).pop("discriminator", None)
     for part in [section, *section.get("anyOf", [])]:
         part.pop("discriminator", None)
         if "oneOf" in part:

@@ -74,7 +74,7 @@ class _Reference:
         if "properties" in node:
             yield node
         else:
-            for each in (*_alternatives(node), *_values(node)):
+            for each in (*_alternatives(node), *_values(node), *_alternatives(node.get("items", {}))):
                 yield from self._mappings(each)
 
     def _resolved(self, node: _Node) -> _Node:
@@ -100,6 +100,8 @@ class _Reference:
             return _either([f"`{each}`" for each in node["enum"]])
         if "const" in node:
             return f"`{node['const']}`"
+        if choices := [self._type(each) for each in _alternatives(node.get("items", {}))]:
+            return f"list of {_either(choices)}"
         return _list(node) if node["type"] == "array" else f"{node['type']}{_bounds(node)}"
 
 

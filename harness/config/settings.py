@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from harness import model_registry
+from harness.config.augmentations import Augmentations
 from harness.config.losses import CrossEntropy, Loss
 from harness.config.optimizers import AnyOptimizer
 from harness.config.schedulers import AnyScheduler
 from harness.data import KINDS, DatasetSettings
 from harness.data.kinds import BY_NAME
 from harness.registry import one_of
-from harness.strict import Count, Strict
+from harness.strict import Count, Strict, added_later
 
 PrecisionName = Literal["fp32", "fp64", "tf32", "bf16"]
 
@@ -40,6 +41,9 @@ class Training(Strict):
     scheduler: AnyScheduler | None = Field(
         default=None,
         description="Schedule of the learning rate; `null` keeps it constant.",
+    )
+    augment: Augmentations = added_later(
+        [], description="Augmentations of the training images, applied in this order."
     )
     loss: Loss = Field(default=CrossEntropy(), description="Loss that training minimizes.")
     allow_rank_dependent: bool = Field(

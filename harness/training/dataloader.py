@@ -17,11 +17,20 @@ EVAL_BATCH_SIZE = 500
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's part of a global batch of `size` samples: sample indices (n,), from row `first_row` on."""
+    """One rank's part of a global batch of `size` samples: sample indices (n,), from row `first_row` on.
+
+    `batch` has the indices of the whole global batch (size,).
+    """
 
     chosen: Tensor
     first_row: int
     size: int
+    batch: Tensor
+
+    @classmethod
+    def of(cls, batch: Tensor, first_row: int, rows: int) -> Share:
+        """Return the share of so many rows of a global batch."""
+        return cls(batch[first_row : first_row + rows], first_row, len(batch), batch)
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Resident:
     def _shares(self, order: Tensor, batch_size: int, world: ProcessGroup) -> Iterator[Share]:
         for batch in torch.split(order, batch_size):
             start, stop = world.share(len(batch))
-            yield Share(batch[start:stop], start, len(batch))
+            yield Share.of(batch, start, stop - start)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class Eager:
 
 @dataclass(frozen=True)
 class _Recording:
-    chosen: Tensor
+    batch: Tensor
     replay: Callable[[], None]
     loss: Tensor
 
@@ -124,7 +124,7 @@ class Graph:
             if not self._record(key, work, share):
                 return work(share)
         recording = self._recordings[key]
-        recording.chosen.copy_(share.chosen)
+        recording.batch.copy_(share.batch)
         recording.replay()
         return recording.loss
 
@@ -142,11 +142,11 @@ class Graph:
         If any rank of several fails, raise CaptureError on all: DDP waits for the rest of a broken step.
         """
         world = self.step.shard.world
-        static = Share(share.chosen.clone(), share.first_row, share.size)
+        static = Share.of(share.batch.clone(), share.first_row, len(share.chosen))
         cause: str | None = None  # not the error, whose traceback would keep the trial's memory alive
         try:
             replay, loss = self.recorder.record(lambda: work(static))
-            self._recordings[key] = _Recording(static.chosen, replay, loss)
+            self._recordings[key] = _Recording(static.batch, replay, loss)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) and world.world_size == 1:
                 raise  # the capture has ended cleanly, and there may be room with fewer trials

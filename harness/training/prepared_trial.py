@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.config.suite import Trial
 from harness.results.record import EngineName
+from harness.training.augment.augmenter import Augmenter
 from harness.training.batch_shard import BatchShard
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
@@ -70,7 +71,9 @@ def prepare(
     optimizer = optimizer_for(training, plain, has_sparse=facts.has_sparse)
     wrapped = world.wrap(plain, find_unused_parameters=facts.has_unused)
     criterion = Criterion.of(training.loss, data.train.labels, data.num_classes, precision.dtype)
-    step = Step(wrapped, optimizer, data, precision, criterion, shard, takeover)
+    steps_per_epoch = math.ceil(len(data.train) / training.batch_size)
+    augmenter = Augmenter(training.augment, trial.seed, steps_per_epoch, world.device)
+    step = Step(wrapped, optimizer, data, precision, criterion, augmenter, shard, takeover)
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     executed = engine_for(step, engine, tell, has_unused=facts.has_unused)

@@ -50,13 +50,10 @@ def permutation(seed: int, epoch: int, size: int) -> Tensor:
 def positions(key: int, first_row: int, rows: int, features: int, device: torch.device) -> Tensor:
     """Hash `key` with the positions of rows in a global batch; return int32 (rows, features).
 
-    A position's hash is the same however the batch is sharded and on every kind of device. It is lowbias32
-    (C. Wellons, "Prospecting for hash functions", 2018), over the low and then the high word.
+    A position's hash is the same however the batch is sharded and on every kind of device.
     """
     row = torch.arange(first_row, first_row + rows, device=device, dtype=torch.int64)
-    position = row[:, None] * features + torch.arange(features, device=device, dtype=torch.int64)
-    low, high = position & _WORD, position >> 32
-    return _mix(_mix(_int32(low ^ (key & _WORD))) ^ _int32(high ^ (key >> 32)))
+    return hashed(key, row[:, None] * features + torch.arange(features, device=device, dtype=torch.int64))
 
 
 def keep_mask(hashed: Tensor, step: Tensor, p: float) -> Tensor:
@@ -64,9 +61,22 @@ def keep_mask(hashed: Tensor, step: Tensor, p: float) -> Tensor:
 
     `step` is an int64 scalar on the same device, so that a captured graph can increment it.
     """
-    key = _mix(_mix(_int32(step & _WORD)) ^ _int32(step >> 32))
-    fate = _mix(hashed ^ key)  # from -2^31 to 2^31 - 1
+    fate = hashed_with(hashed, step)  # from -2^31 to 2^31 - 1
     return fate >= min(round(p * 2**32), _WORD) - 2**31
+
+
+def hashed(key: int, numbers: Tensor) -> Tensor:
+    """Hash `key` with int64 numbers from 0 on; return int32 of their shape.
+
+    It is lowbias32 (C. Wellons, "Prospecting for hash functions", 2018), over the low and then the high word.
+    """
+    low, high = numbers & _WORD, numbers >> 32
+    return mix(mix(_int32(low ^ (key & _WORD))) ^ _int32(high ^ (key >> 32)))
+
+
+def hashed_with(hashes: Tensor, number: Tensor) -> Tensor:
+    """Hash int32 hashes with a number, an int64 scalar on the same device."""
+    return mix(hashes ^ mix(mix(_int32(number & _WORD)) ^ _int32(number >> 32)))
 
 
 def _int32(x: Tensor) -> Tensor:
@@ -74,7 +84,7 @@ def _int32(x: Tensor) -> Tensor:
     return (x - ((x >> 31) << 32)).to(torch.int32)
 
 
-def _mix(x: Tensor) -> Tensor:
+def mix(x: Tensor) -> Tensor:
     """Hash int32; products wrap around."""
     x = (x ^ ((x >> 16) & 0xFFFF)) * _MULTIPLIERS[0]
     x = (x ^ ((x >> 15) & 0x1FFFF)) * _MULTIPLIERS[1]

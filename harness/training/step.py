@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.results.metrics import METRICS
+from harness.training.augment.augmenter import Augmenter
 from harness.training.batch_shard import BatchShard
-from harness.training.dataloader import Resident, ResidentDataset, Share
+from harness.training.dataloader import ResidentDataset, Share
 from harness.training.distributed import ProcessGroup
 from harness.training.layers import Takeover
 from harness.training.losses import Criterion, Targets, class_logits
@@ -60,6 +61,7 @@ class Step:
     data: ResidentDataset
     precision: Precision
     criterion: Criterion
+    augmenter: Augmenter
     shard: BatchShard
     takeover: Takeover
     totals: Totals = field(init=False)
@@ -76,7 +78,7 @@ class Step:
         world = self.shard.world
         self.optimizer.zero_grad(set_to_none=True)
         with self._pass():
-            logits, labels, loss, weight = self._forward(self.data.train, share, self._train_criterion)
+            logits, labels, loss, weight = self._forward_train(share)
             # DDP averages gradients over ranks: scaled so, a rank's sum counts by the samples that it holds.
             total = share.size if weight is None else world.sum_(weight)
             (loss * (world.world_size / total)).backward()  # type: ignore[no-untyped-call]
@@ -97,8 +99,7 @@ class Step:
         with kept_random_states(self.shard.world.device), self._pass():
             for _ in range(2):
                 self.optimizer.zero_grad(set_to_none=True)
-                loss = self._forward(self.data.train, share, self._train_criterion)[2]
-                loss.backward()  # type: ignore[no-untyped-call]
+                self._forward_train(share)[2].backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
         self.model.load_state_dict(kept)
         with torch.no_grad():
@@ -109,7 +110,8 @@ class Step:
     def evaluate(self, share: Share) -> Tensor:
         """Evaluate one batch of the test set and add to the totals; return this rank's summed loss."""
         with self._pass():
-            logits, labels, loss, _ = self._forward(self.data.test, share, self._test_criterion)
+            images, labels = self.data.test.gather(self._chosen(share))
+            logits, labels, loss, _ = self._forward(share, images, Targets(labels), self._test_criterion)
         self.totals.add(loss, logits, labels)
         return loss
 
@@ -118,23 +120,29 @@ class Step:
         with self.takeover.functions(), self.shard.active():
             yield
 
-    def _forward(
-        self, data: Resident, share: Share, criterion: Criterion
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Return logits, labels, summed loss and summed weights of a share; None if each sample weighs 1.
+    def _chosen(self, share: Share) -> Tensor:
+        """Return a share's samples, of an empty one the first of all.
 
-        An empty share runs one row that counts in nothing: collectives and DDP's backward must be met.
+        That one counts in nothing: collectives and DDP's backward must be met.
         """
+        return share.chosen if len(share.chosen) else self._first
+
+    def _forward_train(self, share: Share) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        step = self.shard.step
+        images, targets = self.augmenter.batch(self.data.train, share, self._chosen(share), step)
+        return self._forward(share, images, targets, self._train_criterion)
+
+    def _forward(
+        self, share: Share, images: Tensor, targets: Targets, criterion: Criterion
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return logits, labels, summed loss and summed weights of a share; None if each sample weighs 1."""
         device = self.shard.world.device
-        is_empty = len(share.chosen) == 0
-        images, labels = data.gather(self._first if is_empty else share.chosen)
-        targets = Targets(labels)
         self.shard.set(share.first_row, len(share.chosen), share.size)
         self.precision.set_products(device)
         with self.precision.forward(device):
             logits = self.model(images)
         logits = class_logits(logits.to(self.precision.dtype))
         loss, weight = criterion.summed(logits, targets), criterion.weight_of(targets)
-        if is_empty:
-            return logits[:0], labels[:0], loss * 0, weight if weight is None else weight * 0
+        if len(share.chosen) == 0:
+            return logits[:0], targets.labels[:0], loss * 0, None if weight is None else weight * 0
         return logits, targets.heavier, loss, weight

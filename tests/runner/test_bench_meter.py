@@ -101,7 +101,7 @@ def test_memory_of_a_gpu_is_what_its_allocator_reserves_at_most_whichever_engine
     def make(group: TimedTrials, seed: int) -> TimedTrial:
         allocator.take(kept=50, for_a_while=200)
         prepared: Any = SimpleNamespace(engine=SimpleNamespace(name=engine, train=lambda share: None))
-        share = Share(torch.arange(3), 0, 3)
+        share = Share.of(torch.arange(3), 0, 3)
         return TimedTrial(prepared, itertools.repeat(share), share, contextlib.nullcontext())
 
     monkeypatch.setattr(TimedTrials, "_made", make)

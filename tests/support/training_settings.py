@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.config.augmentations import AUGMENTATIONS
 from harness.config.losses import LOSSES
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.schedulers import SCHEDULERS
@@ -40,6 +41,9 @@ _OPTIMIZERS = [
 ]
 _SCHEDULES = [*map(example_of, SCHEDULERS), {"name": "tests.support.own_training:falling", "power": 2}]
 _BY_STEP = {"per": "step", "warmup_epochs": 0.7}
+_AUGMENTATIONS = [*map(example_of, AUGMENTATIONS)]
+# All at once, the one that mixes in the middle.
+_SEVERAL = [each for each in _AUGMENTATIONS if each["name"] != "cutmix"]
 
 # Training settings by name; a new entry of a registry is one more.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -49,6 +53,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     **{f"schedule {_short(each)} per step": {"scheduler": each | _BY_STEP} for each in _SCHEDULES},
     **{f"loss {_short(each)}": {"loss": each} for each in _LOSSES},
     **{f"loss {_short(each)}, balanced": {"loss": {**each, "class_weights": "balanced"}} for each in _LOSSES},
+    **{each["name"]: {"augment": [each]} for each in _AUGMENTATIONS},
+    "several augmentations": {"augment": _SEVERAL, "loss": {**OWN_LOSS, "class_weights": "balanced"}},
 }
 
 

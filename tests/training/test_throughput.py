@@ -17,7 +17,7 @@ from harness.training.throughput import TimedTrial, TimedTrials, grow
 from tests.support.ranks import ALONE, CPU
 from tests.support.trials import resident, small_trial
 
-SHARE = Share(torch.arange(3), 0, 3)
+SHARE = Share.of(torch.arange(3), 0, 3)
 
 
 def rig_of(most: int = 1, world: ProcessGroup = ALONE, **named: Any) -> TimedTrials:
