@@ -4,7 +4,8 @@ HarnessError
 ├── UsageError        a wrong argument, or a wrong combination of arguments
 ├── SuiteError        the mistakes in a suite, all at once
 ├── ModelError        a model that cannot be found, built, or trained the same way on every rank
-│   └── LossError         a loss of which that is so, or one that does not fit the data
+│   ├── AugmentationError   augmentations that do not fit the data
+│   └── LossError           a loss that cannot be found or called, or does not fit the data
 ├── DataError         a dataset that is missing or damaged, or cannot be downloaded
 ├── StoreError        results that cannot be read or written
 └── RunError          a run that could not be finished
@@ -51,6 +52,12 @@ class ModelError(HarnessError):
     """
 
     path: tuple[str, ...] = ("model",)
+
+
+class AugmentationError(ModelError):
+    """Augmentations that do not fit the data."""
+
+    path = ("training", "augment")
 
 
 class LossError(ModelError):

@@ -1,4 +1,4 @@
-"""Check, before training, of the training settings that depend on the data, and of a user's own loss."""
+"""Check, before training, of loss and augmentations: whether they fit the data, and of a user's own loss."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from harness.config.losses import Binary, OwnLoss
 from harness.config.settings import Training
 from harness.data import Dataset
-from harness.errors import LossError
+from harness.errors import AugmentationError, LossError
 from harness.model_contract import problem_of_call
 from harness.training.losses import own_function
 from harness.user_code import calling
@@ -19,7 +19,17 @@ _EXACT = 1e-9
 
 
 def check_training(training: Training, dataset: Dataset) -> None:
-    """Raise LossError if the loss does not fit the data, or is not one of each sample by itself."""
+    """Raise a ModelError if an augmentation or the loss does not fit the data.
+
+    A user's own loss has to be one of each sample by itself, too.
+    """
+    shape = dataset.image_shape
+    for place, each in enumerate(training.augment):
+        if problem := each.problem(shape):
+            raise AugmentationError(
+                f"training.augment[{place}], {each.name}: found {problem} ({dataset.name} has samples of "
+                f"shape {shape})"
+            )
     loss, classes = training.loss, dataset.num_classes
     if isinstance(loss, Binary) and classes != 2:
         raise LossError(

@@ -75,6 +75,33 @@ SUITE_RULES = {
             "own-without-gradient": "name: 'tests.support.own_losses:without_gradient'",
         }.items()
     },
+    **{
+        f"augment-{rule}": ("epochs: 1", f"epochs: 1\n    augment: {augment}")
+        for rule, augment in {
+            "no-list": "{name: flip}",
+            "word": "[flip]",
+            "unknown": "[{name: flip}, {name: crop, padding: 2}]",
+            "without-name": "[{padding: 2}]",
+            "unknown-key": "[{name: pad_crop, pading: 2}]",
+            "padding-range": "[{name: pad_crop, padding: 0}]",
+            "padding-mode": "[{name: pad_crop, padding: 2, padding_mode: edge}]",
+            "reflects-too-much": "[{name: pad_crop, padding: 8, padding_mode: reflect}]",
+            "shift-range": "[{name: shift, fraction: 1}]",
+            "degrees-range": "[{name: rotation, degrees: 200}]",
+            "flip-direction": "[{name: flip, direction: diagonal}]",
+            "flip-never": "[{name: flip, p: 0}]",
+            "cutout-size": "[{name: cutout, size: 9}]",
+            "cutout-half": "[{name: cutout, size: 2.5}]",
+            "erasing-order": "[{name: random_erasing, scale: [0.3, 0.1]}]",
+            "erasing-ratio": "[{name: random_erasing, ratio: [1, 2, 3]}]",
+            "jitter-nothing": "[{name: color_jitter}]",
+            "jitter-hue": "[{name: color_jitter, hue: 0.6}]",
+            "jitter-grey": "[{name: color_jitter, saturation: 0.5}]",
+            "mixup-alpha": "[{name: mixup, alpha: 0}]",
+            "two-mix": "[{name: mixup, alpha: 0.2}, {name: flip}, {name: cutmix}]",
+            "magnitude": "[{name: rand_augment_affine, magnitude: 31}]",
+        }.items()
+    },
     "epochs-not-whole": ("epochs: 1", "epochs: 1.5"),
     "batch-size-range": ("batch_size: 500", "batch_size: 0"),
     "epochs-huge": ("epochs: 1", f"epochs: 1{'0' * 400}"),

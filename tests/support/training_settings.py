@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.config.augmentations import AUGMENTATIONS
+from harness.config.augmentations import AUGMENTATIONS, AugmentationSettings
 from harness.config.losses import LOSSES
 from harness.config.optimizers import OPTIMIZERS
 from harness.config.schedulers import SCHEDULERS
@@ -42,6 +42,14 @@ _OPTIMIZERS = [
 _SCHEDULES = [*map(example_of, SCHEDULERS), {"name": "tests.support.own_training:falling", "power": 2}]
 _BY_STEP = {"per": "step", "warmup_epochs": 0.7}
 _AUGMENTATIONS = [*map(example_of, AUGMENTATIONS)]
+
+
+def settings_of(name: str, **others: Any) -> AugmentationSettings:
+    """Return an augmentation's settings."""
+    (kind,) = (each for each in AUGMENTATIONS if name_of(each) == name)
+    return kind.model_validate({"name": name, **others})
+
+
 # All at once, the one that mixes in the middle.
 _SEVERAL = [each for each in _AUGMENTATIONS if each["name"] != "cutmix"]
 

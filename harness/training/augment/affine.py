@@ -26,7 +26,7 @@ def rotation(settings: Rotation, images: Tensor, draws: Tensor) -> Tensor:
 def rand_augment_affine(settings: RandAugmentAffine, images: Tensor, draws: Tensor) -> Tensor:
     """Apply `num_ops` random operations to each image, composed to one map."""
     which, signs = torch.split(draws, settings.num_ops, 1)
-    maps = _operations(settings.magnitude / _MAGNITUDES, images, torch.where(signs < 0.5, -1.0, 1.0))
+    maps = _operations(settings.magnitude / _MAGNITUDES, images, 1 - 2 * (signs < 0.5).double())
     chosen = (which * maps.shape[2]).long()[:, :, None, None, None].expand(-1, -1, -1, 3, 3)
     first, *others = maps.gather(2, chosen)[:, :, 0].unbind(1)
     for each in others:

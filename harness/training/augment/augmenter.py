@@ -79,12 +79,10 @@ class Augmenter:
             images, labels = data.gather(chosen)
             return images, Targets(labels)
         rows = len(chosen)
-        samples = (
-            chosen if self._quantiles is None else torch.cat((chosen, self._partners(share, rows, step)))
-        )
+        samples = chosen if self._quantiles is None else torch.cat((chosen, self.partners(share, rows, step)))
         images, labels = data.gather(samples)
         targets = Targets(labels[:rows])
-        draws = torch.split(self._draws(samples, step), self._widths, 1)
+        draws = torch.split(self.draws(samples, step), self._widths, 1)
         for each, drawn in zip(self._all, draws, strict=True):
             function = FUNCTIONS[type(each)].function
             if isinstance(each, MixingSettings):
@@ -94,14 +92,14 @@ class Augmenter:
                 images = function(each, images, drawn[: len(images)])
         return images, targets
 
-    def _draws(self, samples: Tensor, step: Tensor) -> Tensor:
+    def draws(self, samples: Tensor, step: Tensor) -> Tensor:
         """Return the random numbers of all augmentations, from [0, 1); float64 (N, draws)."""
         epoch = step // self._steps_per_epoch
         hashes = hashed_with(hashed(derive(self._seed, "augment"), samples), epoch)
         bits = mix(hashes[:, None] ^ self._keys)  # from -2^31 to 2^31 - 1
         return (bits.double() + 2**31) * 2**-32
 
-    def _partners(self, share: Share, rows: int, step: Tensor) -> Tensor:
+    def partners(self, share: Share, rows: int, step: Tensor) -> Tensor:
         """Return the samples that the share's first rows are mixed with, none with itself; int64 (rows,).
 
         All rows of the global batch, whose order is random, are rotated by a random number of rows.
