@@ -19,7 +19,9 @@ NAMES = ["backup", "small@12345678", "my results", "50 % [a] {b} $x_1$", "small.
 def copied(request: pytest.FixtureRequest, harness: Harness) -> str:
     """Lay out a suite's results and a copy of them with one record less; return its name."""
     store = Store(Path("results"))
-    suite = suite_of(Path(), SUITE + PUBLISHED)
+    # Figures take most of the time, and of these names only one means something to what draws them.
+    drawn = "" if "$" in request.param else "table: {figures: false}\n"
+    suite = suite_of(Path(), SUITE + PUBLISHED + drawn)
     store.save_suite(suite)
     mixed(store, suite)
     shutil.copytree("results/small", f"results/{request.param}")

@@ -199,7 +199,8 @@ def test_an_unreadable_record_is_told_without_the_machines_paths(tmp_path: Path)
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_check_is_told_whatever_the_terminal_can_show(encoding: str, tmp_path: Path) -> None:
-    suite, store = suite_of(tmp_path), Store(tmp_path / "results")
+    suite = suite_of(tmp_path, SUITE + "table: {figures: false}\n")
+    store = Store(tmp_path / "results")
     store.save_suite(suite)
     full(store, suite)
     command = [sys.executable, "-m", "harness", "report", "--check", "--results", str(store.root)]
