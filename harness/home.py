@@ -1,4 +1,7 @@
-"""A home folder and a user's name for processes that have none, as in a container under any user number."""
+"""Home folders: the harness's own folders below a user's, and a home for processes that have none.
+
+In a container under any user number, a process has neither a home folder nor a user's name.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import pwd
 import stat
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 _NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")  # in the order of getpass.getuser()
@@ -25,6 +28,19 @@ def provide(env: MutableMapping[str, str]) -> None:
         del env["HOME"]  # empty, or relative to any folder: libraries then ask the password database
     if "HOME" not in env and known is None and (folder := _temporary()):
         env["HOME"] = str(folder)
+
+
+def user_folder(env: Mapping[str, str], variable: str, folder: str) -> Path:
+    """Return the harness's folder in the one that `variable` names, else in this `folder` of the user's home.
+
+    A relative path in the variable is ignored, as the XDG specification says. Raise RuntimeError
+    if there is no home folder either.
+    """
+    named = Path(env.get(variable, ""))
+    if named.is_absolute():
+        return named / "harness"
+    home = Path(env.get("HOME", ""))
+    return (home if home.is_absolute() else Path.home()) / folder / "harness"
 
 
 def _entry() -> pwd.struct_passwd | None:

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-VARIABLE = "HARNESS_STARTS"  # the folder of what is known of them
+from harness import environment
+
 _ALIKE, _SILENT = 2, 3  # how many in a row are enough: ended in the same way, or without a reason
 _POLL_SECONDS = 0.2
 
@@ -30,9 +31,9 @@ class Starts:
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Starts | None:
         """Return the starts that a rank belongs to; None if no launcher of ours has started it."""
-        if VARIABLE not in env:
+        if environment.STARTS not in env:
             return None
-        return cls(Path(env[VARIABLE]), int(env.get("TORCHELASTIC_RESTART_COUNT", "0")))
+        return cls(Path(env[environment.STARTS]), int(env.get("TORCHELASTIC_RESTART_COUNT", "0")))
 
     @property
     def is_hopeless(self) -> bool:
@@ -120,8 +121,8 @@ def end_with_launcher(env: MutableMapping[str, str]) -> None:
     A command that a rank starts inherits its environment, and is no rank.
     """
     me = str(os.getpid())  # a restart in place keeps it
-    if "TORCHELASTIC_RUN_ID" in env and env.setdefault("HARNESS_RANK_PROCESS", me) == me:
-        launcher = int(env.get("HARNESS_LAUNCHED") or os.getppid())
+    if "TORCHELASTIC_RUN_ID" in env and env.setdefault(environment.RANK_PROCESS, me) == me:
+        launcher = int(env.get(environment.LAUNCHED) or os.getppid())
         threading.Thread(target=_end_with, args=(launcher,), name="launcher", daemon=True).start()
 
 

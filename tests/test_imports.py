@@ -11,6 +11,7 @@ from tests.support import ROOT
 
 # From the bottom up: a module may import from lower lines only, and within its own package.
 LAYERS = [
+    {"environment"},
     {"errors", "home", "program", "standard_streams", "starts", "strict"},
     {"formatting", "import_statements", "markdown", "numerics", "process_state"},
     {"user_code"},

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.environment import STARTS
 from harness.errors import UsageError
-from harness.starts import VARIABLE, Starts, given_up
+from harness.starts import Starts, given_up
 from tests.support import ROOT
 from tests.support.commands import call
 
@@ -29,7 +30,7 @@ def trains(starts: Starts) -> None:
 
 def start(folder: Path, number: int, how: BaseException | str) -> bool:
     """Start and end as said; return whether it was done at all."""
-    starts = Starts.of({VARIABLE: str(folder), "TORCHELASTIC_RESTART_COUNT": str(number)})
+    starts = Starts.of({STARTS: str(folder), "TORCHELASTIC_RESTART_COUNT": str(number)})
     assert starts is not None
     if starts.is_hopeless:
         return False
@@ -75,7 +76,7 @@ def test_a_fault_of_the_process_is_a_reason(tmp_path: Path) -> None:
     """As where torch was built for another processor."""
     code = "import os, harness.starts as s\nwith s.Starts.of(os.environ).watched(): os.kill(os.getpid(), 4)"
     for number in "01":
-        env = {"PYTHONPATH": str(ROOT), VARIABLE: str(tmp_path), "TORCHELASTIC_RESTART_COUNT": number}
+        env = {"PYTHONPATH": str(ROOT), STARTS: str(tmp_path), "TORCHELASTIC_RESTART_COUNT": number}
         done = subprocess.run([sys.executable, "-c", code], env=env, check=False, capture_output=True)
         assert done.returncode == -4
     assert not start(tmp_path, 2, IMPORT)

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from harness import __version__, home
+from harness import __version__, environment, home
 from harness.cli import compare, export, init, results, submit, train
 from harness.cli.suites import names_a_file
 from harness.config import packaged_suite
@@ -55,7 +55,7 @@ def _exit(code: int) -> NoReturn:
     """Exit with the code; after a mistake with 0 where torchrun would restart all, to find the same."""
     if code == 2 and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
         if os.environ.get("RANK") == "0":
-            JobFiles(os.environ.get("HARNESS_JOB_FILES")).tell_outcome(2, is_finished=True)
+            JobFiles.of(os.environ).tell_outcome(2, is_finished=True)
         raise SystemExit(0)
     raise SystemExit(code)
 
@@ -89,6 +89,6 @@ def main() -> None:
     except HarnessError as error:
         _leave(error)
     except SystemExit as left:
-        if left.code == 2 and "HARNESS_LAUNCHED" not in os.environ:  # an argument that typer refuses
+        if left.code == 2 and environment.LAUNCHED not in os.environ:  # an argument that typer refuses
             _exit(2)
         raise

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness import environment
 from harness.cli import bounds
 from harness.results.record import EngineName
 from harness.tracking import TRACKERS
@@ -152,7 +153,7 @@ StaleAfter = Annotated[
         "--stale-after",
         0.1,
         "How long another run of the same suite may give no sign of life before its trials are taken over.",
-        envvar="HARNESS_STALE_SECONDS",
+        envvar=environment.STALE_SECONDS,
     ),
 ]
 Wait = Annotated[

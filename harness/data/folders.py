@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from harness import environment
 from harness.errors import DataError
+from harness.home import user_folder
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,11 @@ class Search:
 
 
 def cache_folder(env: Mapping[str, str]) -> Path:
-    """Return the user's cache folder; a relative XDG_CACHE_HOME is ignored, as its standard says.
-
-    Raise DataError if there is no home folder either.
-    """
-    xdg = Path(env.get("XDG_CACHE_HOME", ""))
-    if xdg.is_absolute():
-        return xdg / "harness"
-    home = Path(env.get("HOME", ""))
-    if not home.is_absolute():
-        home = expanded(Path("~"), "the user's cache folder")
-    return home / ".cache" / "harness"
+    """Return the user's cache folder; raise DataError if there is no home folder for it."""
+    try:
+        return user_folder(env, "XDG_CACHE_HOME", ".cache")
+    except RuntimeError:
+        raise _unknown_home("~", "the user's cache folder") from None
 
 
 def expanded(path: Path, what: str) -> Path:
@@ -43,15 +39,19 @@ def expanded(path: Path, what: str) -> Path:
     try:
         return path.expanduser()
     except RuntimeError:
-        raise DataError(
-            f"{what}: {str(path)!r} names a home folder that is unknown here: HOME is not set, or the "
-            "password database has no such user; set HOME or XDG_CACHE_HOME, or give the path in full"
-        ) from None
+        raise _unknown_home(str(path), what) from None
+
+
+def _unknown_home(path: str, what: str) -> DataError:
+    return DataError(
+        f"{what}: {path!r} names a home folder that is unknown here: HOME is not set, or the password "
+        "database has no such user; set HOME or XDG_CACHE_HOME, or give the path in full"
+    )
 
 
 def roots(data_dir: Path | None, env: Mapping[str, str]) -> list[Path]:
     """List the folders to search, the most explicit first; raise DataError if a given one is not a folder."""
-    named = [("--data-dir", data_dir), ("HARNESS_DATA", env.get("HARNESS_DATA"))]
+    named = [("--data-dir", data_dir), (environment.DATA, env.get(environment.DATA))]
     found = []
     for origin, path in named:
         if not path:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import program
+from harness import environment, program
 from harness.config.suite import Trial
 from harness.errors import CrashError
 from harness.results.procfs import children
@@ -123,7 +123,7 @@ class FaultDrill:
         job = results.with_name(f"{results.name}.{restart}")
         command = [*program.command(), "run", *self.arguments]
         command += ["--results", str(results), "--nproc", str(ranks), "--placement", "ddp"]
-        env = {**self.env, "HARNESS_JOB_FILES": str(job)}
+        env = {**self.env, environment.JOB_FILES: str(job)}
         process = subprocess.Popen(
             command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

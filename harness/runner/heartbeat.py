@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable
 
+from harness import environment
 from harness.errors import HarnessError, LostRankError
 from harness.runner import keys
 from harness.runner.event_channel import EventChannel
@@ -115,11 +116,11 @@ class Heartbeat:
         self.events.close()
         sys.stdout.flush()
         sys.stderr.flush()
-        generation = int(os.environ.get("HARNESS_GENERATION", "0")) + 1
-        os.environ["HARNESS_GENERATION"] = str(generation)
-        os.environ["HARNESS_START"] = str(self.run_ranks.start[0])
+        generation = int(os.environ.get(environment.GENERATION, "0")) + 1
+        os.environ[environment.GENERATION] = str(generation)
+        os.environ[environment.START] = str(self.run_ranks.start[0])
         _close_files_at_exec()
-        os.chdir(os.environ["HARNESS_FOLDER"])  # its arguments are relative to it
+        os.chdir(os.environ[environment.FOLDER])  # its arguments are relative to it
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
     def _run(self) -> None:

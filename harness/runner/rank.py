@@ -31,9 +31,7 @@ def work(request: Request, run_ranks: RunRanks, env: Mapping[str, str], codes: U
     console = console_for(sys.stdout, len(request.remaining())) if run_ranks.is_rank_zero else None
     # The job's script runs on one of the nodes; on another its stop file may not be visible for a while.
     reads_stop_file = run_ranks.local_rank == 0
-    stop_requests = StopRequests(
-        JobFiles(env.get("HARNESS_JOB_FILES")).stop_file if reads_stop_file else None
-    )
+    stop_requests = StopRequests(JobFiles.of(env).stop_file if reads_stop_file else None)
     with stop_requests.listening():
         heartbeat = Heartbeat(
             run_ranks, EventChannel(run_ranks, console), request.timeout_seconds, stop_requests

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from harness import data, tracking
+from harness import data, environment, tracking
 from harness.config.suite import Suite, Trial, chosen
 from harness.data import Dataset, DatasetSettings
 from harness.errors import DataError, HarnessError, UsageError
@@ -155,7 +155,7 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
         raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
     for name in request.log:
         tracking.opener("--log", name)
-    _check_code(request, env.get("HARNESS_CODE", ""))
+    _check_code(request, env.get(environment.CODE, ""))
     alike = check_models(request.suites, trials, lambda trial: load_data(request, trial, env))
     if alike and env.get("RANK", "0") == "0":
         text = "all seeds begin with the same weights, as the model's build fixes a seed of its own"

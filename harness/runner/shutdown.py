@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from harness import environment
 from harness.results.atomic_files import write_whole
 
 ASKED = "asked by"
@@ -25,6 +26,11 @@ class JobFiles:
     """Files through which a job's script and the run in it communicate, for one start of the job."""
 
     prefix: str | None
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> JobFiles:
+        """Return the files of the SLURM job that this process belongs to, without a prefix outside a job."""
+        return cls(env.get(environment.JOB_FILES))
 
     @property
     def stop_file(self) -> Path | None:

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from harness import environment
 from harness.errors import LostRankError
 from harness.training import addresses, device_choice
 from harness.training.device import compute_exactly
@@ -180,12 +181,12 @@ def rendezvous(env: Mapping[str, str], requested: str | None, timeout_seconds: f
     rank, local_rank, world_size = (int(env[key]) for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
     run = run_store(env, timeout_seconds)
     addresses.tell(run, env)
-    number = env.get("HARNESS_START") or start_number(run, rank, world_size, timeout_seconds)
+    number = env.get(environment.START) or start_number(run, rank, world_size, timeout_seconds)
     addresses.check_own(run, env)  # all have told by now
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}/{number}"
     own = dist.PrefixStore(prefix, run.store.underlying_store)  # type: ignore[attr-defined]
-    start = [int(number), int(env.get("HARNESS_GENERATION", "0"))]
+    start = [int(number), int(env.get(environment.GENERATION, "0"))]
     shared, key = KeyValueStore(own), f"device/{start[1]}"
     device, no_gpu = device_choice.keep(run, shared, key, requested, env, timeout_seconds)
     return RunRanks(own, rank, local_rank, world_size, device, run, start, no_gpu)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness import environment
 from harness.config import resolved, suite_file
 from harness.config.suite import Suite
 from harness.errors import HarnessError, LostRankError, UsageError
@@ -22,7 +23,6 @@ from harness.results.atomic_files import write_whole
 if TYPE_CHECKING:
     from harness.training.device_choice import SharedStore
 
-_VARIABLE, _JOB_VARIABLE = "HARNESS_SUITES", "HARNESS_JOB_SUITES"
 _KEY, _MISTAKE = "suites", "suites/mistake"
 _PART = 2**20  # characters in one value of a store, which takes 8 MiB
 _POLL_SECONDS = 0.05
@@ -41,8 +41,8 @@ def handed_over(suites: Sequence[Suite], env: MutableMapping[str, str]) -> Itera
                 f"found no room for the suites that the ranks train: {error.filename}: {error.strerror}; "
                 "expected a folder for temporary files, make room or name one by TMPDIR"
             ) from None
-        env[_VARIABLE] = str(path)
-        stack.callback(env.pop, _VARIABLE, None)
+        env[environment.SUITES] = str(path)
+        stack.callback(env.pop, environment.SUITES, None)
         yield
 
 
@@ -66,20 +66,20 @@ def suites_to_train(
     """
     if "TORCHELASTIC_RUN_ID" not in env:
         return read()
-    if _VARIABLE in env and "HARNESS_LAUNCHED" in env:
-        read = partial(_left, Path(env[_VARIABLE]))
-    elif path := env.get(_JOB_VARIABLE):
+    if environment.SUITES in env and environment.LAUNCHED in env:
+        read = partial(_left, Path(env[environment.SUITES]))
+    elif path := env.get(environment.JOB_SUITES):
         read = partial(_of_job, Path(path), read)
     if env.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # rank 0 would serve the store, and take it along
         return read()
     from harness.training.distributed import run_store
 
     suites = agreed(read, run_store(env, timeout_seconds), timeout_seconds, is_rank_zero=env["RANK"] == "0")
-    if env["RANK"] == "0" and _VARIABLE in env:
+    if env["RANK"] == "0" and environment.SUITES in env:
         with contextlib.suppress(
             OSError
         ):  # a killed command leaves nothing behind; its own end removes the rest
-            Path(env[_VARIABLE]).unlink()
+            Path(env[environment.SUITES]).unlink()
     return suites
 
 

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence, Set
 
-from harness import report
+from harness import environment, report
 from harness.config.published_rounding import coarse
 from harness.errors import CrashError, HarnessError, LostRankError, UsageError
 from harness.results import code_changes
@@ -58,7 +58,7 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
                 torchrun.launch(argv, ranks, request.max_restarts)
         except CrashError as error:
             crash = error
-    was_stopped = StopRequests(JobFiles(env.get("HARNESS_JOB_FILES")).stop_file).poll() is not None
+    was_stopped = StopRequests(JobFiles.of(env).stop_file).poll() is not None
     code = _conclude(request, env, was_stopped=was_stopped)
     _tell_edited(request, edited)
     if crash:
@@ -107,7 +107,7 @@ def measure(
 def _work(request: Request, nproc: int | None, env: Environment) -> int:
     """Run as one of torchrun's workers; return the exit code."""
     set_up(env)
-    launched = "HARNESS_LAUNCHED" in env
+    launched = environment.LAUNCHED in env
     if nproc is not None and not launched:
         raise UsageError(
             "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
@@ -158,8 +158,8 @@ def _tell_why(over: str, run_ranks: distributed.RunRanks, env: Environment) -> i
     code, _, text = over.partition(" ")
     if run_ranks.is_rank_zero and run_ranks.run.add(keys.OVER_TOLD) == 1:
         say(f"error: {text}", sys.stderr)
-        if "HARNESS_LAUNCHED" not in env:
-            JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(int(code), is_finished=True)
+        if environment.LAUNCHED not in env:
+            JobFiles.of(env).tell_outcome(int(code), is_finished=True)
     return 0
 
 
@@ -218,9 +218,7 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
     states = Counter(request.store.find(trial).state for trial in called_for)
     if states["failed"] or states["diverged"] or (states["left"] and request.wait and not was_stopped):
         code = 1
-    JobFiles(env.get("HARNESS_JOB_FILES")).tell_outcome(
-        code, is_finished=not (was_stopped and states["left"])
-    )
+    JobFiles.of(env).tell_outcome(code, is_finished=not (was_stopped and states["left"]))
     return code
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import program
+from harness import environment, program
 from harness.config import resolved
 from harness.config.suite import Suite
 from harness.errors import StoreError, UsageError
@@ -69,12 +69,12 @@ class Submission:
     def exported(self) -> dict[str, str]:
         """Return the environment variables that the script reads."""
         return {
-            "HARNESS_PYTHON": sys.executable,
-            "HARNESS_PROGRAM": str(program.ENTRY),
-            "HARNESS_SETUP": self.options.setup or "",
-            "HARNESS_NPROC": str(self.options.nproc or ""),
-            "HARNESS_JOBS": str(self.folder),
-            "HARNESS_CODE": self.code,
+            environment.PYTHON: sys.executable,
+            environment.PROGRAM: str(program.ENTRY),
+            environment.SETUP: self.options.setup or "",
+            environment.NPROC: str(self.options.nproc or ""),
+            environment.JOBS: str(self.folder),
+            environment.CODE: self.code,
         }
 
     def training_arguments(self) -> list[str]:

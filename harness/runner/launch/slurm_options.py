@@ -14,6 +14,7 @@ from harness.config.validation import Checker
 from harness.config.yaml_reader import Document
 from harness.data.folders import expanded
 from harness.errors import SuiteError, UsageError
+from harness.home import user_folder
 from harness.strict import Strict
 
 MOST_NODES, MOST_CPUS, MOST_RANKS = 100_000, 4096, 1024
@@ -74,12 +75,10 @@ class DefaultsFile(Strict):
 
 def defaults_path(env: Mapping[str, str]) -> Path | None:
     """Return the path of the user's defaults file; None if the user has no home folder."""
-    config = env.get("XDG_CONFIG_HOME", "")
     try:
-        folder = Path(config) if config.startswith("/") else Path.home() / ".config"
+        return user_folder(env, "XDG_CONFIG_HOME", ".config") / "slurm.yaml"
     except RuntimeError:
         return None
-    return folder / "harness" / "slurm.yaml"
 
 
 def options(given: Mapping[str, Any], env: Mapping[str, str]) -> SlurmOptions:

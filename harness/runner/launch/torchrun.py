@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from harness import starts
+from harness import environment, starts
 from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.program import command
 from harness.results import provenance
@@ -85,7 +85,7 @@ def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
     return {
         **{key: value for key, value in settings.items() if key not in env},
         **({} if ranks.visible is None else {"CUDA_VISIBLE_DEVICES": ranks.visible}),
-        "HARNESS_LAUNCHED": str(os.getpid()),
+        environment.LAUNCHED: str(os.getpid()),
     }
 
 
@@ -134,7 +134,7 @@ def _prepared_for_ranks(ranks: Ranks) -> Iterator[Path]:
     before, lookup = dict(os.environ), socket.getfqdn
     with TemporaryDirectory(prefix="harness-starts-", ignore_cleanup_errors=True) as known:
         # torchrun has no other way
-        os.environ.update({**worker_environment(os.environ, ranks), starts.VARIABLE: known})
+        os.environ.update({**worker_environment(os.environ, ranks), environment.STARTS: known})
         socket.getfqdn = _name  # its agent asks for the host's full name again and again, to log it
         try:
             yield Path(known)

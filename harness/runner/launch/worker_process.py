@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from harness import environment
 from harness.results import provenance
 from harness.runner.request import anchored
 
@@ -23,8 +24,8 @@ def set_up(env: MutableMapping[str, str]) -> None:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     env.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    env["HARNESS_FOLDER"] = os.getcwd()  # where a restart in place begins
-    for name in ("HARNESS_JOB_FILES", "HARNESS_DATA"):
+    env[environment.FOLDER] = os.getcwd()  # where a restart in place begins
+    for name in (environment.JOB_FILES, environment.DATA):
         if path := env.get(name):
             env[name] = str(anchored(Path(path)))
     if "OMP_NUM_THREADS" not in env:  # under torchrun with one rank; torch counts no container's limit
