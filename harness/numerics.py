@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Settings = Mapping[str, Any]
+_Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,18 @@ class Change:
     """What a version has changed, as a sentence for people, and which trials' settings that touches."""
 
     sentence: str
-    touches: Callable[[Settings], bool]
+    touches: Callable[[_Settings], bool]
 
 
 # By the version that a change brought, from 2 on. Version 1 is what records without one have.
 CHANGES: dict[int, Change] = {}
 
 
-def version_of(settings: Settings) -> int:
+def version_of(settings: _Settings) -> int:
     """Return the numerics version of trials with these settings: the last change that touches them."""
     return max((version for version, change in CHANGES.items() if change.touches(settings)), default=1)
 
 
-def versions_of(settings: Settings) -> list[int]:
+def versions_of(settings: _Settings) -> list[int]:
     """List all versions that trials with these settings have had, in order."""
     return [1, *sorted(version for version, change in CHANGES.items() if change.touches(settings))]

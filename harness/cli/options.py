@@ -99,7 +99,7 @@ SeedList = Annotated[
 DeviceOption = Annotated[
     Device | None, typer.Option("--device", help="Where to train. Default: GPUs where there are any.")
 ]
-Ranks = Annotated[
+RanksOption = Annotated[
     int | None,
     bounds.whole(
         "--nproc",
@@ -116,7 +116,7 @@ PlacementOption = Annotated[
         "fastest.",
     ),
 ]
-Engine = Annotated[
+EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="How steps are executed. Default: captured graphs on a GPU, else eager."),
 ]

@@ -24,7 +24,7 @@ from harness.config.suite import (
     Seeds,
     Suite,
     SuiteName,
-    Table,
+    TableSettings,
 )
 from harness.config.validation import Checker
 from harness.config.yaml_reader import KeyPath
@@ -84,7 +84,7 @@ class SuiteFile(Strict):
     published: Published | None = Field(
         default=None, description="Figures that somebody else reported, to compare with."
     )
-    table: Table = Field(default=Table(), description="Layout of the table and the report.")
+    table: TableSettings = Field(default=TableSettings(), description="Layout of the table and the report.")
 
 
 def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:

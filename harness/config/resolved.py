@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from pydantic import TypeAdapter
 
 from harness.config import packaged_suite
-from harness.config.suite import Source, Suite
+from harness.config.suite import Suite, SuiteSource
 from harness.config.yaml_reader import TOO_DEEP, is_deep
 from harness.errors import SuiteError
 
@@ -49,8 +49,8 @@ def _with_absolute_source(suite: Suite, folder: Path) -> Suite:
     return _with_source_path(suite, source, os.path.abspath(path))
 
 
-def _with_source_path(suite: Suite, source: Source, path: str) -> Suite:
-    return suite.model_copy(update={"source": Source(path=path, digest=source.digest)})
+def _with_source_path(suite: Suite, source: SuiteSource, path: str) -> Suite:
+    return suite.model_copy(update={"source": SuiteSource(path=path, digest=source.digest)})
 
 
 def frozen(suites: Sequence[Suite]) -> str:

@@ -62,7 +62,7 @@ class SeedRule(Strict):
         return self
 
 
-class Table(Strict):
+class TableSettings(Strict):
     """Layout of a suite's table and report."""
 
     style: Literal["experiments", "runs"] = Field(
@@ -122,7 +122,7 @@ class Trial:
         return f"{self.experiment} seed {self.seed}"
 
 
-class Source(Strict):
+class SuiteSource(Strict):
     """File that a suite was read from, None for standard input or a pipe, and the SHA-256 of its bytes.
 
     Where it extends others, the hash is of all their bytes, its own first.
@@ -148,10 +148,10 @@ class Suite(Strict):
     seed_rule: SeedRule | None = None
     published: Published | None = None
     curves: dict[ExperimentName, list[PublishedCurve]] = Field(default_factory=dict)
-    table: Table = Table()
+    table: TableSettings = TableSettings()
     changed: dict[str, Any] = Field(default_factory=dict)
     data_digest: str = ""
-    source: Source | None = None
+    source: SuiteSource | None = None
     found_in: str = Field(default="", exclude=True)
 
     @property

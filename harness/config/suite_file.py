@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.config import resolved, suite_text, yaml_reader
 from harness.config.overrides import merged
-from harness.config.suite import Source, Suite
+from harness.config.suite import Suite, SuiteSource
 from harness.config.validation import Checker
 from harness.config.yaml_reader import Document, KeyPath
 from harness.errors import SuiteError
@@ -45,7 +45,7 @@ def read(path: Path) -> tuple[Document, dict[str, Any]]:
         )
     file = _extended(path, content, ())
     known = None if suite_text.is_stream(path) else str(path.absolute())
-    return file.document, {"source": Source(path=known, digest=file.digest)}
+    return file.document, {"source": SuiteSource(path=known, digest=file.digest)}
 
 
 def is_edited(suite: Suite) -> bool:

@@ -28,7 +28,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Place:
+class RowContext:
     """A row of a table: the experiment's results, whether it is bold, and how a note is added below it."""
 
     contents: SuiteResults
@@ -55,8 +55,8 @@ class Column:
     """A column: `of_mean` returns its cell for an experiment, `of_run` the text for a run, by its number."""
 
     title: str
-    of_mean: Callable[[Place], Cell | str]
-    of_run: Callable[[Place, Entry, int], str] = lambda place, entry, number: "–"
+    of_mean: Callable[[RowContext], Cell | str]
+    of_run: Callable[[RowContext, Entry, int], str] = lambda place, entry, number: "–"
     needs_published: bool = False
 
 
@@ -65,12 +65,12 @@ def columns(contents: SuiteResults) -> list[Column]:
     return [each for each in COLUMNS if contents.suite.published or not each.needs_published]
 
 
-def _last(name: str, write: Callable[[Place, float], str]) -> Callable[[Place, Entry, int], str]:
+def _last(name: str, write: Callable[[RowContext, float], str]) -> Callable[[RowContext, Entry, int], str]:
     """Return how a run's metric is shown."""
     return lambda place, entry, number: write(place, entry.last(name)) if entry.state == "done" else "–"
 
 
-def _test_of_mean(place: Place) -> Cell:
+def _test_of_mean(place: RowContext) -> Cell:
     """Return the mean testing accuracy, what is absent from it, and a note on what its runs do not share."""
     absent, mixed = place.row.absent(), _mixed(place.row)
     note = place.add_note(f"{place.row.name}: its runs do not share {mixed}.") if mixed else None
@@ -78,13 +78,13 @@ def _test_of_mean(place: Place) -> Cell:
     return Cell(text, place.bold, f"; {absent}" if absent else "", note)
 
 
-def _test_of_run(place: Place, entry: Entry, number: int) -> str:
+def _test_of_run(place: RowContext, entry: Entry, number: int) -> str:
     if entry.state == "done":
         return place.write(entry.last("test_accuracy"))
     return Row(place.row.name, [entry]).absent()
 
 
-def _difference_of_run(place: Place, entry: Entry, number: int) -> str:
+def _difference_of_run(place: RowContext, entry: Entry, number: int) -> str:
     values = place.row.published.test_accuracy if place.row.published else None
     is_comparable = place.contents.is_published_dataset and entry.state == "done"
     theirs = published_figure(values, number) if is_comparable else None
@@ -113,7 +113,7 @@ COLUMNS = (
     Column(
         "Final training accuracy",
         lambda place: place.mean("train_accuracy", place.write),
-        _last("train_accuracy", Place.write),
+        _last("train_accuracy", RowContext.write),
     ),
     Column("Final testing accuracy", _test_of_mean, _test_of_run),
     Column("95 % interval of its mean", lambda place: interval_cell(place.row.test_accuracy, place.digits)),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from harness.report.aggregate import Row, SuiteResults
-from harness.report.columns import DIGITS, Cell, Place, columns
+from harness.report.columns import DIGITS, Cell, RowContext, columns
 from harness.report.footnotes import source
 from harness.report.hyper_parameters import hyper_parameters
 
@@ -63,7 +63,7 @@ def _runs(contents: SuiteResults, table: Table) -> None:
     shared, own = hyper_parameters(contents.suite)
     for row in contents.rows:
         prefix = f"{row.name}, " if len(contents.rows) > 1 else ""
-        place = Place(contents, row, False, table.add_note)
+        place = RowContext(contents, row, False, table.add_note)
         for number, each in enumerate(row.entries):
             settings = ", ".join(filter(None, (shared, own[row.name]))) if number == 0 else "″"
             first = [f"{prefix}Run {number + 1} (seed {each.seed})", settings]
@@ -76,6 +76,6 @@ def _runs(contents: SuiteResults, table: Table) -> None:
 
 def _means(contents: SuiteResults, row: Row, table: Table, *, bold: bool) -> list[Cell]:
     """Return the cells of an experiment's means and of the published figures."""
-    place = Place(contents, row, bold, table.add_note)
+    place = RowContext(contents, row, bold, table.add_note)
     cells = [column.of_mean(place) for column in columns(contents)]
     return [each if isinstance(each, Cell) else Cell(each) for each in cells]

@@ -16,7 +16,7 @@ from harness.results.record_hash import with_hash, without_hash
 from harness.strict import Strict
 
 # JSON has no NaN and no infinity: a metric that is not finite is null in the file and NaN in memory.
-Figure = Annotated[
+MetricValue = Annotated[
     float,
     Field(allow_inf_nan=True),
     BeforeValidator(lambda value: math.nan if value is None else value),
@@ -35,13 +35,13 @@ class Epoch(Strict):
 
     epoch: int
     lr: float
-    train_loss: Figure
-    train_accuracy: Figure
-    test_loss: Figure
-    test_accuracy: Figure
+    train_loss: MetricValue
+    train_accuracy: MetricValue
+    test_loss: MetricValue
+    test_accuracy: MetricValue
     train_seconds: float
     eval_seconds: float
-    others: dict[str, Figure] = Field(default={}, exclude_if=lambda others: not others)
+    others: dict[str, MetricValue] = Field(default={}, exclude_if=lambda others: not others)
 
     @classmethod
     def of(cls, metrics: Mapping[str, float], **rest: float) -> Epoch:

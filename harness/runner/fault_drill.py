@@ -50,7 +50,7 @@ class Interruption:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DrillOutcome:
     """Largest relative difference between the metrics of an interrupted and the uninterrupted trial."""
 
     name: str
@@ -92,7 +92,7 @@ class FaultDrill:
             say(line)
         return is_equal
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[DrillOutcome]:
         """Train uninterrupted, then once with each interruption; raise CrashError if a run fails."""
         number = itertools.count()
         whole = self._start(self.folder / "whole", self.ranks, 0)
@@ -101,7 +101,7 @@ class FaultDrill:
         for interruption in interruptions(self.ranks, self.most):
             yield self._broken(interruption, self.folder / str(next(number)), expected)
 
-    def _broken(self, interruption: Interruption, results: Path, expected: Sequence[float]) -> Outcome:
+    def _broken(self, interruption: Interruption, results: Path, expected: Sequence[float]) -> DrillOutcome:
         running = self._start(results, interruption.ranks, 0)
         try:
             is_broken = self._wait_for_checkpoint(running)
@@ -117,7 +117,7 @@ class FaultDrill:
         pairs = zip(self._figures(results), expected, strict=True)
         difference = max(abs(found - value) / max(abs(value), 1e-300) for found, value in pairs)
         is_equal = difference == 0 if interruption.then == interruption.ranks else difference <= _CLOSE
-        return Outcome(interruption.name, ranks, difference if is_broken else None, is_equal)
+        return DrillOutcome(interruption.name, ranks, difference if is_broken else None, is_equal)
 
     def _start(self, results: Path, ranks: int, restart: int) -> Running:
         job = results.with_name(f"{results.name}.{restart}")

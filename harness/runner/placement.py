@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.results.record import EngineName, Placement
 from harness.strict import Strict
 
-PlacementChoice = Literal["auto", "ddp", "spread"]
+RequestedPlacement = Literal["auto", "ddp", "spread"]
 
 
 class Execution(Strict):
@@ -57,7 +57,7 @@ class Choice(Strict):
 
 
 def by_rule(
-    requested: PlacementChoice,
+    requested: RequestedPlacement,
     engine: EngineName | None,
     trials_per_device: int,
     remaining: int,

@@ -19,7 +19,7 @@ from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
 from harness.results.user_code_hash import UserCodes, job_code
 from harness.runner.model_mistakes import check_models
-from harness.runner.placement import PlacementChoice
+from harness.runner.placement import RequestedPlacement
 from harness.runner.suite_data import told, with_digest
 from harness.tracking.console import say
 
@@ -34,7 +34,7 @@ class Request:
     results: Path = Path("results")
     data_dir: Path | None = None
     device: str | None = None
-    placement: PlacementChoice = "auto"
+    placement: RequestedPlacement = "auto"
     engine: EngineName | None = None
     trials_per_device: int | None = None
     calibrate: bool = True

@@ -43,7 +43,7 @@ class Leased(Protocol):
 
 
 @dataclass
-class Scheduler:
+class PhaseScheduler:
     """Scheduler of phases; the caller provides what a device can do and what epoch times depend on.
 
     `candidates` lists the executions for a number of remaining trials; `speedup` estimates how many times as

@@ -28,7 +28,7 @@ class Measured(Strict):
     epoch_seconds: float | None
 
 
-class Entry(Strict):
+class Timings(Strict):
     """All timings measured in the same circumstances."""
 
     circumstances: Circumstances
@@ -52,7 +52,7 @@ class TimingCache:
         measured = [
             Measured(execution=execution, epoch_seconds=seconds) for execution, seconds in known.items()
         ]
-        entry = Entry(circumstances=circumstances, measured=measured)
+        entry = Timings(circumstances=circumstances, measured=measured)
         write_whole(self._path(circumstances), entry.model_dump_json(indent=1).encode())
 
     def latest(self) -> dict[str, float]:
@@ -70,7 +70,7 @@ class TimingCache:
                 found[entry.circumstances.kind] = min(alone)
         return found
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self) -> Iterator[Timings]:
         try:
             paths = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
         except OSError:  # another user's folder, as where HOME was kept by sudo
@@ -85,12 +85,12 @@ class TimingCache:
         return self.folder / f"{name}.json"
 
 
-def _read(path: Path) -> Entry | None:
+def _read(path: Path) -> Timings | None:
     try:
-        return Entry.model_validate_json(path.read_text(encoding="utf-8"))
+        return Timings.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _by_execution(entry: Entry) -> dict[Execution, float | None]:
+def _by_execution(entry: Timings) -> dict[Execution, float | None]:
     return {each.execution: each.epoch_seconds for each in entry.measured}

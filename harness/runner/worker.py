@@ -17,7 +17,7 @@ from harness.runner.autotune import Autotuner
 from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
 from harness.runner.request import Request
-from harness.runner.scheduler import Phase, Scheduler, candidates
+from harness.runner.scheduler import Phase, PhaseScheduler, candidates
 from harness.runner.timing_cache import TimingCache
 from harness.runner.trial_queue import TrialQueue
 from harness.runner.trial_runner import TrialRunner
@@ -92,10 +92,10 @@ class Worker:
             self.run_ranks.set(key, "yes")
         return self.run_ranks.get(key) is not None
 
-    def _scheduler(self) -> Scheduler:
+    def _scheduler(self) -> PhaseScheduler:
         request, ranks = self.request, self.run_ranks.world_size
         is_fatal = bool(self.run_ranks.run.get(keys.MEASURING))  # measuring may have killed a worker
-        return Scheduler(
+        return PhaseScheduler(
             request,
             ranks,
             is_open=self.trial_queue.is_open,
@@ -124,7 +124,7 @@ class Worker:
         except Exception:  # the trial will raise it again, and record it
             return None
 
-    def _measure(self, name: str, phase: Phase, scheduler: Scheduler) -> None:
+    def _measure(self, name: str, phase: Phase, scheduler: PhaseScheduler) -> None:
         """Measure with all ranks and inform the scheduler; after an error nothing is measured any more."""
         trials = [self.trials[key] for key in phase.trials]
         self.run_ranks.run.set(keys.MEASURING, "under way")

@@ -63,7 +63,7 @@ class Lines:
 
 
 @dataclass
-class Live:
+class LiveConsole:
     """Console with a progress bar for the whole run, with the time left, and one for each running trial."""
 
     total: int
@@ -125,4 +125,4 @@ class Live:
 
 def console_for(out: TextIO, total: int) -> Console:
     """Return progress bars on a terminal and plain lines elsewhere."""
-    return Live(total, RichConsole(file=out)) if out.isatty() else Lines(out)
+    return LiveConsole(total, RichConsole(file=out)) if out.isatty() else Lines(out)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.config.loader import load_suite
-from harness.runner.fault_drill import FaultDrill, Outcome, interruptions, not_tried
+from harness.runner.fault_drill import DrillOutcome, FaultDrill, interruptions, not_tried
 from harness.runner.launch import torchrun
 from harness.training.gpus import Gpus
 from tests.support import ROOT
@@ -48,8 +48,10 @@ def test_a_trial_survives_ways_to_break_it_off(folder: Path, monkeypatch: pytest
 
 
 def test_what_differs_is_said_so() -> None:
-    assert str(Outcome("SIGTERM", "2 ranks", 0.001, is_equal=False)).endswith("DIFFERS, by 1.0e-03 at most")
-    assert "more --epochs help" in str(Outcome("SIGTERM", "2 ranks", None, is_equal=True))
+    assert str(DrillOutcome("SIGTERM", "2 ranks", 0.001, is_equal=False)).endswith(
+        "DIFFERS, by 1.0e-03 at most"
+    )
+    assert "more --epochs help" in str(DrillOutcome("SIGTERM", "2 ranks", None, is_equal=True))
 
 
 def test_it_says_what_its_runs_said_when_they_fail(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_the_command_starts_as_many_ranks_as_there_are_gpus_and_two_at_most(
     path.write_text(SUITE, encoding="utf-8")
     started: list[tuple[int, int | None]] = []
 
-    def outcomes(drill: FaultDrill) -> Iterator[Outcome]:
+    def outcomes(drill: FaultDrill) -> Iterator[DrillOutcome]:
         started.append((drill.ranks, drill.most))
         return iter(())
 

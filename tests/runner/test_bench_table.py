@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.runner.bench.grid import Cell
+from harness.runner.bench.grid import BenchCell
 from harness.runner.bench.table import Bench, Measurement, markdown
 from harness.runner.placement import Execution
 from tests.support.bench_cells import CPU, CROWDED, DDP, GPU, SINGLE, SINGLE_GRAPH, cell_of
 from tests.support.golden import assert_golden
 
 
-def measured(cell: Cell, *speeds: float, **changes: Any) -> Measurement:
+def measured(cell: BenchCell, *speeds: float, **changes: Any) -> Measurement:
     made_up = Measurement(
         cell=cell,
         batch_size=100,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.results.record import Placement
-from harness.runner.placement import Execution, PlacementChoice, by_pace, by_rule, makespan, widths
+from harness.runner.placement import Execution, RequestedPlacement, by_pace, by_rule, makespan, widths
 from tests.support.scheduled_run import SPREAD
 
 TWO_A_DEVICE = Execution(placement="spread", trials_per_device=2)
@@ -25,7 +25,7 @@ DDP = Execution(placement="ddp")
     ],
 )
 def test_the_rule_spreads_while_there_is_a_trial_for_every_rank(
-    requested: PlacementChoice,
+    requested: RequestedPlacement,
     remaining: int,
     ranks: int,
     speedup: float | None,
@@ -89,7 +89,7 @@ def test_no_gpu_is_tried_with_more_trials_than_its_share(
     ],
 )
 def test_the_rule_keeps_to_the_engine_and_the_trials_a_device_that_were_asked_for(
-    requested: PlacementChoice, at_once: int, reason: str
+    requested: RequestedPlacement, at_once: int, reason: str
 ) -> None:
     choice = by_rule(requested, "eager", 3, remaining=2, ranks=4)
     assert (choice.execution.engine, choice.execution.trials_per_device) == ("eager", at_once)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.config.settings import PrecisionName
-from harness.runner.bench.grid import Cell, Machine
+from harness.runner.bench.grid import BenchCell, Machine
 from harness.runner.placement import Execution
 
 CPU = Machine(device="A CPU", is_gpu=False, ranks=2, cores=2)
@@ -17,5 +17,5 @@ DDP = Execution(placement="ddp", engine="eager")
 
 def cell_of(
     execution: Execution = SINGLE, ranks: int = 1, threads: int = 1, precision: PrecisionName = "fp32"
-) -> Cell:
-    return Cell(experiment="one", precision=precision, execution=execution, ranks=ranks, threads=threads)
+) -> BenchCell:
+    return BenchCell(experiment="one", precision=precision, execution=execution, ranks=ranks, threads=threads)

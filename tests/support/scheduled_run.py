@@ -11,7 +11,7 @@ from harness.results.estimates import kind_of
 from harness.results.lease_owner import LeaseOwner
 from harness.runner.placement import Execution
 from harness.runner.request import Request
-from harness.runner.scheduler import Phase, Scheduler
+from harness.runner.scheduler import Phase, PhaseScheduler
 from harness.runner.timing_cache import Circumstances, TimingCache
 from tests.support.records import SUITE, suite_of
 
@@ -31,7 +31,7 @@ class Run:
         self.ways = [SPREAD, DDP]
         self.speedups: dict[str, float] = {}
         self.request = Request([suite_of(folder, text)], results=folder / "results", **asked)
-        self.scheduler = Scheduler(
+        self.scheduler = PhaseScheduler(
             self.request,
             ranks,
             is_open=self.is_open,

@@ -7,7 +7,7 @@ import math
 
 from rich.console import Console as RichConsole
 
-from harness.tracking.console import Lines, Live, console_for
+from harness.tracking.console import Lines, LiveConsole, console_for
 
 EPOCH = {
     "kind": "epoch",
@@ -45,7 +45,7 @@ def test_a_loss_that_is_no_number_is_shown() -> None:
 
 def test_live() -> None:
     out = io.StringIO()
-    live = Live(2, RichConsole(file=out, force_terminal=True, width=150, legacy_windows=False))
+    live = LiveConsole(2, RichConsole(file=out, force_terminal=True, width=150, legacy_windows=False))
     live.moving("small/one/seed-1", 0.25)
     live.show(EPOCH)
     live.progress.refresh()
@@ -71,4 +71,4 @@ def test_a_terminal_gets_the_live_view() -> None:
 
     console = console_for(Terminal(), 3)
     console.close()
-    assert isinstance(console, Live)
+    assert isinstance(console, LiveConsole)

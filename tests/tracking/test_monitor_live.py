@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from harness.tracking.monitor import view_for
-from harness.tracking.monitor.live import Live, drawn
+from harness.tracking.monitor.live import LiveMonitor, drawn
 from harness.tracking.monitor.monitor import Monitor
 from harness.tracking.monitor.plain import PlainOutput
 from harness.tracking.monitor.snapshot import Snapshot
@@ -73,7 +73,7 @@ def test_terminals_of_every_encoding_show_it(
     monkeypatch.setenv("COLUMNS", "100")
     out = io.BytesIO()
     view = view_for(Terminal(out, encoding=encoding, errors="replace", write_through=True))
-    assert isinstance(view, Live)
+    assert isinstance(view, LiveMonitor)
     view.show(busy(scene).poll())
     view.close()
     text = out.getvalue().decode(encoding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from harness.report.compare.metrics import Metric
+from harness.report.compare.metrics import ComparedMetric
 from harness.report.compare.side import Side
 from harness.report.verdict import finding, seeds_to_settle
 from harness.stats import Difference, Summary, of_pairs, paired, summary, welch
@@ -21,7 +21,7 @@ class Contrast:
     concluded.
     """
 
-    metric: Metric
+    metric: ComparedMetric
     a: Summary | None
     b: Summary | None
     pairs: list[float | Fraction] | None = None
@@ -63,7 +63,7 @@ class Contrast:
         return "" if number is None else f": some {number:,} pairs would settle it"
 
 
-def contrast(metric: Metric, a: Side, b: Side, obstacle: str = "") -> Contrast:
+def contrast(metric: ComparedMetric, a: Side, b: Side, obstacle: str = "") -> Contrast:
     """Compare one metric: by pairs if seeds match, else by Welch's t over all seeds.
 
     Seeds match if two or more, and half of the side with fewer, are on both sides: a few pairs out of many
@@ -101,6 +101,6 @@ def _nothing(a: Side, b: Side, ours: Values, theirs: Values) -> str:
     return f"nothing {'measured' if a.done and b.done else 'done'} in {sides}"
 
 
-def _values(metric: Metric, side: Side) -> Values:
+def _values(metric: ComparedMetric, side: Side) -> Values:
     found = {seed: metric.usable(entry) for seed, entry in side.done.items()}
     return {seed: value for seed, value in found.items() if value is not None}

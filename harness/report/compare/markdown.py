@@ -6,13 +6,13 @@ from harness import markdown
 from harness.markdown import escaped
 from harness.report.compare.contrast import Contrast
 from harness.report.compare.notes import notes
-from harness.report.compare.pairing import Table
+from harness.report.compare.pairing import ComparedTable
 from harness.stats import Summary
 
 _COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Verdict")
 
 
-def text(table: Table, margin_points: float) -> str:
+def text(table: ComparedTable, margin_points: float) -> str:
     """Return a heading, the table, its notes, and an explanation of how to read it."""
     rows = [
         list(map(escaped, [row.name if number == 0 else "″", *_cells(each, margin_points)]))
@@ -59,7 +59,7 @@ def _mean(each: Contrast, side: Summary | None) -> str:
     )
 
 
-def _explained(table: Table, margin_points: float) -> list[str]:
+def _explained(table: ComparedTable, margin_points: float) -> list[str]:
     contrasts = [each for row in table.rows for each in row.contrasts]
     if not contrasts:
         return []

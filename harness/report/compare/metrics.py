@@ -13,16 +13,16 @@ from harness.report.aggregate import Entry
 from harness.report.number_format import LOSS_DIGITS, loss, percent, signed
 from harness.results import metrics
 
-Kind = Literal["accuracy", "loss", "speed"]
+MetricKind = Literal["accuracy", "loss", "speed"]
 
 
 @dataclass(frozen=True)
-class Metric:
+class ComparedMetric:
     """A metric of a trial; `key` is its name after --fail-if, with the unit of amounts."""
 
     key: str
     title: str
-    kind: Kind
+    kind: MetricKind
     of: Callable[[Entry], float | Fraction | None]
 
     @property
@@ -66,15 +66,15 @@ class Metric:
         return difference if self.kind == "loss" else -100 * difference
 
 
-def _recorded(key: str, part: str, metric: metrics.Metric) -> Metric:
-    kind: Kind = "accuracy" if metric.is_fraction else "loss"
+def _recorded(key: str, part: str, metric: metrics.Metric) -> ComparedMetric:
+    kind: MetricKind = "accuracy" if metric.is_fraction else "loss"
     title = f"{metrics.PARTS[part]} {metric.title}"
-    return Metric(key, title, kind, lambda of: of.exact(f"{part}_{metric.name}"))
+    return ComparedMetric(key, title, kind, lambda of: of.exact(f"{part}_{metric.name}"))
 
 
-METRICS = (
+COMPARED_METRICS = (
     *(_recorded(key, *recorded) for key, recorded in metrics.COMPARED.items()),
-    Metric(
+    ComparedMetric(
         "samples_per_second_percent",
         "Images/s in training",
         "speed",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from harness.config.suite import Suite
 from harness.report.aggregate import Entry, seeds_text
-from harness.report.compare.pairing import EXECUTION, Row, Table
+from harness.report.compare.pairing import EXECUTION, ComparedRow, ComparedTable
 from harness.report.compare.side import Side
 from harness.report.facts import in_sentence
 from harness.report.hyper_parameters import hyper_parameters
@@ -15,7 +15,7 @@ from harness.results.metrics import OF_EPOCH
 _MADE_WITH = ("Data digest", "User code", "torch", *EXECUTION)
 
 
-def notes(table: Table) -> list[str]:
+def notes(table: ComparedTable) -> list[str]:
     """Return one sentence for each note, with the experiments to which it applies."""
     names: dict[str, list[str]] = {}
     for row in table.rows:
@@ -31,7 +31,7 @@ def notes(table: Table) -> list[str]:
     return found
 
 
-def _of_row(row: Row) -> Iterator[str]:
+def _of_row(row: ComparedRow) -> Iterator[str]:
     for name, side in (("A", row.a), ("B", row.b)):
         for reason, seeds in side.row.absentees().items():
             yield f"{reason} in {name}: {seeds_text(seeds)}"
@@ -44,7 +44,7 @@ def _of_row(row: Row) -> Iterator[str]:
         yield note
 
 
-def _left_out(row: Row) -> Iterator[str]:
+def _left_out(row: ComparedRow) -> Iterator[str]:
     ours, theirs = row.a.done.keys(), row.b.done.keys()
     accuracy = row.contrasts[0]
     if accuracy.pairs:
@@ -58,7 +58,7 @@ def _left_out(row: Row) -> Iterator[str]:
                 yield f"no {in_sentence(contrast.metric.title)} in {name}: {seeds_text(unknown)}"
 
 
-def _settings(row: Row) -> Iterator[str]:
+def _settings(row: ComparedRow) -> Iterator[str]:
     a, b = row.a, row.b
     ours, theirs = _dataset(a.suite), _dataset(b.suite)
     if ours != theirs:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.errors import UsageError
 from harness.report.compare.contrast import Contrast, contrast
-from harness.report.compare.metrics import METRICS
+from harness.report.compare.metrics import COMPARED_METRICS
 from harness.report.compare.side import Side
 from harness.report.compare.targets import Target
 from harness.report.facts import in_sentence
@@ -17,7 +17,7 @@ EXECUTION = ("Devices", "World size", "Placement", "Engine", "Threads", "Trials 
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedRow:
     """An experiment on both sides."""
 
     name: str
@@ -27,12 +27,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ComparedTable:
     """Compared experiments, and the names of those that only one side has."""
 
     a: Target
     b: Target
-    rows: Sequence[Row]
+    rows: Sequence[ComparedRow]
     only_a: Sequence[str]
     only_b: Sequence[str]
 
@@ -42,7 +42,7 @@ class Table:
         return [error for row in self.rows for side in (row.a, row.b) for error in side.row.errors]
 
 
-def table(a: Target, b: Target) -> Table:
+def table(a: Target, b: Target) -> ComparedTable:
     """Compare experiments of the same name, or two named ones; raise UsageError for unlike targets."""
     if a.kind != b.kind:
         raise UsageError(
@@ -54,8 +54,8 @@ def table(a: Target, b: Target) -> Table:
     ours, theirs = dict(a.sides()), dict(b.sides())
     if a.experiment:
         name = a.experiment if a.experiment == b.experiment else f"{a.experiment} → {b.experiment}"
-        return Table(a, b, [_row(name, ours[a.experiment], theirs[b.experiment])], [], [])
-    return Table(
+        return ComparedTable(a, b, [_row(name, ours[a.experiment], theirs[b.experiment])], [], [])
+    return ComparedTable(
         a,
         b,
         [_row(name, side, theirs[name]) for name, side in ours.items() if name in theirs],
@@ -64,15 +64,18 @@ def table(a: Target, b: Target) -> Table:
     )
 
 
-def _row(name: str, a: Side, b: Side) -> Row:
+def _row(name: str, a: Side, b: Side) -> ComparedRow:
     unlike = [
         in_sentence(fact) for fact in EXECUTION if len({*a.row.seeds_by(fact), *b.row.seeds_by(fact)}) > 1
     ]
     obstacle = f"not the same {', '.join(unlike)}" if unlike else ""
     other_data = "not the same dataset" if a.suite.dataset.name != b.suite.dataset.name else ""
-    return Row(
+    return ComparedRow(
         name,
         a,
         b,
-        [contrast(metric, a, b, obstacle if metric.kind == "speed" else other_data) for metric in METRICS],
+        [
+            contrast(metric, a, b, obstacle if metric.kind == "speed" else other_data)
+            for metric in COMPARED_METRICS
+        ],
     )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from harness.errors import UsageError, nearest
 from harness.report.compare.contrast import Contrast
-from harness.report.compare.metrics import METRICS, Metric
-from harness.report.compare.pairing import Row, Table
+from harness.report.compare.metrics import COMPARED_METRICS, ComparedMetric
+from harness.report.compare.pairing import ComparedRow, ComparedTable
 
 _FORM = "expected worse:METRIC:AMOUNT, such as worse:test_accuracy_points:0.2"
 
@@ -19,7 +19,7 @@ class RegressionGate:
     """Condition that B is not shown to be worse than A by more than an amount, in the metric's unit."""
 
     text: str
-    metric: Metric
+    metric: ComparedMetric
     amount: float
 
     @classmethod
@@ -28,7 +28,7 @@ class RegressionGate:
         parts = text.split(":")
         if len(parts) != 3 or parts[0] != "worse":
             raise UsageError(f"--fail-if: found {text!r}, {_FORM}")
-        known = {metric.key: metric for metric in METRICS}
+        known = {metric.key: metric for metric in COMPARED_METRICS}
         if parts[1] not in known:
             raise UsageError(f"--fail-if {text}: found {parts[1]!r}, {nearest(parts[1], known)}")
         metric, below = known[parts[1]], math.inf if known[parts[1]].kind == "loss" else 100.0
@@ -41,7 +41,7 @@ class RegressionGate:
             raise UsageError(f"--fail-if {text}: found {parts[2]!r}, expected a number, {span}")
         return cls(text, metric, amount)
 
-    def of(self, row: Row) -> Contrast:
+    def of(self, row: ComparedRow) -> Contrast:
         """Return a row's contrast in the gate's metric."""
         return next(each for each in row.contrasts if each.metric is self.metric)
 
@@ -56,7 +56,7 @@ class RegressionGate:
         """Return whether B is worse by more than the amount, by a one-sided t-test at 5 %."""
         return each.difference is not None and self._bound(each) > self.amount
 
-    def failure(self, row: Row, each: Contrast) -> str:
+    def failure(self, row: ComparedRow, each: Contrast) -> str:
         """Return the message for a row that fails, with its metrics."""
         assert each.a
         assert each.b
@@ -84,7 +84,7 @@ def gates(texts: Iterable[str]) -> list[RegressionGate]:
     return [RegressionGate.parse(text) for text in texts]
 
 
-def broken(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
+def broken(gates: Iterable[RegressionGate], table: ComparedTable) -> Iterator[str]:
     """Yield a message for every row that fails."""
     for gate in gates:
         for row in table.rows:
@@ -93,7 +93,7 @@ def broken(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
                 yield gate.failure(row, each)
 
 
-def unjudged(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
+def unjudged(gates: Iterable[RegressionGate], table: ComparedTable) -> Iterator[str]:
     """Yield a message for every row that cannot be judged."""
     for gate in gates:
         for row in table.rows:
@@ -103,7 +103,7 @@ def unjudged(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
             yield f"{gate.text}: nothing can be judged: no experiment is in both"
 
 
-def passed_over(gates: Iterable[RegressionGate], table: Table) -> Iterator[str]:
+def passed_over(gates: Iterable[RegressionGate], table: ComparedTable) -> Iterator[str]:
     """Yield a message for each side that has experiments of its own, which no gate checks."""
     if not table.rows or not list(gates):
         return

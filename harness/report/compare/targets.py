@@ -14,7 +14,7 @@ from harness.report.compare.side import Side
 from harness.results.seed_rule import by_experiment
 from harness.results.store import Store
 
-Kind = Literal["a folder of several suites", "a suite", "an experiment"]
+TargetKind = Literal["a folder of several suites", "a suite", "an experiment"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Target:
     """Location of one side's records; `label` is how the user named it."""
 
     label: str
-    kind: Kind
+    kind: TargetKind
     store: Store
     folder: str = ""
     experiment: str = ""

@@ -38,7 +38,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Line:
+class SeedLine:
     """One seed's line on the page."""
 
     seed: int
@@ -55,10 +55,10 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Seeds:
+class SeedsView:
     """One line per seed, the names of the facts in which seeds differ, and the facts that all share."""
 
-    lines: Sequence[Line]
+    lines: Sequence[SeedLine]
     differing: Sequence[str]
     shared: Sequence[tuple[str, str]]
     has_curves: bool
@@ -75,7 +75,7 @@ def curves() -> list[Metric]:
     return list(dict.fromkeys(metric for _, metric in COMPARED.values()))
 
 
-def seeds_of(row: Row, digits: int) -> Seeds:
+def seeds_of(row: Row, digits: int) -> SeedsView:
     """Return what the page shows of an experiment's seeds."""
     records = [each.record for each in row.entries if each.record]
     found = {name: {fact(record) for record in records} for name, fact in FACTS.items()}
@@ -89,7 +89,7 @@ def seeds_of(row: Row, digits: int) -> Seeds:
         for metric in curves()
     }
     lines = [_line(each, digits, differing, bounds) for each in row.entries]
-    return Seeds(
+    return SeedsView(
         lines,
         differing,
         shared,
@@ -98,9 +98,11 @@ def seeds_of(row: Row, digits: int) -> Seeds:
     )
 
 
-def _line(entry: Entry, digits: int, differing: Sequence[str], bounds: dict[Metric, Bounds | None]) -> Line:
+def _line(
+    entry: Entry, digits: int, differing: Sequence[str], bounds: dict[Metric, Bounds | None]
+) -> SeedLine:
     record = entry.record
-    return Line(
+    return SeedLine(
         seed=entry.seed,
         state=entry.word,
         file=_file(entry),

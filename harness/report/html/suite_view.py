@@ -14,7 +14,7 @@ from harness.report.columns import DIGITS, Cell
 from harness.report.figures import figures
 from harness.report.html import rerun_command
 from harness.report.html.embedded import Embedded, EmbeddedFigure
-from harness.report.html.seeds import Seeds, seeds_of
+from harness.report.html.seeds import SeedsView, seeds_of
 from harness.report.table import Table
 
 _RESULT = "Final testing accuracy"
@@ -31,7 +31,7 @@ class ExperimentView:
     counts: Mapping[str, int]
     settings: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     figure: EmbeddedFigure | None
-    seeds: Seeds
+    seeds: SeedsView
     again: str
     rest: str | None
 

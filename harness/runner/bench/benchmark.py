@@ -17,7 +17,7 @@ from harness.data import Dataset
 from harness.errors import CrashError, UsageError
 from harness.results import provenance
 from harness.results.atomic_files import write_whole
-from harness.runner.bench.grid import Cell, GroupKey, Machine, cells, trial_of
+from harness.runner.bench.grid import BenchCell, GroupKey, Machine, cells, trial_of
 from harness.runner.bench.meter import Meter, matrix_rate
 from harness.runner.bench.table import Bench, Measurement, markdown
 from harness.runner.request import Request, load_data
@@ -51,7 +51,7 @@ class _Bench:
     def __post_init__(self) -> None:
         self.barrier = Barrier(self.run_ranks, "bench")
 
-    def measure(self, chosen: Sequence[Cell], seconds: float) -> list[Measurement]:
+    def measure(self, chosen: Sequence[BenchCell], seconds: float) -> list[Measurement]:
         """Measure one experiment after the other, as cells are compared only within an experiment.
 
         Rank 0, which takes part in all cells, returns all measurements.
@@ -70,13 +70,13 @@ class _Bench:
         return found
 
     def _experiment(
-        self, chosen: Sequence[Cell], rates: Mapping[_Kind, float], seconds: float
+        self, chosen: Sequence[BenchCell], rates: Mapping[_Kind, float], seconds: float
     ) -> list[Measurement]:
         """Measure all measurable cells in turn, round by round, until the time is over."""
         started = time.monotonic()
         meters = self._meters(chosen)
         counts = {cell: count for cell in chosen if (count := self._chunk(cell, meters))}
-        samples: dict[Cell, list[float]] = {cell: [] for cell in counts}
+        samples: dict[BenchCell, list[float]] = {cell: [] for cell in counts}
         rounds = 0
         while self._agreed(rounds < _LEAST_ROUNDS or time.monotonic() - started < seconds):
             for cell, count in counts.items():
@@ -93,7 +93,7 @@ class _Bench:
             if cell.group in meters
         ]
 
-    def _meters(self, chosen: Sequence[Cell]) -> dict[GroupKey, Meter]:
+    def _meters(self, chosen: Sequence[BenchCell]) -> dict[GroupKey, Meter]:
         """Create this rank's trials for all cells, warmed up, as many as fit."""
         widest = max(cell.execution.trials_per_device for cell in chosen)
         meters: dict[GroupKey, Meter] = {}
@@ -120,7 +120,7 @@ class _Bench:
         grow([meter for meter in meters.values() if meter.world.world_size == 1])
         return meters
 
-    def _chunk(self, cell: Cell, meters: Mapping[GroupKey, Meter]) -> int | None:
+    def _chunk(self, cell: BenchCell, meters: Mapping[GroupKey, Meter]) -> int | None:
         """Return how many steps of a cell are timed at a time; None if a rank cannot measure it."""
         obstacles = self.barrier.gather(self._obstacle(cell, meters))
         if obstacle := next(filter(None, obstacles), None):
@@ -130,7 +130,7 @@ class _Bench:
         slowest: float = max(self.barrier.gather(self._seconds(cell, meters, 3) / 3))
         return min(500, max(3, round(_CHUNK_SECONDS / slowest)))
 
-    def _obstacle(self, cell: Cell, meters: Mapping[GroupKey, Meter]) -> str | None:
+    def _obstacle(self, cell: BenchCell, meters: Mapping[GroupKey, Meter]) -> str | None:
         """Return why this rank cannot measure a cell that it takes part in; None if it can."""
         if self.run_ranks.rank >= cell.ranks:
             return None
@@ -141,7 +141,7 @@ class _Bench:
             return meter.notes[0].removeprefix(f"engine: {meter.engine}, because ")
         return None
 
-    def _seconds(self, cell: Cell, meters: Mapping[GroupKey, Meter], steps: int) -> float:
+    def _seconds(self, cell: BenchCell, meters: Mapping[GroupKey, Meter], steps: int) -> float:
         """Return this rank's seconds for so many steps; one that takes no part only waits at the barrier."""
         if self.run_ranks.rank >= cell.ranks:
             self.barrier.wait()
@@ -149,7 +149,7 @@ class _Bench:
         torch.set_num_threads(cell.threads)
         return meters[cell.group].train(steps, cell.execution.trials_per_device)
 
-    def _resident(self, cell: Cell) -> ResidentDataset:
+    def _resident(self, cell: BenchCell) -> ResidentDataset:
         dtype = PRECISIONS[cell.precision].dtype
         if dtype not in self.residents:
             self.residents[dtype] = ResidentDataset.of(self.dataset, self.run_ranks.device, dtype)
@@ -162,7 +162,7 @@ class _Bench:
         rate = matrix_rate(self.run_ranks.device, precision, threads) if takes_part else math.inf
         return float(min(self.barrier.gather(rate)))
 
-    def _measurement(self, cell: Cell, meter: Meter, speeds: list[float], rate: float) -> Measurement:
+    def _measurement(self, cell: BenchCell, meter: Meter, speeds: list[float], rate: float) -> Measurement:
         return Measurement(
             cell=cell,
             batch_size=self._batch_size(cell),
@@ -172,7 +172,7 @@ class _Bench:
             peak_memory_gib=meter.peak_memory_gib(cell.execution.trials_per_device),
         )
 
-    def _batch_size(self, cell: Cell) -> int:
+    def _batch_size(self, cell: BenchCell) -> int:
         return min(
             self.suite.experiments[cell.experiment].training.batch_size, len(self.dataset.train.labels)
         )

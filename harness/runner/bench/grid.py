@@ -23,7 +23,7 @@ class Machine(Strict):
     cores: int
 
 
-class Cell(Strict):
+class BenchCell(Strict):
     """One way to train one experiment, on the first `ranks` ranks with `threads` threads each."""
 
     experiment: str
@@ -54,11 +54,13 @@ class Cell(Strict):
         return self.ranks == 1 and self.trials == 1 and self.threads == 1
 
 
-def cells(experiments: Sequence[str], machine: Machine, trials: int) -> list[Cell]:
+def cells(experiments: Sequence[str], machine: Machine, trials: int) -> list[BenchCell]:
     """List the cells of a machine for so many remaining trials; those of one experiment are adjacent."""
     precisions: tuple[PrecisionName, ...] = ("fp32", "tf32", "bf16") if machine.is_gpu else ("fp32", "bf16")
     return [
-        Cell(experiment=experiment, precision=precision, execution=execution, ranks=ranks, threads=threads)
+        BenchCell(
+            experiment=experiment, precision=precision, execution=execution, ranks=ranks, threads=threads
+        )
         for experiment in experiments
         for precision in precisions
         for execution, ranks, threads in _ways(machine, trials)
@@ -78,7 +80,7 @@ def _ways(machine: Machine, trials: int) -> Iterator[tuple[Execution, int, int]]
                 yield Execution(placement="ddp", engine=engine), ranks, 1
 
 
-def trial_of(suite: Suite, cell: Cell) -> Trial:
+def trial_of(suite: Suite, cell: BenchCell) -> Trial:
     """Return the first trial of the cell's experiment, in the cell's precision."""
     trial = next(each for each in suite.trials() if each.experiment == cell.experiment)
     training = trial.settings.training.model_copy(update={"precision": cell.precision})

@@ -7,14 +7,14 @@ import statistics
 from pydantic import Field
 
 from harness.markdown import escaped, table
-from harness.runner.bench.grid import Cell, Machine
+from harness.runner.bench.grid import BenchCell, Machine
 from harness.strict import Strict
 
 
 class Measurement(Strict):
     """Measurements of one cell: images per second of all its trials together, one value per round."""
 
-    cell: Cell
+    cell: BenchCell
     batch_size: int
     images_per_second: list[float]
     flops_per_image: float

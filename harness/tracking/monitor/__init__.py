@@ -8,7 +8,7 @@ from typing import Protocol, TextIO
 from rich.console import Console
 
 from harness.errors import StoreError
-from harness.tracking.monitor.live import Live
+from harness.tracking.monitor.live import LiveMonitor
 from harness.tracking.monitor.monitor import Monitor
 from harness.tracking.monitor.plain import PlainOutput
 from harness.tracking.monitor.snapshot import Snapshot
@@ -54,4 +54,4 @@ def _seen(monitor: Monitor) -> Snapshot:
 def view_for(out: TextIO) -> View:
     """Return the live view on a terminal and plain lines elsewhere."""
     rich = Console(file=out)
-    return Live(rich) if out.isatty() and not rich.is_dumb_terminal else PlainOutput(out)
+    return LiveMonitor(rich) if out.isatty() and not rich.is_dumb_terminal else PlainOutput(out)

@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.tracking.monitor.plain import epoch_text
-from harness.tracking.monitor.snapshot import End, Held, Snapshot, SuiteSnapshot, printable
+from harness.tracking.monitor.snapshot import EndedTrial, Held, Snapshot, SuiteSnapshot, printable
 
 _FEWEST_SHOWN = 3
 _LINES_EACH = 3
 
 
 @dataclass
-class Live:
+class LiveMonitor:
     """View that draws suites with their trials under way, the latest ends and the time left."""
 
     rich: Console
@@ -86,7 +86,7 @@ def _how(held: Held) -> Text:
     return text
 
 
-def _end(end: End) -> Text:
+def _end(end: EndedTrial) -> Text:
     style = "green" if end.state == "done" else "red"
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{end.trial.key}: ").append(end.text, style=style)

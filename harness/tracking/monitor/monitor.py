@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.config.suite import Suite
 from harness.results.estimates import EpochSeconds, estimates, kind_of
 from harness.results.store import Store
-from harness.tracking.monitor.snapshot import End, Held, Snapshot, SuiteSnapshot, TimeLeft
+from harness.tracking.monitor.snapshot import EndedTrial, Held, Snapshot, SuiteSnapshot, TimeLeft
 from harness.tracking.monitor.suite_watcher import SuiteWatcher
 
 _LATEST = 5
@@ -28,7 +28,7 @@ class Monitor:
     given: Mapping[str, Suite] = field(default_factory=dict)
     _seconds: EpochSeconds = field(default_factory=EpochSeconds)
     _folders: dict[str, SuiteWatcher] = field(default_factory=dict)
-    _latest: deque[End] = field(default_factory=lambda: deque(maxlen=_LATEST))
+    _latest: deque[EndedTrial] = field(default_factory=lambda: deque(maxlen=_LATEST))
     _paces: Mapping[str, float] | None = None
 
     def poll(self) -> Snapshot:
@@ -40,8 +40,8 @@ class Monitor:
             for name in self.names()
         }
         suites, awaited = [], []
-        found: list[End] = []
-        ended: list[End] = []
+        found: list[EndedTrial] = []
+        ended: list[EndedTrial] = []
         for name, folder in self._folders.items():
             is_known = folder.suite is not None
             suite, new = folder.poll(now)

@@ -47,7 +47,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class End:
+class EndedTrial:
     """End of a trial, described in one line."""
 
     trial: Trial
@@ -56,7 +56,7 @@ class End:
     when: str
 
     @classmethod
-    def of(cls, found: Found) -> End:
+    def of(cls, found: Found) -> EndedTrial:
         """Return how a trial ended, from what is on disk."""
         record, text, when = found.record, found.error or "", ""
         if record is not None:
@@ -122,8 +122,8 @@ class Snapshot:
 
     suites: Sequence[SuiteSnapshot]
     awaited: Sequence[str] = ()
-    ended: Sequence[End] = ()
-    latest: Sequence[End] = ()
+    ended: Sequence[EndedTrial] = ()
+    latest: Sequence[EndedTrial] = ()
     time_left: TimeLeft | None = None
 
     @property

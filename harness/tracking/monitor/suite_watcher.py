@@ -17,7 +17,7 @@ from harness.results.lease_owner import LeaseOwner
 from harness.results.lease_progress import LeaseProgress
 from harness.results.seed_rule import called_for
 from harness.results.store import State, Store
-from harness.tracking.monitor.snapshot import End, Held, SuiteSnapshot
+from harness.tracking.monitor.snapshot import EndedTrial, Held, SuiteSnapshot
 
 
 @dataclass
@@ -53,11 +53,11 @@ class SuiteWatcher:
     suite: Suite | None = None
     trials: dict[tuple[str, int], Trial] = field(default_factory=dict)
     _version: tuple[int, ...] = ()
-    _ends: dict[tuple[str, int], tuple[dict[str, int], End]] = field(default_factory=dict)
+    _ends: dict[tuple[str, int], tuple[dict[str, int], EndedTrial]] = field(default_factory=dict)
     _stale: dict[tuple[str, int], dict[str, int]] = field(default_factory=dict)
     _beats: dict[Path, _Beat] = field(default_factory=dict)
 
-    def poll(self, now: float) -> tuple[SuiteSnapshot | None, list[End]]:
+    def poll(self, now: float) -> tuple[SuiteSnapshot | None, list[EndedTrial]]:
         """Return the suite's snapshot, None if it does not exist, and the ends since the previous poll."""
         self._look_for_suite()
         if self.suite is None:
@@ -133,7 +133,7 @@ class SuiteWatcher:
                     found[key].generation = max(found[key].generation, int(generation))
         return found
 
-    def _look_for_ends(self, files: dict[tuple[str, int], _Files]) -> list[End]:
+    def _look_for_ends(self, files: dict[tuple[str, int], _Files]) -> list[EndedTrial]:
         """Read the records that are new, forget those that are gone, and return the new ends."""
         new = []
         for key, trial in self.trials.items():
@@ -150,7 +150,7 @@ class SuiteWatcher:
                 continue
             if found.record is not None:
                 self.seconds.add(found.record)
-            end = End.of(found)
+            end = EndedTrial.of(found)
             self._ends[key] = records, end
             if before is None or before[1] != end:
                 new.append(end)
