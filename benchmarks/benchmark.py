@@ -80,6 +80,8 @@ def experiment_of(settings: Settings, dataset: str, root: Path) -> Experiment:
     training, loss = settings.training, settings.training.loss
     if not isinstance(loss, CrossEntropy) or loss.class_weights:
         raise UsageError(f"found the loss {loss!r}, expected cross_entropy without class weights")
+    if training.augment:
+        raise UsageError(f"found the augmentations {training.augment!r}, expected none")
     devices = torch.cuda.device_count() or len(os.sched_getaffinity(0))
     return Experiment(
         dataset=dataset,

@@ -20,8 +20,8 @@ _INTRODUCTION = """\
 
 All keys of a suite, as `harness schema --markdown` prints them. A heading is the path of its section, as in
 `--set training.epochs=2`; NAME stands for the name of an experiment. The suite that is extended, `common` and
-the experiment are merged: a required key must be in one of them. A model, optimizer or scheduler of another
-name replaces the one that it would be merged with.
+the experiment are merged: a required key must be in one of them. A model, optimizer, scheduler or loss of
+another name replaces the one that it would be merged with, and so does a list.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.config.augmentations import AugmentationSettings
 from harness.config.suite import ExperimentSettings, Suite
 from harness.data import DatasetSettings
 
@@ -32,6 +33,8 @@ def _flat(dataset: DatasetSettings, settings: ExperimentSettings) -> dict[str, A
     flat |= {"batch size": training.batch_size, "epochs": training.epochs}
     if training.precision != "fp32":
         flat["precision"] = training.precision
+    if training.augment:
+        flat["augment"] = [_called(each) for each in training.augment]
     if training.loss.name != "cross_entropy":
         flat["loss"] = training.loss.name
     of_loss = training.loss.model_dump(exclude_defaults=True, exclude={"name"})
@@ -39,6 +42,12 @@ def _flat(dataset: DatasetSettings, settings: ExperimentSettings) -> dict[str, A
     if training.allow_rank_dependent:
         flat["rank-dependent"] = "allowed"
     return flat
+
+
+def _called(settings: AugmentationSettings) -> str:
+    """Return an augmentation as a call: `pad_crop(padding = 4)`."""
+    given = settings.model_dump(exclude_defaults=True, exclude={"name"})
+    return f"{settings.name}({_text(given)})" if given else settings.name
 
 
 def _text(settings: Mapping[str, Any]) -> str:

@@ -60,6 +60,42 @@ def test_a_section_starts_anew_under_another_name(tmp_path: Path) -> None:
     assert one.model == {"name": "convnet", "channels": [4], "dropout": 0.2}
 
 
+@pytest.mark.parametrize(
+    ("common", "own", "expected"),
+    [
+        ("{label_smoothing: 0.1}", "{name: binary}", {"name": "binary", "label_smoothing": 0.0}),
+        ("{name: binary, label_smoothing: 0.1}", "{name: 'm:f', k: 2}", {"name": "m:f", "k": 2}),
+        (
+            "{label_smoothing: 0.1}",
+            "{name: cross_entropy}",
+            {"name": "cross_entropy", "label_smoothing": 0.1},
+        ),
+        ("{name: binary, label_smoothing: 0.1}", "{}", {"name": "binary", "label_smoothing": 0.1}),
+    ],
+)
+def test_a_loss_does_so_too(common: str, own: str, expected: dict[str, Any], tmp_path: Path) -> None:
+    suite = load(
+        tmp_path,
+        f"experiments:\n  one: {{training: {{loss: {own}}}}}",
+        common=with_training(f"loss: {common}"),
+    )
+    assert suite.experiments["one"].training.loss.model_dump() == expected
+
+
+def test_a_list_of_augmentations_replaces_the_common_one(tmp_path: Path) -> None:
+    common = with_training("augment: [{name: flip}, {name: cutout, size: 2}]")
+    suite = load(
+        tmp_path, "experiments:\n  one: {training: {augment: [{name: flip}]}}\n  two:", common=common
+    )
+    names = [[part.name for part in each.training.augment] for each in suite.experiments.values()]
+    assert names == [["flip"], ["flip", "cutout"]]
+    assert Suite.model_validate_json(suite.model_dump_json()) == suite
+
+
+def with_training(setting: str) -> str:
+    return COMMON.replace("epochs: 3", f"epochs: 3\n    {setting}")
+
+
 def test_null_takes_the_scheduler_away(tmp_path: Path) -> None:
     suite = load(tmp_path, "experiments:\n  one: {training: {scheduler: null}}")
     assert suite.experiments["one"].training.scheduler is None
