@@ -30,6 +30,7 @@ PARTS = {
     "main": Part("tests.gpu.runs:main", 90),
     "right": Part("tests.gpu.exactness:right", 100),
     "same_bits": Part("tests.gpu.exactness:same_bits", 70),
+    "settings": Part("tests.gpu.settings:settings", 90),
     "speed": Part("tests.gpu.speeds:speed", 80),
     "lanes": Part("tests.gpu.speeds:lanes", 60),
     "worlds": Part("tests.gpu.worlds:worlds", 90),
