@@ -168,8 +168,8 @@ class _CheckedModel:
             return ["something that makes two passes over the same images differ"]
         turned = replace(self.examples(), images=self.examples().images.flip(0))
         differing = [key for key, value in after.items() if resumed.get(key) != value]
-        pair = (self._logits(each, Takeover(each), turned) for each in (model, fresh))
-        return sorted(differing) if distance(*pair) > _REPEATABLE else []
+        kept, lost = (self._logits(each, Takeover(each), turned) for each in (model, fresh))
+        return sorted(differing) if distance(kept, lost) > _REPEATABLE else []
 
     def _logits(self, model: nn.Module, takeover: Takeover, examples: Examples) -> Tensor:
         """Return the logits of one pass in train mode, and one in eval mode."""

@@ -24,6 +24,9 @@ _LR = 0.05
 _EXACT = 1e-9
 _ROUNDING = 10  # times what another order of the rows changes
 _MOST_ROUNDING = 1e-2
+_NUDGE = 1e-15  # relative; a change of this size in the images is as small as rounding
+_NUDGED = 100  # times what such a change does
+_LEAST_SCALE = 1e-6  # what should be zero is some 1e-17
 
 Build = Callable[[], nn.Module]
 Trace = dict[str, Tensor]
@@ -36,6 +39,7 @@ def difference_by_sharding(build: Build, examples: Examples) -> str:
     """
     limit = _limit(build, examples)
     (whole,) = _traces(build, examples, ())
+    amplified: Trace | None = None
     for cuts in _CUTS:
         traces = _traces(build, examples, cuts)
         together = {
@@ -43,9 +47,25 @@ def difference_by_sharding(build: Build, examples: Examples) -> str:
         }
         for key in whole:
             parts = [together[key]] if key in together else [each[key] for each in traces]
-            if any(distance(whole[key], part) > limit for part in parts):
+            apart = max(distance(whole[key], part, _LEAST_SCALE) for part in parts)
+            if apart <= limit:
+                continue
+            amplified = amplified or _nudged(build, examples)
+            rounding = distance(whole[key], amplified[key], _LEAST_SCALE)
+            if apart > min(_NUDGED * rounding, _MOST_ROUNDING):
                 return f"{_culprit(build, examples, cuts, limit) or key}"
     return ""
+
+
+def _nudged(build: Build, examples: Examples) -> Trace:
+    """Return what the whole batch gives when its images change by no more than rounding does.
+
+    Batch norms over few values, one after the other, may amplify that by many orders of magnitude.
+    """
+    noise = torch.rand(examples.images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images = examples.images * (1 + _NUDGE * (2 * noise - 1)).to(examples.images.dtype)
+    (trace,) = _traces(build, replace(examples, images=images), ())
+    return trace
 
 
 def _traces(build: Build, examples: Examples, cuts: Sequence[int]) -> list[Trace]:
@@ -103,15 +123,15 @@ def _gradient(parameter: nn.Parameter) -> Tensor:
     return _real(gradient.to_dense()).double().flatten()
 
 
-def distance(one: Tensor, another: Tensor) -> float:
-    """Return the largest difference, relative to the largest value; NaN equals NaN."""
+def distance(one: Tensor, another: Tensor, least_scale: float = 1e-30) -> float:
+    """Return the largest difference, relative to the largest value or `least_scale`; NaN equals NaN."""
     if one.shape != another.shape:
         return float("inf")
     one, another = (_real(each.detach()).double() for each in (one, another))
     apart = torch.where(one.isnan() & another.isnan() | (one == another), 0.0, (one - another).abs())
     largest = apart.nan_to_num(torch.inf).amax().item() if apart.numel() else 0.0
     scale = one.nan_to_num(0.0, 0.0, 0.0).abs().amax().item() if one.numel() else 0.0
-    return largest / max(scale, 1e-30)
+    return largest / max(scale, least_scale)
 
 
 def _limit(build: Build, examples: Examples) -> float:

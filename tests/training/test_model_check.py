@@ -81,6 +81,29 @@ def test_rounding_is_no_reason(precision: str) -> None:
     check_model(trial.settings, small_dataset())
 
 
+class Centred(nn.Module):
+    """Subtract the mean over the batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(0)
+
+
+def deep_norms(shape: tuple[int, int, int], classes: int, *, centred: bool) -> nn.Module:
+    """Build twenty batch norms in a row, which over four images amplify rounding beyond 1e-9."""
+    layers: list[nn.Module] = [Centred()] if centred else []
+    for _ in range(20):
+        layers += [nn.Linear(16, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU()]
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[1] * shape[2], 16), *layers, nn.Linear(16, classes))
+
+
+def test_neither_is_rounding_that_many_norms_amplify() -> None:
+    trial = small_trial({"name": f"{__name__}:deep_norms", "centred": False})
+    check_model(trial.settings, small_dataset())
+    trial = small_trial({"name": f"{__name__}:deep_norms", "centred": True})
+    with pytest.raises(ModelError, match=r"layer '2' \(Centred\) depends on the other images"):
+        check_model(trial.settings, small_dataset())
+
+
 def test_a_last_batch_of_one_image_is_known_before() -> None:
     for batch_size, test, kind in ((89, 37, "training"), (1, 37, "training"), (16, 501, "testing")):
         settings = small_trial({"name": OWN, "kind": "untracked_norm"}, batch_size=batch_size).settings
