@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from harness.errors import ModelError
 from harness.model_contract import new_module, problem_of_call
+from harness.model_libraries import library_of
 from harness.plugins import imported, is_callable_path
 from harness.user_code import calling
 
@@ -51,7 +52,7 @@ def source_file(name: str) -> Path | None:
     """Return the file that defines the model, or None if it has no file; may import a user's module."""
     if not is_callable_path(name):
         return _SHIPPED / f"{name}.py"
-    found = inspect.getsourcefile(sys.modules[_user_callable(name).__module__])
+    found = inspect.getsourcefile(sys.modules[_callable(name).__module__])
     return Path(found) if found else None
 
 
@@ -65,7 +66,7 @@ def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_cl
     own = copy.deepcopy({key: value for key, value in settings.items() if key != "name"})
     if not is_callable_path(name):
         return _built_shipped(name, image_shape, num_classes, own)
-    builder = _user_callable(name)
+    builder = _callable(name)
     if problem := problem_of_call(builder, name.partition(":")[2], own):
         raise ModelError(f"model {name!r}: {problem}")
     with calling(f"model {name!r}"):
@@ -85,5 +86,6 @@ def _built_shipped(
         raise ModelError(f"model {name!r} refuses its settings {own!r}: {error}") from error
 
 
-def _user_callable(name: str) -> Callable[..., nn.Module]:
-    return imported("model", name, ModelError)
+def _callable(name: str) -> Callable[..., nn.Module]:
+    library = library_of(name)
+    return library.builder(name.partition(":")[2]) if library else imported("model", name, ModelError)

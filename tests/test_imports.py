@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "home", "program", "standard_streams", "starts", "strict"},
     {"formatting", "import_statements", "markdown", "numerics", "process_state"},
     {"user_code"},
-    {"plugins", "model_contract", "module_finder"},
+    {"plugins", "model_contract", "model_libraries", "module_finder"},
     {"module_sources", "registry"},
     {"stats"},
     {"model_registry"},

@@ -10,6 +10,7 @@ from harness.config.augmentations import AUGMENTATIONS
 from harness.config.loader import SuiteFile
 from harness.config.settings import Training, model_settings
 from harness.config.suite import ExperimentSettings
+from harness.model_libraries import LIBRARIES, Library
 from harness.strict import name_of
 
 _REF = "#/$defs/{model}"
@@ -21,7 +22,8 @@ def suite_schema() -> dict[str, Any]:
     training = Training.model_json_schema(ref_template=_REF)
     definitions = {**training.pop("$defs"), "Training": training}
     definitions |= {name: model_settings(name).model_json_schema() for name in model_registry.shipped()}
-    definitions["Model"] = {"anyOf": [*_references(model_registry.shipped()), _user_model()]}
+    libraries = [_library_model(each) for each in LIBRARIES]
+    definitions["Model"] = {"anyOf": [*_references(model_registry.shipped()), *libraries, _user_model()]}
     sections = {
         name: {"$ref": f"#/$defs/{name.capitalize()}", "description": field.description}
         for name, field in ExperimentSettings.model_fields.items()
@@ -62,6 +64,21 @@ def suite_schema_text() -> str:
 
 def _references(names: list[str]) -> list[dict[str, str]]:
     return [{"$ref": f"#/$defs/{name}"} for name in names]
+
+
+def _library_model(library: Library) -> dict[str, Any]:
+    name = {
+        "description": f"Name of the model: `{library.name}:` and its name there.",
+        "type": "string",
+        "pattern": rf"^{library.name}:\w+$",
+    }
+    return {
+        "title": library.name,
+        "description": library.description,
+        "type": "object",
+        "properties": {"name": name, **library.extra},
+        "required": ["name"],
+    }
 
 
 def _user_model() -> dict[str, Any]:

@@ -199,9 +199,8 @@ def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict
         checker.add(("model",), "'name' is missing in it; it says which one", layers)
     else:
         known = nearest(name, model_registry.shipped())
-        checker.add(
-            ("model", "name"), f"found {name!r}; {known}, or your own package.module:callable", layers
-        )
+        others = "or torchvision:NAME, timm:NAME, or your own package.module:callable"
+        checker.add(("model", "name"), f"found {name!r}; {known}, {others}", layers)
     return None
 
 

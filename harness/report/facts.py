@@ -17,6 +17,7 @@ FACTS: Mapping[str, Callable[[Record], str]] = {
     "Threads": lambda record: str(record.hardware.threads),
     "Trials per device": lambda record: str(record.hardware.trials_per_device),
     "torch": lambda record: record.versions.torch,
+    "Model library": lambda record: record.versions.model_library or "",
     "CUDA": lambda record: record.versions.cuda or "none",
     "Python": lambda record: record.versions.python,
     "harness": lambda record: record.versions.harness,

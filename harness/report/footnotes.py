@@ -100,10 +100,12 @@ def _made_from(contents: SuiteResults) -> list[str]:
         return []
     devices = sorted({device for each in records for device in each.hardware.devices})
     torch = sorted({each.versions.torch for each in records})
+    libraries = sorted({each.versions.model_library or "" for each in records} - {""})
+    software = "; ".join([f"torch {', '.join(torch)}", *libraries])
     commits = sorted({short(each.commit) for each in records})
     return [
         f"Made from {len(records)} record{'s' * (len(records) > 1)}: {', '.join(devices)}; "
-        f"torch {', '.join(torch)}; commit {', '.join(commits)}."
+        f"{software}; commit {', '.join(commits)}."
     ]
 
 

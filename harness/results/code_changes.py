@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from harness import numerics
 from harness.config.suite import Suite, Trial
+from harness.model_libraries import library_of
 from harness.results.record import Record
 from harness.results.seed_rule import by_experiment
 from harness.results.store import Store
@@ -46,12 +47,18 @@ def _other_code(store: Store, name: str, trials: Sequence[Trial], codes: UserCod
     records = [(each, record) for each, record in found if record and record.status != "failed"]
     others = [record for each, record in records if is_of_other_code(each, record, codes)]
     if others:
-        hashes = ", ".join(sorted({(each.user_code or "none")[:8] for each in others}))
-        now = (codes.hash_of(trials[0]) or "")[:8]
+        library = library_of(str(trials[0].settings.model["name"]))
+        what = f"another version of {library.name}" if library else "other user code"
+        hashes = ", ".join(sorted({_made_of(each) for each in others}))
+        now = (library and library.distribution) or (codes.hash_of(trials[0]) or "")[:8]
         yield (
-            f"{trials[0].folder}/{name}: {len(others)} of {len(records)} records are of other user code "
+            f"{trials[0].folder}/{name}: {len(others)} of {len(records)} records are of {what} "
             f"({hashes}; now {now}); `harness run … --retrain {name}` sets them aside and trains them again"
         )
+
+
+def _made_of(record: Record) -> str:
+    return record.versions.model_library or (record.user_code or "none")[:8]
 
 
 def _earlier_numerics(store: Store, name: str, trials: Sequence[Trial]) -> Iterator[str]:

@@ -27,6 +27,7 @@ SOURCES = (
     "data/kinds/*.py",
     "training/*.py",
     "models/*.py",
+    "model_libraries.py",
     "model_registry.py",
     "numerics.py",
     "strict.py",

@@ -99,8 +99,9 @@ class Hardware(Strict):
 class Versions(Strict):
     """Software versions of a trial.
 
-    `harness_code` is a hash of the harness's code that trains, `user_code` one of the user's own modules,
-    None without such; earlier records have `code`, a hash of both. `commit` is that of the harness's
+    `harness_code` is a hash of the harness's code that trains, `user_code` one of the user's own modules or
+    of `model_library`, the library that builds the model (`torchvision==0.26.0`), None without such; earlier
+    records have `code`, a hash of both. `commit` is that of the harness's
     repository, `user_commit` that of the one that holds the suite; of the packaged suite it is the same.
     """
 
@@ -114,6 +115,7 @@ class Versions(Strict):
     user_code: str | None = None
     user_commit: str | None = None
     numerics: int = 1
+    model_library: str | None = Field(default=None, exclude_if=lambda library: library is None)
 
 
 class Record(Strict):

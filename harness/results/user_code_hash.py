@@ -1,16 +1,20 @@
-"""User code of a trial: a hash over all modules that its callables are made of, by name and content."""
+"""User code of a trial: a hash over all modules that its callables are made of, by name and content.
+
+A model of a library (`torchvision:resnet18`) is made of the library's version.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from harness.config.settings import Settings
 from harness.config.suite import Trial
+from harness.model_libraries import library_of
 from harness.module_sources import Sources, sources_of
 from harness.plugins import is_callable_path, search_path
 
@@ -52,7 +56,7 @@ class UserCodes:
         """Return a trial's user code; None if it has none, or if a module is not found."""
         callables = callables_of(settings)
         if callables and callables not in self._known:
-            found = sources_of([each.partition(":")[0] for each in callables], search_path())
+            found = _sources_of(callables)
             self._known[callables] = None if found is None else UserCode(callables, found)
         return self._known.get(callables)
 
@@ -71,6 +75,16 @@ class UserCodes:
     def places_of(self, trials: Iterable[Trial]) -> list[Path]:
         """List the files of these trials' user code."""
         return sorted({place for code in self.all_of(trials) for place in code.sources.places.values()})
+
+
+def _sources_of(callables: Iterable[str]) -> Sources | None:
+    """Return the sources of these callables; of a library's model that is the library's version."""
+    libraries = {name: library for name in callables if (library := library_of(name))}
+    own = sources_of([name.partition(":")[0] for name in callables if name not in libraries], search_path())
+    versions = [each.distribution for each in libraries.values()]
+    if own is None or None in versions:
+        return None
+    return replace(own, distributions=sorted([*own.distributions, *filter(None, versions)]))
 
 
 def job_code(trials: Iterable[Trial], codes: UserCodes) -> str:

@@ -14,6 +14,7 @@ from pydantic import Field
 from harness.config import packaged_suite
 from harness.config.suite import Trial
 from harness.errors import StoreError
+from harness.model_libraries import library_of
 from harness.results import kept_code, provenance
 from harness.results.record import Versions
 from harness.results.repository import commit_of_suite
@@ -47,11 +48,13 @@ class RunCode(Strict):
 
     def versions(self, trial: Trial, common: Versions) -> Versions:
         """Return the versions that a trial's record tells."""
+        library = library_of(str(trial.settings.model["name"]))
         return common.model_copy(
             update={
                 "user_code": self.user_code.get(_experiment(trial)) or None,
                 "user_commit": self.user_commit.get(trial.folder),
                 "numerics": trial.numerics,
+                "model_library": library.distribution if library else None,
             }
         )
 

@@ -18,7 +18,7 @@ from harness.results.store import Store
 from tests.support import ROOT
 from tests.support.filled_stores import MATRIX, ONE, accuracy, full, mixed, nothing, troubled
 from tests.support.golden import assert_golden
-from tests.support.records import PUBLISHED, RUNS, SUITE, record_of, suite_of
+from tests.support.records import PUBLISHED, RUNS, SUITE, record_of, suite_of, with_code
 
 
 def mixed_commits(store: Store, suite: Suite) -> None:
@@ -34,6 +34,14 @@ def fixed_weights(store: Store, suite: Suite) -> None:
     for trial in suite.trials():
         record = record_of(trial, accuracy(trial))
         store.save(trial, record.model_copy(update={"has_fixed_weights": trial.experiment == "two"}))
+
+
+def of_library(store: Store, suite: Suite) -> None:
+    """Let the records of each experiment's second seed be of a later torchvision."""
+    for trial in suite.trials():
+        version = f"torchvision==0.{26 + (trial.seed == 2)}.0"
+        record = record_of(trial, accuracy(trial))
+        store.save(trial, with_code(record, version[-3] * 64, model_library=version))
 
 
 def first_seeds(count: int, step: float) -> Callable[[Store, Suite], None]:
@@ -53,6 +61,9 @@ def published(figures: str, more: str = "runs: 1") -> str:
     )
 
 
+LIBRARY = SUITE.replace("name: mlp, hidden: [8], dropout: 0.1", "name: 'torchvision:resnet18'").replace(
+    "model: {hidden: [16]}", "model: {small_input: true}"
+)
 ADAPTIVE = SUITE.replace("seeds: 3", "seeds: {half_width_points: 0.5, at_least: 4, at_most: 10}")
 CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "experiments": (SUITE + PUBLISHED, full),
@@ -69,6 +80,7 @@ CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "rank-dependent": (SUITE.replace("epochs: 2", "epochs: 2\n    allow_rank_dependent: true"), full),
     "fixed-weights": (SUITE, fixed_weights),
     "mixed-commits": (SUITE, mixed_commits),
+    "library": (LIBRARY, of_library),
     "matrix": (MATRIX, full),
     "published-mean": (SUITE + published("0.8125", "runs: 3"), full),
     "published-values": (SUITE + published("[0.812, 0.8125, 0.8135]", "runs: 3"), first_seeds(3, 0.001)),

@@ -11,7 +11,15 @@ import pytest
 from harness.results import provenance
 from tests.support import ROOT
 
-TRAINS = ("config/suite", "data/idx", "training/step", "model_registry", "results/record", "results/metrics")
+TRAINS = (
+    "config/suite",
+    "data/idx",
+    "training/step",
+    "model_libraries",
+    "model_registry",
+    "results/record",
+    "results/metrics",
+)
 
 
 @pytest.fixture

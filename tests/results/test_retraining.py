@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.suite import Suite, Trial
+from harness.model_libraries import LIBRARIES
 from harness.results.code_changes import kept_aside, sentences
 from harness.results.record import Record
 from harness.results.retraining import retrain
@@ -126,3 +127,15 @@ def test_records_of_other_user_code_are_told(suite: Suite, store: Store) -> None
     ]
     Path("net/own.py").unlink()
     assert sentences(store, suite, UserCodes()) == []  # looked at elsewhere
+
+
+def test_records_of_another_version_of_a_library_are_told(tmp_path: Path, store: Store) -> None:
+    suite = suite_of(tmp_path, OWN.replace("net.own:net", "torchvision:resnet18"))
+    one, two, _ = trials_of(suite)
+    now = LIBRARIES[0].distribution
+    store.save(one, with_code(record_of(one), "e" * 64, model_library="torchvision==0.1.0"))
+    store.save(two, with_code(record_of(two), UserCodes().hash_of(two), model_library=now))
+    assert sentences(store, suite, UserCodes()) == [
+        "small/one: 1 of 2 records are of another version of torchvision (torchvision==0.1.0; now "
+        f"{now}); `harness run … --retrain one` sets them aside and trains them again"
+    ]

@@ -82,3 +82,21 @@ def test_a_job_is_its_settings_seeds_and_user_code(suite: Suite) -> None:
     assert job_code(trials[::-1], UserCodes()) == whole != job_code(trials[1:], UserCodes())
     Path("net/blocks.py").write_text("act = 2", encoding="utf-8")
     assert job_code(trials, UserCodes()) != whole
+
+
+def test_a_librarys_model_is_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = trial_of(suite_of(tmp_path, OWN.replace("net.own:net", "torchvision:resnet18")))
+    hashes = []
+    for version in ("0.26.0+cpu", "0.26.0+cu130", "0.27.0"):
+        monkeypatch.setattr("importlib.metadata.version", lambda name, found=version: found)
+        code = UserCodes().of(trial.settings)
+        assert code is not None
+        assert code.sources.distributions == [f"torchvision=={version.partition('+')[0]}"]
+        assert not code.sources.files
+        hashes.append(code.hash)
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_missing_library_is_told_from_none(tmp_path: Path) -> None:
+    trial = trial_of(suite_of(tmp_path, OWN.replace("net.own:net", "timm:resnet18")))
+    assert UserCodes().hash_of(trial) == ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.config.suite import Trial
+from harness.model_libraries import LIBRARIES
 from harness.results.user_code_hash import UserCodes
 from harness.runner.request import Request
 from harness.runner.run_code import ChangedCodeError, CodeGuard, RunCode
@@ -79,3 +80,15 @@ def test_a_record_tells_what_the_run_started_with(trial: Trial, started: RunCode
     versions = started.versions(trial, record_of(trial).versions)
     assert versions.user_code == started.user_code["small/one"] != UserCodes().hash_of(trial)
     assert versions.numerics == 1
+
+
+def test_a_record_tells_the_version_of_its_models_library(tmp_path: Path) -> None:
+    suite = suite_of(tmp_path, OWN.replace("net.own:net", "torchvision:resnet18"))
+    started, common = (
+        RunCode.of(Request(suites=[suite]), UserCodes()),
+        record_of(next(suite.trials())).versions,
+    )
+    found = {trial.experiment: started.versions(trial, common) for trial in suite.trials()}
+    assert found["one"].model_library == LIBRARIES[0].distribution
+    assert len(found["one"].user_code or "") == 64
+    assert (found["two"].model_library, found["two"].user_code) == (None, None)
