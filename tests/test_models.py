@@ -15,12 +15,7 @@ from torch.nn import functional
 from harness import model_registry
 from harness.errors import ModelError
 from models import patch_mixer
-
-SMALL = {
-    "patch_mixer": {"patch_size": 4, "width": 6, "hidden": [5, 7]},
-    "mlp": {"hidden": [9, 7], "dropout": 0.3},
-    "convnet": {"channels": [3, 4], "dropout": 0.3},
-}
+from tests.support.trials import SHIPPED
 
 
 def norm(x: Tensor, layer: nn.BatchNorm1d) -> Tensor:
@@ -143,17 +138,17 @@ def test_parameters_of_the_report(experiment: str) -> None:
     assert counted(patch_size, width, hidden) == parameters
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_an_empty_batch_goes_through(name: str) -> None:
-    built = model_registry.build({"name": name, **SMALL[name]}, (1, 8, 8), 10).eval()
+    built = model_registry.build(SHIPPED[name], (1, 8, 8), 10).eval()
     logits = built(torch.zeros(0, 1, 8, 8))
     assert logits.shape == (0, 10)
     logits.sum().backward()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_declared_settings_are_those_of_build(name: str) -> None:
-    assert set(SMALL) == set(model_registry.shipped())
+    assert set(SHIPPED) == set(model_registry.shipped())
     source = Path(inspect.getfile(patch_mixer)).parent / f"{name}.py"
     build = next(
         node
@@ -164,7 +159,14 @@ def test_declared_settings_are_those_of_build(name: str) -> None:
     annotated = {
         each.arg: types[ast.unparse(each.annotation)] for each in build.args.kwonlyargs if each.annotation
     }
-    assert {key: value["type"] for key, value in model_registry.declared_settings(name).items()} == annotated
+    declared = model_registry.declared_settings(name)
+    assert {key: value["type"] for key, value in declared.items()} == annotated
+    defaults = {
+        each.arg: ast.literal_eval(default)
+        for each, default in zip(build.args.kwonlyargs, build.args.kw_defaults, strict=True)
+        if default
+    }
+    assert {key: value["default"] for key, value in declared.items() if "default" in value} == defaults
 
 
 @pytest.mark.parametrize(
@@ -173,6 +175,11 @@ def test_declared_settings_are_those_of_build(name: str) -> None:
         ((1, 8, 8), {"name": "patch_mixer", "patch_size": 3, "width": 4, "hidden": [4]}, "a divisor of"),
         ((1, 8, 6), {"name": "patch_mixer", "patch_size": 2, "width": 4, "hidden": [4]}, "square"),
         ((1, 8, 8), {"name": "convnet", "channels": [4] * 4, "dropout": 0.0}, "3 or fewer"),
+        ((1, 33, 8), {"name": "lenet5"}, "32 x 32 or less"),
+        ((1, 5, 8), {"name": "kmnist_cnn"}, "6 x 6 or more"),
+        ((1, 8, 6), {"name": "mlp_mixer", "patch_size": 4}, "a divisor of the sides 8 and 6"),
+        ((1, 8, 6), {"name": "vit_tiny", "patch_size": 4}, "a divisor of the sides 8 and 6"),
+        ((1, 8, 8), {"name": "vit_tiny", "patch_size": 4, "width": 10, "heads": 4}, "a multiple of the 4"),
     ],
 )
 def test_settings_that_do_not_fit_the_image(

@@ -70,7 +70,8 @@ def model_settings(name: str) -> type[Strict]:
     """Return the pydantic class of a shipped model's declared settings."""
     fields: dict[str, Any] = {"name": (Literal[name], Field(description="Name of the shipped model."))}
     for key, fragment in model_registry.declared_settings(name).items():
-        fields[key] = (_annotation(fragment), Field(description=fragment.get("description")))
+        default = fragment.get("default", ...)
+        fields[key] = (_annotation(fragment), Field(default, description=fragment.get("description")))
     return create_model(name, __base__=Strict, __doc__=model_registry.summary(name), **fields)
 
 

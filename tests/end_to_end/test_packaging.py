@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import model_registry
 from tests.support import ROOT
 
 USES_MODELS = """\
@@ -67,7 +68,7 @@ def test_models_are_found_and_a_users_own_folder_shadows_nothing(
         text=True,
         check=False,
     )
-    said = f"convnet mlp patch_mixer Sequential {home / 'harness/models/mlp.py'}\n"
+    said = f"{' '.join(model_registry.shipped())} Sequential {home / 'harness/models/mlp.py'}\n"
     assert done.stdout == said, done.stderr
 
 

@@ -24,6 +24,7 @@ from tests.support.trials import (
     CONVNET,
     MIXER,
     MLP,
+    SHIPPED,
     course,
     figures,
     interrupted,
@@ -62,6 +63,16 @@ def test_ranks_agree_in_float64_over_30_steps(model: dict[str, Any], tmp_path: P
     losses, expected = run_ranks(1, losses_and_figures, trial, str(tmp_path), {})[0]
     assert len(losses) == 30
     for world_size in (2, 3, 4):
+        for found_losses, found in run_ranks(world_size, losses_and_figures, trial, str(tmp_path), {}):
+            assert agree(found_losses, losses, 1e-9)
+            assert agree(found, expected, 1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED.keys() - {"patch_mixer", "convnet", "mlp"}))
+def test_ranks_agree_in_float64_on_every_other_shipped_model(name: str, tmp_path: Path) -> None:
+    trial = small_trial(SHIPPED[name])
+    losses, expected = run_ranks(1, losses_and_figures, trial, str(tmp_path), {})[0]
+    for world_size in (2, 3):
         for found_losses, found in run_ranks(world_size, losses_and_figures, trial, str(tmp_path), {}):
             assert agree(found_losses, losses, 1e-9)
             assert agree(found, expected, 1e-9)

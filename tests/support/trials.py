@@ -20,9 +20,29 @@ from harness.training.trainer import Outcome, Places, step_by_step
 from tests.support.calls import Calls
 from tests.support.ranks import ALONE
 
-MIXER = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
-CONVNET = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
-MLP = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
+MIXER: dict[str, Any] = {"name": "patch_mixer", "patch_size": 4, "width": 12, "hidden": [8, 6]}
+CONVNET: dict[str, Any] = {"name": "convnet", "channels": [6, 8], "dropout": 0.3}
+MLP: dict[str, Any] = {"name": "mlp", "hidden": [20, 12], "dropout": 0.4}
+# Every shipped model, as small as it can be.
+_SHIPPED: tuple[dict[str, Any], ...] = (
+    MIXER,
+    CONVNET,
+    MLP,
+    {"name": "kmnist_cnn"},
+    {"name": "lenet5"},
+    {"name": "mlp_3x1024", "dropout": 0.2},
+    {
+        "name": "mlp_mixer",
+        "patch_size": 4,
+        "width": 8,
+        "depth": 2,
+        "tokens_hidden": 5,
+        "channels_hidden": 9,
+    },
+    {"name": "preact_resnet18", "width": 3},
+    {"name": "vit_tiny", "patch_size": 4, "width": 12, "depth": 2, "heads": 3},
+)
+SHIPPED = {each["name"]: each for each in _SHIPPED}
 ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
 
 
