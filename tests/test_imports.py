@@ -81,6 +81,7 @@ def test_what_trains_nothing_loads_no_torch() -> None:
         ["status", "fashion-patch_size", "--follow"],
         ["report", "--results", "results", "--check"],
         ["schema"],
+        ["models"],
         ["submit", "suites/final.yaml", "--dry-run", "--results", "none"],
     ]
     code = f"""

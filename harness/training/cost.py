@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -48,7 +51,12 @@ _GPU = _Speed(1e14, 1e-3, 5e-5, 1e10)
 def cost_of(trial: Trial, data: ResidentDataset) -> Cost:
     """Return the cost of one step of the trial, the same on every device."""
     outputs = trial.settings.training.loss.outputs(data.num_classes)
-    return _cost_of(json.dumps(trial.settings.model), data.image_shape, outputs)
+    return cost_of_model(trial.settings.model, data.image_shape, outputs)
+
+
+def cost_of_model(model: Mapping[str, Any], image_shape: tuple[int, int, int], outputs: int) -> Cost:
+    """Return the cost of one training step of a model, by its settings."""
+    return _cost_of(json.dumps(model), image_shape, outputs)
 
 
 def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.device) -> float:
@@ -69,7 +77,7 @@ def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.devic
 @functools.cache
 def _cost_of(model: str, image_shape: tuple[int, int, int], num_classes: int) -> Cost:
     plain = initialised(json.loads(model), 0, image_shape, num_classes).train()
-    with torch.random.fork_rng(devices=[]), _Operations() as operations:
+    with counted() as operations:
         plain(torch.zeros(_ROWS, *image_shape)).sum().backward()
     return Cost(
         flops_per_image=operations.total / _ROWS,
@@ -78,7 +86,17 @@ def _cost_of(model: str, image_shape: tuple[int, int, int], num_classes: int) ->
     )
 
 
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+@contextlib.contextmanager
+def counted() -> Iterator[Operations]:
+    """Count the FLOPs of what is computed meanwhile; the random state is put back.
+
+    Attention is computed as products: torch has no formula for the CPU's own.
+    """
+    with torch.random.fork_rng(devices=[]), sdpa_kernel(SDPBackend.MATH), Operations() as operations:
+        yield operations
+
+
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts FLOPs as torch's FlopCounterMode does; that one would import torch's compiler."""
 
     def __init__(self) -> None:

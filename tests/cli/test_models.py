@@ -1,0 +1,66 @@
+"""`harness models`: the list of models, and a suite's models layer by layer, against golden texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import call
+from tests.support.golden import assert_golden
+
+SUITE = """\
+suite: nets
+title: Networks
+dataset: {name: kmnist_sample, resize: 16}
+seeds: 1
+common:
+  training: {epochs: 1, batch_size: 100, optimizer: {name: Adam, lr: 0.001}}
+experiments:
+  lenet: {model: {name: lenet5}}
+  mixer: {model: {name: patch_mixer, patch_size: 8, width: 16, hidden: [8]}}
+  vit: {model: {name: vit_tiny, patch_size: 8, width: 12, depth: 1}}
+  longer: {model: {name: lenet5}, training: {epochs: 2}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Path("nets.yaml").write_text(SUITE, encoding="utf-8")
+
+
+def test_the_list_of_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(("models",), monkeypatch, capsys)
+    assert code == 0
+    assert_golden("models.txt", out)
+
+
+def test_models_of_a_suite(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(("models", "nets.yaml"), monkeypatch, capsys)
+    assert code == 0
+    assert_golden("models-of-suite.txt", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--set", "model.width=3"), "--set: expected the file of a suite beside it"),
+        (("nets.yaml", "--set", "model.name=torchvision:resnet19"), "torchvision has no model 'resnet19'"),
+        (
+            ("nets.yaml", "--set", "model.name=torchvision:alexnet"),
+            "model 'torchvision:alexnet': fails on made-up images: RuntimeError: ",
+        ),
+    ],
+)
+def test_mistakes(
+    arguments: tuple[str, ...],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("nets.yaml").write_text(SUITE.partition("  mixer:")[0], encoding="utf-8")
+    code, _, err = call(("models", *arguments), monkeypatch, capsys)
+    assert code == 2
+    assert reason in err

@@ -1,0 +1,79 @@
+"""Summary of models: parameters and FLOPs are counted once each, and add up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.errors import ModelError
+from harness.training.model_facts import initialised
+from harness.training.model_summary import summary_of
+from tests.support.trials import SHIPPED
+
+SHAPE = (1, 8, 8)
+
+
+class Shared(nn.Module):
+    """A layer that is called twice, an output that is no tensor, a parameter of the model's own."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(3))
+        self.layer, self.last = nn.Linear(64, 64), nn.Linear(64, classes)
+        self.pair = Pair()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits."""
+        one, other = self.pair(self.layer(self.layer(x.flatten(1))))
+        out: torch.Tensor = self.last(one + other) * self.scale.sum()
+        return out
+
+
+class Pair(nn.Module):
+    """What it is given, twice."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return two."""
+        return x, x
+
+
+def test_what_is_shared_is_counted_once_and_computed_twice() -> None:
+    found = summary_of({"name": f"{__name__}:Shared"}, SHAPE, 10)
+    rows = [(each.name, each.shape, each.parameters, each.flops) for each in found.layers]
+    assert rows == [
+        ("layer", "N × 64", 64 * 64 + 64, 2 * 64 * 64),
+        ("layer", "N × 64", 0, 2 * 64 * 64),
+        ("pair", "–", 0, 0),
+        ("last", "N × 10", 64 * 10 + 10, 2 * 64 * 10),
+        ("", "N × 10", 3, 0),
+    ]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_parameters_and_flops_of_layers_are_those_of_the_model(name: str) -> None:
+    found, model = summary_of(SHIPPED[name], SHAPE, 10), initialised(SHIPPED[name], 0, SHAPE, 10).eval()
+    with FlopCounterMode(display=False) as counter, torch.nn.attention.sdpa_kernel(_MATH):
+        model(torch.rand(5, *SHAPE))
+    assert found.flops == sum(each.flops for each in found.layers) == counter.get_total_flops() / 5
+    parameters = sum(each.numel() for each in model.parameters())
+    assert found.parameters == sum(each.parameters for each in found.layers) == parameters
+    assert 2 * found.flops < found.training_flops <= 3 * found.flops
+
+
+_MATH = torch.nn.attention.SDPBackend.MATH
+
+
+def test_attention_is_counted() -> None:
+    settings: dict[str, Any] = {"name": "vit_tiny", "patch_size": 2, "width": 12, "depth": 1}
+    rows = {each.name: each for each in summary_of(settings, SHAPE, 10).layers}
+    assert rows["blocks.0.attention"].flops == 2 * 2 * 17 * 17 * 12  # scores and weighted values
+    assert rows["blocks.0.attention"].shape == "N × 17 × 12"
+
+
+def test_a_model_that_fails_is_told() -> None:
+    with pytest.raises(ModelError, match="fails on made-up images: RuntimeError: "):
+        summary_of({"name": "torchvision:alexnet"}, SHAPE, 10)
