@@ -110,9 +110,10 @@ class InterruptedRunError(RunError):
 
 
 def is_of_trial(error: BaseException | None) -> bool:
-    """Tell whether an error ends its trial only: one of the model's, not one that all trials would meet.
+    """Tell whether an error ends its own trial only, not the run.
 
-    A model's sys.exit() is one as any other. KeyboardInterrupt and GeneratorExit are not the model's.
+    Errors of the model do, its `sys.exit()` too. KeyboardInterrupt, GeneratorExit and other HarnessErrors do
+    not.
     """
     if isinstance(error, KeyboardInterrupt | GeneratorExit | None):
         return False
@@ -120,7 +121,7 @@ def is_of_trial(error: BaseException | None) -> bool:
 
 
 def shown(found: object) -> str:
-    """Return what was found as it stands in a message: its `repr`, the beginning if that is long."""
+    """Return a value's `repr` for a message, shortened if it is long."""
     text = repr(found)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 

@@ -12,8 +12,8 @@ _ANY_FLOAT = Context(prec=400)
 def half_up(value: float, digits: int, scale: int = 1, sign: str = "") -> str:
     """Format `scale * value` with so many digits, halves rounded away from zero.
 
-    The float stands for the shortest decimal that is read as it: a tie that was computed exactly and rounded
-    once, as in `harness.stats`, is one here. With the `sign` "+" a number above zero has its sign, too.
+    The float is rounded as its shortest decimal, so that an exact tie stays one. With the `sign` "+" positive
+    numbers have their sign, too.
     """
     if not math.isfinite(value):
         return f"{value:{sign}}"

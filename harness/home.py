@@ -17,9 +17,9 @@ _NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME")  # in the order of getpass.get
 
 
 def provide(env: MutableMapping[str, str]) -> None:
-    """Set HOME and LOGNAME where neither they nor the password database say them, for all libraries.
+    """Set HOME and LOGNAME for all libraries if neither the environment nor the password database has them.
 
-    The home is a private folder for temporary files. Where there can be none, HOME stays unset.
+    The home is a private folder for temporary files. If there can be none, HOME stays unset.
     """
     known = _entry()
     if known is None and not any(env.get(name) for name in _NAMES):

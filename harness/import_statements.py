@@ -1,4 +1,4 @@
-"""Imports in a module's source: the names that it imports, and whether it imports by computed names, too."""
+"""Imports in a module's source: the imported names, and whether some are computed at run time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BY_ANYTHING = (
 
 @dataclass(frozen=True)
 class Imports:
-    """Full names of modules, some of which may be names within one; `is_open` if it may import others."""
+    """Full names of imported modules, or of names within them; `is_open` if there may be others."""
 
     names: list[str]
     is_open: bool = False

@@ -1,6 +1,6 @@
-"""What a model has to be: the call that builds it, the module that this returns, the logits of its forward.
+"""Contract of a model: the call that builds it, the module it returns, the logits of its forward.
 
-Imports no torch: the user's code has, where there is something to check.
+Imports no torch: where there is something to check, the user's code has imported it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ _built: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 def problem_of_call(
     builder: Callable[..., Any], called: str, settings: Mapping[str, Any], expected: str = _EXPECTED
 ) -> str:
-    """Say why the callable, `called` so, cannot be called as expected with these settings; nothing if it can.
+    """Return why the callable, named `called`, cannot be called with these settings; empty if it can.
 
     It takes two arguments before the settings.
     """
     if hasattr(builder, "named_parameters") and not inspect.isclass(builder):
-        return f"found the module {called} itself, expected what builds one: def {called}{_EXPECTED}"
+        return (
+            f"found the module {called} itself, expected a function that builds one: def {called}{_EXPECTED}"
+        )
     try:
         signature = inspect.signature(builder)
     except (ValueError, TypeError):  # it is written in C, and has none
@@ -66,8 +68,8 @@ def new_module(name: str, found: object) -> nn.Module:
     holders = [each for each in found.modules() if each._parameters or each._buffers] or [found]
     if any(each in _built for each in holders):
         raise ModelError(
-            f"model {name!r}: found a module of an earlier call in what it returns, expected new ones: "
-            "trials would go on with each other's weights; build it within the call, or copy it "
+            f"model {name!r}: its result holds a module of an earlier call, expected new ones: trials "
+            "would share their weights; build the module within the call, or copy it "
             "(copy.deepcopy)"
         )
     _built.update(holders)

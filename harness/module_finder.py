@@ -121,9 +121,9 @@ class Finder:
                 yield from self.all_below(found)
 
     def nearby(self, name: str, importer: Path) -> Module | None:
-        """Find a top-level module that is not on the path beside or around its importer, or a folder below.
+        """Find a top-level module outside the import path: beside or above its importer, or one folder below.
 
-        A module that changes `sys.path` at its head mostly means one of them.
+        A module that changes `sys.path` at its head usually means one of these.
         """
         here = importer.parent
         below = (path for path in _listed(here) if path.is_dir() and path.name.isidentifier())
@@ -198,7 +198,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def _stem(path: Path) -> str:
-    """Return the name by which a file or folder might be imported; a name that cannot be if none is."""
+    """Return the import name of a file or folder; an impossible name if it has none."""
     if path.is_dir():
         return path.name if path.name != "__pycache__" else "."
     return next((path.name.removesuffix(each) for each in _SUFFIXES if path.name.endswith(each)), ".")

@@ -1,8 +1,8 @@
-"""Sources of a user's callables: their modules, found and read as import would find them; nothing is run.
+"""Sources of a user's callables: their modules, found as import would find them; nothing is run.
 
-They are all modules of a callable's own top-level package, wherever it lies, and what is imported from
-them, by statement or by a literal name, outside site-packages, the standard library and the harness. Other
-distributions count by name and version. A module that imports by a computed name counts with all beside it.
+These are all modules of a callable's top-level package, and the modules that they import (by statement or by
+a literal name) outside site-packages, the standard library and the harness. Other distributions count by name
+and version. If a module imports a computed name, all modules beside it count.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from harness import import_statements, module_finder
 from harness.module_finder import Module
 
-# Their versions stand in a record by themselves.
+# A record has fields of their own for their versions.
 _TOLD_ELSEWHERE = ("harness", "torch")
 _TOP_NAME = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 

@@ -14,13 +14,13 @@ _Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Change:
-    """What a version has changed, as a sentence for people, and which trials' settings that touches."""
+    """A change of the version: a sentence for people, and which settings of trials it touches."""
 
     sentence: str
     touches: Callable[[_Settings], bool]
 
 
-# By the version that a change brought, from 2 on. Version 1 is what records without one have.
+# By version, from 2 on. Records without a version have version 1.
 CHANGES: dict[int, Change] = {}
 
 

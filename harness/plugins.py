@@ -22,7 +22,7 @@ def is_callable_path(name: str) -> bool:
 
 
 def search_path() -> list[str]:
-    """Return where import looks for users' modules, without folders that their own code has added since."""
+    """Return the import path for users' modules, without folders that their own code has added to it."""
     here = str(Path.cwd())
     known = [here if path == "" else path for path in sys.path if path not in added_folders]
     return known if here in known else [*known, here]
@@ -32,7 +32,7 @@ def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., A
     """Import a callable, also from the current folder; raise `error`, about `what`, if there is none."""
     module_name, _, attribute = name.partition(":")
     if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # last: nothing there hides what is installed
+        sys.path.append(str(Path.cwd()))  # last, so that it hides nothing that is installed
     about = f"{what} {name!r}: the module {module_name!r} cannot be imported"
     with calling(about, error):
         try:
@@ -58,7 +58,7 @@ def imported(what: str, name: str, error: type[HarnessError]) -> Callable[..., A
 
 
 def _where(module: ModuleType) -> str:
-    """Name a module, and its file where that is not the one of this name in the current folder."""
+    """Name a module, with its file if the current folder has another module of this name."""
     name, file = module.__name__, getattr(module, "__file__", None)
     own = Path.cwd().joinpath(*name.split("."))
     is_hidden = own.with_suffix(".py").exists() or own.is_dir()

@@ -20,7 +20,7 @@ _VARIABLES = (
     *("MASTER_ADDR", "MASTER_PORT", "RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "PYTHONPATH"),
 )
 
-# Settings of a torch that nobody has changed; how many threads it has depends on the machine.
+# Torch's own settings, unchanged; the number of threads depends on the machine.
 _AS_IMPORTED = {
     "default device": None,
     "gradients": True,
@@ -36,13 +36,13 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal
 
 Undo = Callable[[], object]
 
-# Folders that the user's code has added to the import path: where its sources lie does not depend on them.
+# Folders that user code has added to the import path; they are ignored when its sources are located.
 added_folders: set[str] = set()
 
 
 @contextmanager
 def restored(*, random_states: bool = True) -> Iterator[None]:
-    """Put the process's settings back afterwards, whatever happens; also the `random_states`."""
+    """Restore the process's settings afterwards, also after an error; with `random_states` these, too."""
     undo = [_directory(), _variables(), _signal_handlers(), _torch_settings(), _import_path()]
     if random_states:
         undo += [_python_random(), _numpy_random(), _torch_random()]
@@ -67,7 +67,7 @@ def _directory() -> Undo:
 
 
 def _import_path() -> Undo:
-    """Note the folders that are added to the import path; they stay, as what lies there is imported later."""
+    """Note the folders that are added to the import path; they stay, as later imports need them."""
     before = set(sys.path)
     return lambda: added_folders.update(set(sys.path) - before)
 
@@ -147,9 +147,9 @@ def _settings(torch: Any) -> dict[str, tuple[Callable[[], Any], Callable[[Any], 
 
 
 def _default_device(torch: Any) -> Any:
-    """Return what `set_default_device` was last called with, None if that was never done.
+    """Return what `set_default_device` was last called with, None if it never was.
 
-    `get_default_device` returns the CPU for both, but a default that is set slows every call down.
+    `get_default_device` returns the CPU in both cases, but a default that is set slows every call down.
     """
     context = getattr(getattr(torch, "_GLOBAL_DEVICE_CONTEXT", None), "device_context", None)
     return context.device if context else None

@@ -1,4 +1,4 @@
-"""Standard output and error that end no program: what nobody reads any more is dropped."""
+"""Standard output and error that never end the program: once a stream fails, its output is dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 
 class _Stream(io.RawIOBase):
-    """File descriptor whose errors are dropped with what was to be written, and with all that follows."""
+    """File descriptor that ignores a failed write and everything written after it."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -42,9 +42,9 @@ class _Stream(io.RawIOBase):
 
 
 def guard() -> None:
-    """Put such streams in the place of this process's own.
+    """Replace this process's standard streams by such ones.
 
-    A descriptor that is closed is opened, to nothing: the next file that is opened would become it.
+    A closed descriptor is opened on the null device; otherwise the next file opened would get its number.
     """
     for descriptor in range(3):
         try:
@@ -68,7 +68,7 @@ def _guarded(descriptor: int, before: TextIO | None) -> TextIO:
 
 
 def raising(out: TextIO) -> TextIO:
-    """Return a stream to the same place whose errors are raised, for what ends with its reader."""
+    """Return a stream to the same place that raises errors, for a command that ends with its reader."""
     raw = getattr(getattr(out, "buffer", None), "raw", None)
     if not isinstance(raw, _Stream):
         return out

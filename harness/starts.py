@@ -1,6 +1,6 @@
-"""Starts of a run's ranks by its launcher: how those ended that never trained, and whether one more can help.
+"""Starts of a run's ranks: why some ended before they trained, and whether another start can help.
 
-Used before anything else is imported: what cannot be imported is what it has to see.
+Imported before anything else, so that it also sees imports that fail.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Starts:
-    """The starts of one run, seen from the one of this `number`, counted from 0."""
+    """All starts of a run, seen from start `number`, counted from 0."""
 
     folder: Path
     number: int
@@ -37,7 +37,7 @@ class Starts:
 
     @property
     def is_hopeless(self) -> bool:
-        """Tell whether the starts before ended in a way that this one would share; keep the reason."""
+        """Tell whether earlier starts ended in a way that this one would repeat; keep the reason."""
         ends = list(self._ends_before())
         alike = len(ends) >= _ALIKE and ends[0] != "" and ends[0] == ends[1]
         if alike or len(ends) >= _SILENT:
@@ -48,7 +48,7 @@ class Starts:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Note how this process ends, if it does so before it has trained."""
+        """Note how this process ends, if it ends before it has trained."""
         with contextlib.suppress(OSError):
             self._path(f"{self.number}.begun").touch()
             path = self._path(f"{self.number}.fault-{os.getpid()}")
@@ -68,7 +68,7 @@ class Starts:
             raise
 
     def has_trained(self) -> None:
-        """Note that this start came as far as training: whatever ends it now, another may go on."""
+        """Note that this start reached training; whatever ends it now, another start may go on."""
         faulthandler.disable()
         with contextlib.suppress(OSError):
             self._path(f"{self.number}.trained").touch()
@@ -91,13 +91,13 @@ class Starts:
 
 
 def note_training(env: Mapping[str, str]) -> None:
-    """Note that this rank's start came as far as training, if a launcher of ours has started it."""
+    """Note that this rank's start reached training, if a launcher of ours has started it."""
     if starts := Starts.of(env):
         starts.has_trained()
 
 
 def given_up(folder: Path) -> str | None:
-    """Return why the ranks were not started again; None if that was not so."""
+    """Return why the ranks were not started again; None if they were."""
     return _text(folder / "given-up") or None
 
 
@@ -116,9 +116,9 @@ def described(error: Exception) -> str:
 
 
 def end_with_launcher(env: MutableMapping[str, str]) -> None:
-    """Have a rank end when the process that has started it does: torchrun, or the command of a user.
+    """End this rank when the process that started it ends: torchrun, or a user's command.
 
-    A command that a rank starts inherits its environment, and is no rank.
+    A command that a rank starts inherits its environment and is no rank.
     """
     me = str(os.getpid())  # a restart in place keeps it
     if "TORCHELASTIC_RUN_ID" in env and env.setdefault(environment.RANK_PROCESS, me) == me:

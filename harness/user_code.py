@@ -1,4 +1,4 @@
-"""The user's own code: how it is called, and what is said where it fails."""
+"""Calls of the user's own code, and the message if it fails."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def _users_frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
     own = [frame for frame in foreign if not _INSTALLED & set(Path(frame.filename).parts)]
     if own or not foreign:
         return own[-1] if own else None
-    called = _installed_package(foreign[0].filename)  # by us: it is the one that the suite names
+    called = _installed_package(foreign[0].filename)  # the suite names it
     return [frame for frame in foreign if _installed_package(frame.filename) == called][-1]
 
 
 def _is_ours(trace: TracebackType | None) -> bool:
-    """Tell whether a line of the harness raised, with none of the user's on the way to it."""
+    """Tell whether the harness itself raised, with no user code in between."""
     frames = _called(trace)
     return bool(frames) and _is_of_harness(frames[-1].filename) and _users_frame(trace) is None
 

@@ -147,7 +147,7 @@ def test_any_callable_builds_a_model_each_time(own: Path, name: str) -> None:
         ),
         (
             "built",
-            "found the module built itself, expected what builds one: def built(image_shape, num_classes",
+            "found the module built itself, expected a function that builds one: def built(image_shape,",
         ),
         ("fails", "KeyError: 'logits' (own_net.py, line"),
         ("broken", "the module 'own_net' cannot be imported: OSError: no such weights (own_net.py, line"),

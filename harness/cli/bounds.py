@@ -1,4 +1,4 @@
-"""Options that take numbers or lengths of time, with their bounds; others get one message and exit code 2."""
+"""Options that take numbers or durations within bounds; other values get a message and exit code 2."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def points(name: str, text: str) -> Any:
 
 
 def duration(name: str, low: float, text: str, envvar: str | None = None) -> Any:
-    """Return an option that takes the text of a length of time, from `low` seconds to a year."""
+    """Return an option that takes a duration as text, from `low` seconds to a year."""
 
     def parse(given: Any) -> str:
         seconds_of(named, str(given), low)
@@ -61,7 +61,7 @@ def slurm_text(name: str, metavar: str, form: tuple[str, str], text: str) -> Any
 
 
 def seconds_of(option: str, text: str, low: float = 0.0) -> float:
-    """Parse a length of time, such as 90, 90s, 5m or 1h; raise UsageError if it is none or out of bounds."""
+    """Parse a duration such as 90, 90s, 5m or 1h; raise UsageError if it is malformed or out of bounds."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in _SECONDS else (text, "s")
     try:
         found = float(number) * _SECONDS[unit]

@@ -1,4 +1,4 @@
-"""`harness init`: a suite to begin with, and a model; not what they say, which is in `templates/`."""
+"""`harness init`: a first suite, and a model; their texts are in `templates/`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ WithModel = Annotated[
 
 
 def init(name: Name = "my_suite", model: WithModel = False) -> None:
-    """Write a commented suite to begin with, NAME.yaml.
+    """Write a commented first suite, NAME.yaml.
 
-    A file that exists is never overwritten: then nothing is written, and the exit code is 2.
+    An existing file is never overwritten: nothing is written then, and the exit code is 2.
     """
     folder, base = os.path.split(name)
     stem, ending = os.path.splitext(base) if base.endswith(_ENDINGS) else (base, ".yaml")
@@ -70,7 +70,7 @@ def _check_suite_name(stem: str) -> None:
 
 
 def _module_name(path: Path) -> str | None:
-    """Return how a suite names the module at a path without its ending; None if it cannot be imported."""
+    """Return the import name of the module at a path without suffix; None if it cannot be imported."""
     return ".".join(path.parts) if all(part.isidentifier() for part in path.parts) else None
 
 

@@ -53,7 +53,7 @@ def _leave(error: HarnessError) -> NoReturn:
 
 
 def _exit(code: int) -> NoReturn:
-    """Exit with the code; after a mistake with 0 where torchrun would restart all, to find the same."""
+    """Exit with the code; after a mistake with 0 if torchrun would restart all ranks only to repeat it."""
     if code == 2 and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
         if os.environ.get("RANK") == "0":
             JobFiles.of(os.environ).tell_outcome(2, is_finished=True)

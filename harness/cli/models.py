@@ -56,8 +56,7 @@ def _models_of(suite: Suite, data_dir: Path | None) -> Iterator[str]:
     from harness import data
     from harness.training.model_summary import summary_of
 
-    name, resize = suite.dataset.name, suite.dataset.resize
-    dataset = data.load(name, resize, data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
+    dataset = data.load(suite.dataset, data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
     experiments: dict[str, list[str]] = {}
     for experiment, settings in suite.experiments.items():
         experiments.setdefault(json.dumps(settings.model), []).append(experiment)

@@ -152,7 +152,7 @@ StaleAfter = Annotated[
     bounds.duration(
         "--stale-after",
         0.1,
-        "How long another run of the same suite may give no sign of life before its trials are taken over.",
+        "How long another run may go without a heartbeat before its trials are taken over.",
         envvar=environment.STALE_SECONDS,
     ),
 ]

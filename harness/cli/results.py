@@ -116,7 +116,7 @@ def report(
     """Write tables and figures again, from the records alone.
 
     Each suite's folder gets table.md, .tex and .csv, epochs.csv (every epoch of every trial), and figures. A
-    suite's file is taken as it is now, title, seeds, published figures and all; suite.json keeps it.
+    suite given as a file is reported as the file is now, and suite.json is updated.
     """
     from harness import report as reports
 
@@ -148,7 +148,7 @@ def report(
 
 
 def _tell_what_lacks(store: Store, suites: Iterable[Suite]) -> None:
-    """Say what of suites' files has not been trained; raise UsageError where nothing of one was ever run."""
+    """Say how much of each suite file is not trained; raise UsageError for one that was never run."""
     from harness.results import estimates
 
     for suite in suites:

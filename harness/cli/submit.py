@@ -91,7 +91,7 @@ def submit(**given: Any) -> None:
     trials = chosen(suites, names, seeds)
     again = retrained(given["retrain"] or [], names, suites)
     options = slurm_options.options(given, os.environ)
-    if again and not given["dry_run"]:  # now, as jobs may run long after each other
+    if again and not given["dry_run"]:  # now: the jobs may start at different times
         for text in retrain(store, suites, trials, again, UserCodes()):
             print(text, file=sys.stderr)  # noqa: T201
     pending = slurm_time_limit.pending(
@@ -104,7 +104,7 @@ def submit(**given: Any) -> None:
     elif note:
         print(note, file=sys.stderr)  # noqa: T201
     if given["dry_run"]:
-        submission.prepare()  # what is shown can be called
+        submission.prepare()  # the commands shown need these files
         print(submission.shown())  # noqa: T201
     elif pending:
         print(submission.submit(os.environ))  # noqa: T201
@@ -122,7 +122,7 @@ def _submission(
     frozen = [FrozenSuite.of(suite, folder) for suite in suites]
     # The job's script starts the ranks, and jobs of an array do not wait for each other.
     of_job = {**given, "nproc": None, "wait": given["wait"] and array is None, "retrain": None}
-    # What --set changed is in the frozen suites already; the tables are those of whatever has run last.
+    # The frozen suites include the changes by --set; the report is of each folder as last run.
     of_job |= {"suites": [each.path for each in frozen], "changes": None}
     of_report = {**given, "suites": [suite.folder for suite in suites], "changes": None}
     return Submission(

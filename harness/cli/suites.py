@@ -1,4 +1,4 @@
-"""Suites that commands name: files that are read and checked, and folders of results."""
+"""Suite arguments of commands: files that are read and checked, and folders of results."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def load(path: Path, changes: list[str] | None) -> Suite:
 
 
 def loaded(paths: Sequence[Path], changes: list[str] | None, store: Store) -> list[Suite]:
-    """Load suites, with the data that they last ran with.
+    """Load suites, each with the digest of the data of its last run.
 
-    Raise UsageError where the store has results of another file under the name of one.
+    Raise UsageError if the results under a suite's name belong to another suite file.
     """
     suites = [load(path, changes) for path in paths]
     for suite in suites:
@@ -39,7 +39,7 @@ def loaded(paths: Sequence[Path], changes: list[str] | None, store: Store) -> li
 
 
 def names_a_file(argument: str) -> bool:
-    """Tell whether an argument by itself names the file of a suite, or standard input or a pipe."""
+    """Return whether an argument is certainly a suite's file, standard input or a pipe."""
     return argument.endswith(_ENDINGS) or is_stream(Path(argument))
 
 
@@ -48,7 +48,7 @@ def _is_file(store: Store, name: str) -> bool:
 
 
 def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -> list[Suite]:
-    """Return the suites that are named: files as they are now, folders as saved with their results."""
+    """Return the suites of these arguments: files as they are now, folders as suite.json has them."""
     _need_file_for(changes, names, store)
     if not names:
         _need_results(store)
@@ -62,9 +62,9 @@ def resolved(store: Store, names: list[str] | None, changes: list[str] | None) -
 def followed(
     store: Store, names: list[str] | None, changes: list[str] | None
 ) -> tuple[Callable[[], list[str]], dict[str, Suite]]:
-    """Return a function that lists the folders to follow, and the suites of those that files name.
+    """Return a function that lists the folders to follow, and the suites that were given as files.
 
-    These are followed even before there are results of them.
+    Suites given as files are followed even before they have results.
     """
     if not names:
         _need_file_for(changes, names, store)
@@ -76,7 +76,7 @@ def followed(
 
 
 def of_files(store: Store, names: list[str] | None, suites: Sequence[Suite]) -> dict[str, Suite]:
-    """Return the suites that were named by their files, by folder."""
+    """Return the suites that were given as files, by folder."""
     named = zip(names or [], suites, strict=False)
     return {suite.folder: suite for name, suite in named if _is_file(store, name)}
 

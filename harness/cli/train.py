@@ -84,7 +84,7 @@ def run(
         given, handover.suites_to_train(lambda: loaded(suites, changes, store), os.environ, timeout)
     )
 
-    from harness.runner.launch import launcher  # loads torch: not before all that is told without it
+    from harness.runner.launch import launcher  # loads torch: after every check that needs none
 
     code = launcher.run(request, nproc, sys.argv[1:], os.environ)
     if code == 0 and "TORCHELASTIC_RUN_ID" not in os.environ:
@@ -95,7 +95,7 @@ def run(
 def _tell_what_is_next(request: Request) -> None:
     """Say what to try after the packaged suite."""
     if request.results != Path("results") or request.only or request.seeds:
-        return  # the commands would be others
+        return  # these commands would not apply
     for suite in request.suites:
         path = suite.source.path if suite.source else None
         if path and packaged_suite.is_packaged(path) and not suite.changed:

@@ -196,7 +196,7 @@ def _check_model(data: Any, layers: Sequence[KeyPath], checker: Checker) -> dict
     if isinstance(name, str) and is_callable_path(name):
         return data
     if name is None:
-        checker.add(("model",), "'name' is missing in it; it says which one", layers)
+        checker.add(("model",), "the key 'name' is missing; it selects the kind", layers)
     else:
         known = nearest(name, model_registry.shipped())
         others = "or torchvision:NAME, timm:NAME, or your own package.module:callable"

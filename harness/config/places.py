@@ -1,4 +1,4 @@
-"""Places of experiments' settings in a suite's files, for mistakes that show only with the data at hand."""
+"""Lines of a suite's files that hold experiments' settings, for mistakes that appear only with the data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.errors import SuiteError
 def places_of(suite: Suite, path: KeyPath) -> dict[str, str]:
     """Return where each experiment's setting is written, as `file:line`, by the experiment's name.
 
-    Nothing if the files are not at hand, or no longer what the suite was read from.
+    Empty if the files are gone, or have changed since the suite was read.
     """
     source = suite.source
     if source is None or source.path is None:

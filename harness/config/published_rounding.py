@@ -1,4 +1,4 @@
-"""How far published accuracies may be from what was found, by the digits with which they are given."""
+"""Rounding of published accuracies, inferred from the digits with which they are given."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def coarse(suite: Suite) -> Iterator[str]:
         if values := figures.test_accuracy:
             given = ", ".join(map(repr, values))
             yield (
-                f"warning: {suite.folder}: {name}: the published accuracy {given} counts as rounded to "
-                f"±{points:g} points, by its last digit: within the margin of ±{published.margin_points:g} "
-                "no number of seeds can show it REPRODUCED; if the source has more digits (YAML drops the "
-                "zeros of 0.9000), say so: `published: {rounding_points: 0.01}`"
+                f"warning: {suite.folder}: {name}: by its last digit the published accuracy {given} is "
+                f"rounded to ±{points:g} points; with a margin of ±{published.margin_points:g} no number of "
+                "seeds can show REPRODUCED. If the source has more digits (YAML drops the zeros of 0.9000), "
+                "set `published: {rounding_points: 0.01}`"
             )

@@ -1,4 +1,4 @@
-"""Resolved suites as JSON: a suite.json beside records, and what a job or a run's ranks are handed."""
+"""Resolved suites as JSON: suite.json beside the records, and the frozen suites of jobs and ranks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Suites = TypeAdapter(list[Suite])
 def to_json(suite: Suite, folder: Path | None = None) -> str:
     """Return a suite as JSON; the path of its source is relative to `folder`, or else absolute.
 
-    That of the packaged suite is a name: where the package is installed is no part of a result.
+    The packaged suite's source is a name: its place on this machine is no part of a result.
     """
     source = suite.source
     if source and source.path and packaged_suite.is_packaged(source.path):
@@ -37,7 +37,7 @@ def from_json(text: str, folder: Path) -> Suite:
 
 
 def of_mapping(data: dict[str, Any], folder: Path) -> Suite:
-    """Return the suite of its parsed JSON; raise ValidationError if it is none."""
+    """Return the suite in parsed JSON; raise ValidationError if it is not one."""
     return _with_absolute_source(Suite.model_validate(data), folder)
 
 
@@ -54,12 +54,12 @@ def _with_source_path(suite: Suite, source: SuiteSource, path: str) -> Suite:
 
 
 def frozen(suites: Sequence[Suite]) -> str:
-    """Return suites as they are, for the ranks that train them."""
+    """Serialise suites for the ranks that train them."""
     return _Suites.dump_json(list(suites)).decode()
 
 
 def thawed(text: str) -> list[Suite]:
-    """Return suites that were frozen."""
+    """Parse suites that `frozen` has serialised."""
     return _Suites.validate_json(text)
 
 

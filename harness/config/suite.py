@@ -125,7 +125,7 @@ class Trial:
 class SuiteSource(Strict):
     """File that a suite was read from, None for standard input or a pipe, and the SHA-256 of its bytes.
 
-    Where it extends others, the hash is of all their bytes, its own first.
+    If it extends other files, the hash covers the bytes of all of them, its own first.
     """
 
     path: str | None
@@ -135,9 +135,9 @@ class SuiteSource(Strict):
 class Suite(Strict):
     """A resolved suite, the experiments of one table; `changed` is what `--set` changed.
 
-    Under a `seed_rule`, `seeds` are all those that it may ask for. `curves` are published ones. Where it was
-    read from (`source`) and the digest of the data with which it last ran (`data_digest`) are no part of what
-    it says. `found_in` is the folder in which its results were found, if that has another name.
+    Under a `seed_rule`, `seeds` are all the seeds that the rule may require. `curves` are published curves.
+    `source` (its file) and `data_digest` (the data of its last run) are not part of its content. `found_in`
+    is the folder of its results, if that has another name.
     """
 
     suite: SuiteName
@@ -163,7 +163,7 @@ class Suite(Strict):
 
     @property
     def content(self) -> str:
-        """Return the hash of all that it says, wherever it was read from."""
+        """Return the hash of its content, without its source."""
         return _sha256(self.model_dump(exclude={"source", "data_digest"}))
 
     def trials(self) -> Iterator[Trial]:

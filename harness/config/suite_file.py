@@ -1,4 +1,4 @@
-"""Suite files: a YAML file with those that it extends, or a resolved suite's JSON; not what they mean."""
+"""Suite files: a YAML file merged over those it extends, or a resolved suite's JSON. Validates nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.errors import SuiteError
 
 @dataclass(frozen=True)
 class _Files:
-    """A file's own document, whatever it extends merged into it, and the bytes of all these files."""
+    """A file's document, merged over the files it extends, and the bytes of all of them."""
 
     document: Document
     contents: tuple[bytes, ...]
@@ -30,10 +30,10 @@ class _Files:
 
 
 def read(path: Path) -> tuple[Document, dict[str, Any]]:
-    """Read what a suite is made of; raise SuiteError with its mistakes.
+    """Read a suite file; raise SuiteError with its mistakes.
 
-    Return its document, and the fields of the suite that are known already: its source, and of a resolved
-    suite what no document of a user holds.
+    Return its document, and the fields of the suite that are known without validation: its source and, of a
+    resolved suite, the fields that a user's document cannot hold.
     """
     content = suite_text.read(path)
     name = suite_text.name_of(path)
@@ -60,15 +60,15 @@ def is_edited(suite: Suite) -> bool:
 
 
 def shown(suite: Suite) -> str:
-    """Return how messages name where a suite was read from."""
+    """Return the name of a suite's source for messages."""
     return suite_text.shown(suite.source.path) if suite.source else "a file of unknown name"
 
 
 def is_another(known: Suite, given: Suite) -> bool:
-    """Tell whether the results of one suite must not be taken for another's, which would have their folder.
+    """Tell whether two suites of one name are different suites, whose results must not share a folder.
 
-    Suites of one name are others if they come from two files that are both there and say different things. A
-    file that was moved, copied as it is, or given another name inside is not another one, nor is an edit.
+    They are if the file of the known one is still there, has this name, and says something else. A file that
+    was edited, moved or copied as it is, or whose suite was renamed, is no other suite.
     """
     if known.suite != given.suite:  # a copied folder that has the name of this one
         return True
@@ -82,7 +82,7 @@ def is_another(known: Suite, given: Suite) -> bool:
 
 
 def _name_in(path: Path) -> Any:
-    """Return the name of the suite in a file, None where that cannot be told."""
+    """Return the name of the suite in a file, None if it has none."""
     try:
         return _extended(path, suite_text.read(path), ()).document.data.get("suite")
     except SuiteError:
@@ -90,7 +90,7 @@ def _name_in(path: Path) -> Any:
 
 
 def _of_resolved(data: dict[str, Any], name: str, folder: Path) -> tuple[Document, dict[str, Any]]:
-    """Return a document that says the same as a resolved suite, and what none can say."""
+    """Split a resolved suite into a document as users write it and the fields that none can hold."""
     places: dict[KeyPath, str] = {(): name}
     checker = Checker(Document(data, places), ())
     if checker.check(Suite, data, [()]) is None:

@@ -1,4 +1,4 @@
-"""Text of a suite: read whole from a file, or once from standard input or a pipe; not what it means."""
+"""Text of a suite: read from a file, or once from standard input or a pipe. Parses nothing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def is_stream(path: Path) -> bool:
 
 
 def name_of(path: Path) -> str:
-    """Return how messages name a suite's file."""
+    """Return the name of a suite's file for messages."""
     return STANDARD_INPUT if str(path) in ("-", "/dev/stdin", "/dev/fd/0") else str(path)
 
 
 def shown(path: str | None) -> str:
-    """Return how messages name the file that a suite was read from: relative within the current folder."""
+    """Return a suite's path for messages: relative if it lies within the current folder."""
     if path is None:
         return STANDARD_INPUT
     if packaged_suite.is_packaged(path):

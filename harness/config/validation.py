@@ -37,7 +37,7 @@ class Checker:
     mistakes: list[str] = field(default_factory=list)
 
     def check(self, cls: type[M], data: Any, layers: Sequence[KeyPath], at: KeyPath = ()) -> M | None:
-        """Validate `data` as a `cls`; it is at `at` in each of `layers`, of which a later one wins."""
+        """Validate `data` as a `cls`. It lies at `at` in each of `layers`; a later layer wins."""
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -100,7 +100,7 @@ def _text(details: ErrorDetails, path: KeyPath, cls: type[BaseModel]) -> str:
     if kind == "model_type" or (kind == "union_tag_not_found" and not isinstance(found, Mapping)):
         return f"found {'nothing' if found is None else shown(found)}, expected keys of its own"
     if kind == "union_tag_not_found":
-        return "'name' is missing in it; it says which one"
+        return "the key 'name' is missing; it selects the kind"
     if kind == "union_tag_invalid":
         context = details["ctx"]
         tags = [tag.strip(" '") for tag in context["expected_tags"].split(",")]

@@ -75,7 +75,7 @@ class _Reader:
             self.open_nodes.discard(id(node))
 
     def _count(self, node: yaml.Node) -> None:
-        """Raise SuiteError if aliases of aliases expand a small file so far that reading would never end."""
+        """Raise SuiteError if nested aliases expand a small file to more values than can be read."""
         self.repeated += id(node) in self.known_nodes
         self.known_nodes.add(id(node))
         if self.repeated > _MOST_REPEATED:

@@ -22,7 +22,7 @@ from harness.results.store import Store
 __all__ = ["Output", "Written", "outputs", "wants_page", "write"]
 
 PAGE = "index.html"
-# How every page of ours begins: another one of that name, as of a website, is the user's.
+# The beginning of every page of ours; an index.html that begins otherwise is the user's.
 _OWN_PAGE = b"""<!doctype html>
 <html lang="en">
 <head>
@@ -59,9 +59,9 @@ def outputs(
     """Yield the artifacts of a report on these folders, and error messages of unreadable records.
 
     These are each folder's tables and figures, the files `into` with their blocks filled, and a page of all
-    results. Suites that are given, by folder, stand for what suite.json says, which is an artifact if it says
-    something else. Write each before asking for the next: the page shows the figures that are on disk. Raise
-    UsageError before the first one if any of `into` cannot be filled or, if `to_write`, replaced.
+    results. `given` suites, by folder, are used in place of suite.json, which is an artifact too if it
+    differs. Write each artifact before asking for the next: the page embeds figures from the disk. Raise
+    UsageError before the first one if a file of `into` cannot be filled or, with `to_write`, replaced.
     """
     given = given or {}
     read: Callable[[str], tuple[SuiteResults, Table]] = partial(_read, store, given)
@@ -81,17 +81,17 @@ def outputs(
 
 
 def wants_page(root: Path, *, asked: bool) -> bool:
-    """Return whether the page of all results is to be written: if asked for, or if there is one.
+    """Return whether to write the page of all results: if it was asked for, or if there is one.
 
-    Raise UsageError if it is asked for and another page lies in its place.
+    Raise UsageError if it was asked for and another page lies in its place.
     """
     path = root / PAGE
     content = bytes_of(path)
     is_own = content is not None and content.replace(b"\r\n", b"\n").startswith(_OWN_PAGE)
     if asked and not is_own and path.exists():
         raise UsageError(
-            f"{path}: found a file that is no page of the harness's, expected none or its own; move it, or "
-            "give other --results"
+            f"{path}: found a page that the harness did not write, expected none or its own; move it, or "
+            "choose another --results"
         )
     return asked or is_own
 

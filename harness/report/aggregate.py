@@ -74,7 +74,7 @@ class Entry:
         return self.epochs[figure][-1]
 
     def exact(self, figure: str) -> float | Fraction:
-        """Return a metric of the last epoch; an accuracy as so many of the dataset's images."""
+        """Return a metric of the last epoch; an accuracy as an exact fraction of the dataset's images."""
         value, sizes = self.last(figure), self.trial.settings.dataset.sizes
         if not OF_EPOCH[figure].is_fraction or not math.isfinite(value):
             return value

@@ -53,7 +53,7 @@ class TextFile:
         return "\n".join(_shortened(lines)) or f"{self.path}: differs in the ends of its lines"
 
     def need_writable(self) -> None:
-        """Raise UsageError if the file is not up to date and its folder lets nobody replace it."""
+        """Raise UsageError if the file must be replaced and its folder is not writable."""
         folder = self._target.absolute().parent
         if self.difference() and not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"{self.path}: cannot be written; expected a folder that you may write in")
@@ -107,7 +107,7 @@ class FigureFile:
 
 
 def _shortened(lines: Iterator[str]) -> list[str]:
-    """Return a diff of readable length: a table's is complete, of a page's the beginning is kept."""
+    """Return a diff of readable length: a table's in full, the beginning of a page's."""
     shown = [
         line if len(line) <= _MOST_CHARACTERS else f"{line[:_MOST_CHARACTERS]}…"
         for line in islice(lines, _MOST_LINES)

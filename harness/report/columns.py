@@ -71,7 +71,7 @@ def _last(name: str, write: Callable[[RowContext, float], str]) -> Callable[[Row
 
 
 def _test_of_mean(place: RowContext) -> Cell:
-    """Return the mean testing accuracy, what is absent from it, and a note on what its runs do not share."""
+    """Return the mean testing accuracy, its missing trials, and a note on facts in which its runs differ."""
     absent, mixed = place.row.absent(), _mixed(place.row)
     note = place.add_note(f"{place.row.name}: its runs do not share {mixed}.") if mixed else None
     text = place.mean("test_accuracy", place.write)
@@ -94,7 +94,7 @@ def _difference_of_run(place: RowContext, entry: Entry, number: int) -> str:
 
 
 def _mixed(row: Row) -> str:
-    """Return in what the records of one cell differ, with the seeds of each value, as text."""
+    """Describe the facts in which a cell's records differ, with the seeds of each value."""
     found = []
     for fact in _TO_SHARE:
         sides = row.seeds_by(fact)

@@ -27,7 +27,7 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
     if fixed:
         lines.append(
             f"All seeds of {', '.join(fixed)} began with the same weights, which the model's build fixes: ± "
-            "is that of the order of the data and of dropout alone."
+            "covers the order of the data and dropout alone."
         )
     if suite.published is not None:
         note = f"Published figures: {' '.join(suite.published.source.split())}"
@@ -50,7 +50,7 @@ def _figures(contents: SuiteResults) -> str:
 
 
 def _cut_off(contents: SuiteResults) -> str:
-    """Say where an interval does not reach as far as it would, as no accuracy is there."""
+    """Return a note if an interval is cut off at 0 or 100 %, beyond which no accuracy is."""
     found = [row.test_accuracy for row in contents.rows if row.test_accuracy]
     is_cut = any(each.interval_of_fraction() != each.interval() for each in found)
     return ", cut off at 0 and 100 %" if is_cut else ""
@@ -65,8 +65,8 @@ def _test_set(contents: SuiteResults) -> list[str]:
     images = sizes[1]
     half = max(binomial_half_width(mean, images) for mean in means)
     return [
-        f"The test set is a sample too: {images:,} images tell an accuracy to ±{100 * half:.2f} points at "
-        "most (95 %, binomial). All seeds share it; it is in no figure above."
+        f"The test set is a sample too: {images:,} images determine an accuracy to ±{100 * half:.2f} points "
+        "at most (95 %, binomial). All seeds share this error; no figure above includes it."
     ]
 
 
@@ -76,9 +76,9 @@ def _adaptive(contents: SuiteResults) -> list[str]:
     if rule is None:
         return []
     line = (
-        f"Seeds: as many, from {rule.at_least} to {rule.at_most}, as an interval of "
+        f"Seeds: {rule.at_least} to {rule.at_most}, as many as an interval of "
         f"±{rule.half_width_points:g} points needs, decided once from seeds 1 to {rule.at_least} (Stein's "
-        "two stages); intervals are from the spread of those."
+        "two stages); intervals use the spread of those."
     )
     return [" ".join([line, *filter(None, map(_decision, contents.rows))])]
 
@@ -132,4 +132,4 @@ def _set_aside(contents: SuiteResults) -> list[str]:
     if not contents.superseded:
         return []
     counts = "; ".join(f"{name}: {count}" for name, count in contents.superseded.items())
-    return [f"Records that a later training has superseded, kept and in no figure above: {counts}."]
+    return [f"Superseded records, kept and in no figure above: {counts}."]

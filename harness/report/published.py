@@ -24,7 +24,7 @@ _MOST_SEEDS = 1000  # that a suite can have
 def verdict_of(contents: SuiteResults, row: Row, *, is_rounded: bool = True) -> Verdict | None:
     """Judge a row's testing accuracy; None if nothing comparable is published or one seed is done.
 
-    Without `is_rounded` it is judged as if the published figure had all its digits.
+    Without `is_rounded`, the published figure counts as exact.
     """
     published, figures = contents.suite.published, row.published
     ours = row.test_accuracy
@@ -76,7 +76,7 @@ def difference_cell(contents: SuiteResults, row: Row, digits: int) -> str:
 
 
 def verdict_cell(contents: SuiteResults, row: Row) -> str:
-    """Format the verdict on a row's testing accuracy, or why there is none."""
+    """Format the verdict on a row's testing accuracy, or the reason why there is none."""
     published, ours = contents.suite.published, row.test_accuracy
     if published is None or row.published is None or row.published.test_accuracy is None:
         return "–"
@@ -100,9 +100,9 @@ def verdict_cell(contents: SuiteResults, row: Row) -> str:
 
 
 def _way_out(judged: Verdict, ours: Summary, obstacle: str) -> str:
-    """Return how many seeds would settle it, or why no number of seeds can, in words."""
+    """Return in words how many seeds would settle the verdict, or why no number can."""
     if judged.difference.standard_error == 0:
-        return f"all {ours.n} seeds came to the same"
+        return f"all {ours.n} seeds are equal"
     if judged.seeds is None:
         return f"no number of our seeds can: {obstacle}"
     if judged.seeds > _MOST_SEEDS:

@@ -19,7 +19,7 @@ _ENDED = re.compile(r'"ended_at":\s*"([^"]+)"')
 
 
 def other_data(record: Record, expected: str) -> str:
-    """Return the digest of a record's data if it is known not to be the expected one; else empty."""
+    """Return the digest of a record's data if it is known to differ from the expected one; else empty."""
     is_known = bool(record.data_digest and expected) and record.status != "failed"
     return record.data_digest if is_known and record.data_digest != expected else ""
 
@@ -27,7 +27,7 @@ def other_data(record: Record, expected: str) -> str:
 def latest(paths: Iterable[Path]) -> str:
     """Return the data digest of the record that ended last; empty unless there are several digests.
 
-    It counts in a folder whose suite.json, of an earlier version, names none.
+    It is used for a folder whose suite.json, of an earlier version, has no digest.
     """
     found: dict[str, str] = {}
     for path in paths:
@@ -40,7 +40,7 @@ def latest(paths: Iterable[Path]) -> str:
 
 
 def change(suite: Suite, before: str) -> list[str]:
-    """Return a sentence if a suite's data are no more those with which it last ran."""
+    """Return a sentence if a suite's data have changed since it last ran."""
     if not before or not suite.data_digest or before == suite.data_digest:
         return []
     size = suite.dataset.resize

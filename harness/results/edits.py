@@ -8,7 +8,7 @@ from harness.results.store import Store
 
 
 def is_edited(store: Store, suite: Suite) -> bool:
-    """Return whether the suite.json of a suite's results says something else, or cannot be read."""
+    """Return whether the suite.json of a suite's results differs from the suite, or cannot be read."""
     try:
         return store.load_suite(suite.folder).content != suite.content
     except (UsageError, StoreError):
@@ -16,10 +16,10 @@ def is_edited(store: Store, suite: Suite) -> bool:
 
 
 def since_last_run(store: Store, suite: Suite) -> list[str]:
-    """Return that a suite has changed since it was last run, and how many records are stale; or nothing."""
+    """List a sentence if a suite has changed since it last ran, with the number of stale records."""
     try:
         known = store.load_suite(suite.folder)
-    except (UsageError, StoreError):  # never run, or nothing tells as what
+    except (UsageError, StoreError):  # never run, or suite.json is unreadable
         return []
     if known.content == suite.content:
         return []

@@ -83,7 +83,7 @@ def plan(store: Store, suite: Suite, paces: Mapping[str, float] | None = None) -
 def longest_first(
     store: Store, trials: Iterable[Trial], paces: Mapping[str, float] | None = None
 ) -> list[Trial]:
-    """Sort trials by estimated time, the longest first; those of unknown time do not come last."""
+    """Sort trials by estimated time, the longest first; unknown times count as long."""
     known, speeds = list(trials), dict(paces or {})
     if not set(_kinds(known)) <= set(speeds):
         seconds = EpochSeconds()
@@ -94,10 +94,10 @@ def longest_first(
 
 
 def starting_order(estimates: Sequence[float | None], epochs: Sequence[int]) -> list[int]:
-    """Return the indices of trials in the order in which they start: the longest first, equal ones as given.
+    """Return the indices of trials in the order in which they start: the longest first, ties as given.
 
-    A trial of unknown time is given the seconds per epoch of the slowest known one: should it be long, it
-    does not end last and alone. If none is known, the number of epochs decides.
+    A trial of unknown time counts as slow per epoch as the slowest known one, so that a long one does not end
+    last and alone. If no time is known, the number of epochs decides.
     """
     known = [
         (estimate, count) for estimate, count in zip(estimates, epochs, strict=True) if estimate is not None
@@ -123,12 +123,10 @@ def plan_text(suite: Suite, planned: Sequence[PlannedTrial]) -> str:
     total = f"{len(left)} of {len(planned)} trials left"
     if left:
         unknown = f", {len(left) - len(known)} without an estimate" if len(known) < len(left) else ""
-        total += (
-            f": {duration(sum(known))} on one rank{unknown}" if known else "; nothing measured tells how long"
-        )
+        total += f": {duration(sum(known))} on one rank{unknown}" if known else "; no timing is known yet"
     rule = suite.seed_rule
     if rule and any(each.trial.seed in suite.seeds[: rule.at_least] for each in left):  # not decided yet
-        total += f"\nresults may call for more seeds, up to {rule.at_most} an experiment"
+        total += f"\nresults may require more seeds, up to {rule.at_most} per experiment"
     stale = [(each.trial.experiment, each.other_data) for each in planned if each.other_data]
     return "\n".join([f"{suite.folder}: {suite.title}", columns(rows), total, *stale_texts(suite, stale)])
 

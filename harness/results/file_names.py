@@ -1,4 +1,4 @@
-"""Names of the files that the harness makes beside a record, by exact pattern; others are a user's."""
+"""Names of the files that the harness makes beside a record, by exact pattern; other files are a user's."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def is_record(name: str) -> bool:
 
 
 def stem_of_temporary(name: str) -> str:
-    """Return which trial's temporary file has this name, by its record's stem; empty if none has."""
+    """Return the stem of the record whose trial has this temporary file; empty for any other name."""
     found = _TEMPORARY.fullmatch(name)
     return found["stem"] if found else ""
 
 
 def stem_of_passing(name: str) -> str:
-    """Return which trial's file of no more use, once that is done, has this name; empty if none has."""
+    """Return the stem of the record that makes this file of its trial useless; empty for any other name."""
     found = _PASSING.fullmatch(name) or _TEMPORARY.fullmatch(name)
     return found["stem"] if found else ""

@@ -1,6 +1,6 @@
-"""Kept code: the sources of user code beside the records, once per hash, for whoever reviews a number.
+"""Kept code: the sources of user code beside the records, once per hash, for reviewers.
 
-`results/.code/<hash>/` holds the modules that are text and not too large, and `index.json`, which has all.
+`results/.code/<hash>/` holds the modules that are text and not too large, and `index.json`, which lists all.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_BYTES = 4 * 1024 * 1024
 
 
 def keep(root: Path, code: UserCode) -> str:
-    """Write the sources unless they are there; return what was left out of them, as text, empty if nothing.
+    """Write the sources unless they exist; return a message on what was left out, empty if nothing was.
 
     Raise StoreError if they cannot be written.
     """
@@ -75,7 +75,7 @@ def _is_text(content: bytes) -> bool:
 
 
 def _place_folder(folder: Path, files: dict[str, bytes]) -> None:
-    """Have the folder appear with all its files at once; the first of several writers wins."""
+    """Create the folder with all its files at once; the first of several writers wins."""
     temporary = folder.with_name(f".{folder.name[:16]}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         for path, content in files.items():

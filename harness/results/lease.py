@@ -1,9 +1,10 @@
 """Leases on trials, by which several runs share one results folder: files, no locks, no common clock.
 
-A lease is a file that exactly one run succeeds in creating. A heartbeat thread increments a counter in it as
-long as its owner lives, and writes the trial's progress beside the counter; no other run depends on that.
-A run that sees the counter stand still for long enough, by its own clock, creates the lease of the next
-generation and then has the trial; the old owner, should it still live, notices that before it saves anything.
+A lease is a file that exactly one run succeeds in creating. While its owner lives, a heartbeat thread
+increments a counter in it, and writes the trial's progress beside the counter, for display only. If the
+counter stands still for long enough by another run's clock, that run creates the lease of the next
+generation, and then owns the trial. If the old owner is alive after all, it notices this before it saves
+anything.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Leases:
         with self._changing:
             self._held = {**self._held, path: head}
         if before:
-            for lower in range(1, generation + 1):  # none may seem free while all are released, downwards
+            for lower in range(1, generation + 1):  # no gap below, as release goes downwards
                 write_whole(self.store.lease_path(trial, lower), _content(head, 0))
             self.store.sweep(trial)
         return Lease(trial=trial.key, generation=generation + 1, token=owner.token, before=before)
@@ -113,11 +114,11 @@ class Leases:
         later = self._maker(trial, self._generation(trial, lease.generation))
         path = self.store.lease_path(trial, lease.generation)
         if later is None and not path.parent.is_dir():
-            raise StoreError(f"{path}: this run's claim is gone; was the folder removed meanwhile?")
+            raise StoreError(f"{path}: this run's lease is gone; was the folder removed meanwhile?")
         if later is None or later.token != lease.token:
             raise LostLeaseError(
-                f"{trial.key}: taken over by {later or 'another run'}, to which this run seemed dead; "
-                "what it trained of it is dropped"
+                f"{trial.key}: taken over by {later or 'another run'}, which found no heartbeat of "
+                "this run; what this run trained of it is dropped"
             )
 
     def release(self, trial: Trial, lease: Lease) -> None:
@@ -128,7 +129,7 @@ class Leases:
             self._progress = {path: each for path, each in self._progress.items() if path != own}
         with contextlib.suppress(LostLeaseError, StoreError):
             self.check(trial, lease)
-            for generation in range(lease.generation, 0, -1):  # downwards: no gap may seem free
+            for generation in range(lease.generation, 0, -1):  # from the highest down: a gap would seem free
                 remove(self.store.lease_path(trial, generation))
 
     def _generation(self, trial: Trial, known: int = 0) -> int:
@@ -137,7 +138,7 @@ class Leases:
             while self.store.lease_path(trial, known + 1).exists():
                 known += 1
         except OSError as error:
-            raise StoreError(f"{error.filename}: cannot be looked for: {error.strerror}") from None
+            raise StoreError(f"{error.filename}: cannot be checked: {error.strerror}") from None
         return known
 
     def _maker(self, trial: Trial, generation: int) -> LeaseOwner | None:
@@ -157,7 +158,7 @@ class Leases:
         _, since = self._observed[self.store.lease_path(trial, generation)]
         stale_seconds = max(
             self.me.stale_seconds, owner.stale_seconds
-        )  # an owner's own value sets its heartbeat interval
+        )  # an owner's stale time sets its heartbeat interval
         return self.now() - since <= stale_seconds and not owner.is_outlived_by(self.me)
 
     def _beat_until_stopped(self) -> None:

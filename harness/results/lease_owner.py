@@ -13,7 +13,10 @@ from harness.strict import Strict
 
 
 class LeaseOwner(Strict):
-    """A process that holds leases, in a start of a run, perhaps in a SLURM job; `started` is not a date."""
+    """A process that holds leases, with its start of the run and its SLURM job, if any.
+
+    `started` identifies the start of the process; it is no date.
+    """
 
     host: str
     machine: str

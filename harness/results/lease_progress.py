@@ -10,7 +10,7 @@ from pydantic import Field
 from harness.results.record import Epoch
 from harness.strict import Strict
 
-_WIDTH = 560  # fits the longest numbers; as all lines are this long, nothing of an earlier one remains
+_WIDTH = 560  # fits the longest numbers; lines of one length overwrite each other in full
 
 
 class LeaseProgress(Strict):

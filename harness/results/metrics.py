@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Metric:
     """A mean over the samples of a part of the data.
 
-    Of the loss less is better. A fraction is a share of the samples, counted by `count` from logits (N, K)
-    and labels (N,), and more of it is better.
+    A lower loss is better. A fraction is the share of samples that `count` counts from logits (N, K) and
+    labels (N,); a higher one is better.
     """
 
     name: str
@@ -38,10 +38,10 @@ METRICS = (
 )
 PARTS = {"train": "Training", "test": "Testing"}
 
-# What an epoch has of each: train_loss, train_accuracy, test_loss, test_accuracy.
+# The metrics of an epoch: train_loss, train_accuracy, test_loss, test_accuracy.
 OF_EPOCH = {f"{part}_{metric.name}": metric for part in PARTS for metric in METRICS}
 
-# What `compare` shows of them, by the name that --fail-if takes: fractions, in points, before losses.
+# The metrics that `compare` shows, by their names in --fail-if: fractions, in points, before losses.
 COMPARED = {
     f"{part}_{metric.name}{'_points' if metric.is_fraction else ''}": (part, metric)
     for metric in sorted(METRICS, key=lambda metric: not metric.is_fraction)

@@ -68,14 +68,15 @@ class Epoch(Strict):
 
     @property
     def reproducible(self) -> dict[str, float]:
-        """Return what is the same however often a trial was broken off: all but times."""
+        """Return what an interruption does not change: all but times."""
         return {"lr": self.lr, **self.metrics}
 
 
 class Attempt(Strict):
     """An earlier attempt that ended without being done; `error` is a traceback or a sentence.
 
-    `killed` means that a process which trained it was killed, and that it resumed from its last checkpoint.
+    `killed` means that a process training the trial was killed, and that the trial resumed from its last
+    checkpoint.
     """
 
     started_at: str
@@ -144,12 +145,12 @@ class Record(Strict):
 
     @property
     def has_known_code(self) -> bool:
-        """Tell whether its hashes of the harness's and the user's code stand apart."""
+        """Tell whether it has a hash of the harness's code and another of the user's."""
         return self.versions.harness_code is not None
 
     @property
     def user_code(self) -> str | None:
-        """Return the hash of the user's code; of an earlier record's own model that of all code."""
+        """Return the hash of the user's code; of all code, if an earlier record has an own model."""
         model = self.settings.get("model")
         is_own = isinstance(model, dict) and is_callable_path(str(model.get("name")))
         return self.versions.code if is_own and not self.has_known_code else self.versions.user_code
@@ -176,7 +177,7 @@ class Record(Strict):
         return ""
 
     def settings_digest(self) -> str:
-        """Return the digest of a trial with the settings and the seed that stand here; empty without such."""
+        """Return the digest of the record's settings and seed; empty if they are incomplete."""
         try:
             return digest_of({**self.settings, "seed": self.seed})
         except (KeyError, AttributeError, ValueError):

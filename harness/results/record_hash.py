@@ -1,4 +1,4 @@
-"""Hash in a record over all else in it, by which an accidental change is found; it proves nothing to a cheat.
+"""Hash over the other fields of a record, which reveals accidental changes; it does not stop a cheat.
 
 It is the SHA-256 of the JSON that Python's `json.dumps(record, indent=1)` writes without the field.
 """
@@ -22,9 +22,9 @@ def with_hash(fields: Mapping[str, Any]) -> str:
 
 
 def without_hash(text: str) -> str:
-    """Return the JSON of a record without its hash, if it has one; raise ValueError if that does not match.
+    """Return the JSON of a record without its hash; raise ValueError if the hash does not match.
 
-    Records of earlier versions have none. The file's spaces and line ends make no difference.
+    Records of earlier versions have no hash. The file's spaces and line ends make no difference.
     """
     if found := _TAIL.search(text, max(0, len(text) - 100)):  # as written: nothing needs to be parsed
         rest = f"{text[: found.start()]}\n}}"
@@ -40,7 +40,7 @@ def without_hash(text: str) -> str:
     if _sha256(rest) != told:
         raise ValueError(
             f"its content is not what was recorded: found the {KEY} {str(told)[:8]}…, expected "
-            f"{_sha256(rest)[:8]}… for what stands in it; take the file from a copy"
+            f"{_sha256(rest)[:8]}… for its content; restore the file from a copy"
         )
     return rest
 

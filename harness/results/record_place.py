@@ -1,4 +1,4 @@
-"""A record beside its file's name and its neighbours: whether it belongs there, and what it alone tells."""
+"""Checks of a record against its file's name and against other records of its trial."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.results.record import Record
 
 
 def mismatch(record: Record, trial: Trial) -> str:
-    """Return in what a record at the trial's place is another trial's, or contradicts itself; else empty."""
+    """Return how a record contradicts its trial's place or itself; empty if it does not."""
     if record.digest != trial.digest:
         return f"found the digest {record.digest[:8]}…, expected {trial.digest[:8]}…"
     if record.seed != trial.seed:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-# Git's answer does not depend on who owns the files; nothing that the repository itself names is run.
+# Git answers whoever owns the files, and runs no program that the repository names.
 _FOREIGN = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 # Set where git itself calls, as from its hooks: they name another repository.
 _OF_ANOTHER = (
@@ -24,8 +24,9 @@ _MOST_FILES = 1000
 def commit_of_suite(suite: Path, code: Sequence[Path] = (), results: Path | None = None) -> str | None:
     """Return the commit of the repository that holds the suite's file; None if none does.
 
-    It ends in `-dirty` if a tracked file but the results was changed, or if the suite's file or one of `code`
-    in the repository is not tracked; in `-unchecked` if git would have to run a stranger's filters to tell.
+    It ends in `-dirty` if a tracked file other than the results was changed, or if the suite's file or one of
+    `code` in the repository is not tracked; in `-unchecked` if git would have to run somebody else's filters
+    to tell.
     """
     folder = suite.absolute().parent.resolve()
     top = _git(folder, "rev-parse", "--show-toplevel")
@@ -74,7 +75,7 @@ def _untracked(root: Path, paths: Sequence[Path]) -> list[Path]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git says, of a repository that somebody else owns, too; None if it fails."""
+    """Return git's output, also for a repository that somebody else owns; None if it fails."""
     run = _run(folder, *arguments)
     if run is not None and run.returncode and "safe.directory" in run.stderr:
         filters = _run(folder, *_FOREIGN, "config", "--get-regexp", r"^filter\.")

@@ -15,7 +15,7 @@ from harness.results.user_code_hash import UserCodes
 def retrain(
     store: Store, suites: Sequence[Suite], trials: Sequence[Trial], names: Collection[str], codes: UserCodes
 ) -> Iterator[str]:
-    """Set aside the records of the named experiments' trials, and say so of each."""
+    """Set aside the records of the named experiments' trials; yield a sentence for each experiment."""
     wanted: dict[tuple[str, str], list[Trial]] = {}
     for trial in trials:
         if trial.experiment in names:

@@ -1,7 +1,7 @@
 """Store of record files under `results/`: their paths, atomic saving, loading and listing.
 
-A done record has the trial's name; those of earlier attempts are kept beside it until there is one. Each of
-them is created once and never replaced.
+A done record has the trial's name. The records of earlier attempts stay beside it until the trial is done. A
+record is created once and never replaced.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Store:
                 remove(path)
 
     def suite_json(self, suite: Suite) -> str:
-        """Return what `suite.json` is to say; its source is relative to the folder that holds the results."""
+        """Return the content of `suite.json`; its source is relative to the folder that holds the results."""
         return resolved.to_json(suite, self.root.absolute().parent)
 
     def save_suite(self, suite: Suite) -> None:
@@ -164,16 +164,16 @@ class Store:
             update(path, content)
 
     def refuse_another(self, suite: Suite) -> None:
-        """Raise UsageError if the results under the suite's name are another suite file's."""
+        """Raise UsageError if the results under the suite's name belong to another suite file."""
         try:
             known = self.load_suite(suite.folder)
-        except (UsageError, StoreError):  # none yet, or none that tells
+        except (UsageError, StoreError):  # there is none yet, or it is unreadable
             return
         if suite_file.is_another(known, suite):
             old, new = (f"`suite: {each.suite}` from {suite_file.shown(each)}" for each in (known, suite))
             raise UsageError(
                 f"{self.root / suite.folder}: found results of {old}, expected none or those of {new}, which "
-                "says something else; rename one of the two, or choose another folder with --results"
+                "differs; rename one of the two, or choose another folder with --results"
             )
 
     def load_suite(self, folder: str) -> Suite:
@@ -198,9 +198,9 @@ class Store:
         return suite.model_copy(update={"found_in": folder if folder != suite.folder else ""})
 
     def data_digest(self, suite: Suite, *, from_records: bool = False) -> str:
-        """Return the digest of the data with which a suite last ran, empty if suite.json does not say.
+        """Return the digest of the data with which a suite last ran, empty if suite.json has none.
 
-        Then `from_records` lets the records say, as in a report.
+        With `from_records` the records decide in that case, as in a report.
         """
         try:
             before = (self.load_suite if from_records else self._suite_in)(suite.folder)
@@ -209,7 +209,7 @@ class Store:
         return before.data_digest if before.dataset == suite.dataset else ""
 
     def folder_named(self, name: str) -> str:
-        """Return the name of a folder here that may be given by its path, as a shell completes it."""
+        """Return the name of a results folder that was given by name or, as a shell completes it, by path."""
         path = Path(name)
         is_path = path.name not in ("", "..") and path.parent.resolve() == self.root.resolve()
         return path.name if is_path else name.removesuffix("/")

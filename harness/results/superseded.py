@@ -1,8 +1,7 @@
-"""Superseded records: those of trials that are trained again. They stay beside the new ones, in no figure.
+"""Superseded records, of trials that are trained again. They stay beside the new ones, in no figure.
 
-`--retrain` sets them aside, and a run those of other data. `seed-1-<digest>.json` becomes
-`seed-1-<digest>.superseded-<time>.json`, its weights likewise; all that one retraining sets aside have the
-time at which it began.
+`--retrain` sets records aside, and a run sets aside those of other data. `seed-1-<digest>.json` becomes
+`seed-1-<digest>.superseded-<time>.json`, its weights likewise. The time is when the retraining began.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ def set_aside(
     is_other_code: Callable[[Trial, Record], bool],
     now: datetime | None = None,
 ) -> tuple[int, datetime | None]:
-    """Set aside what one experiment's trials have found; return how many records, and when this began.
+    """Set aside the records of one experiment's trials; return how many, and when this began.
 
-    While a retraining is not done, another goes on with it: records since its beginning stay, unless they are
-    of other user code. The time is None where this is a new one.
+    An unfinished retraining is continued: records made since it began stay, unless their user code differs.
+    The time is None if a new retraining begins.
     """
     began = _under_way(store, called_for)
     moment = (now or datetime.now(UTC)).replace(microsecond=0)
@@ -62,7 +61,7 @@ def set_aside_other_data(store: Store, trial: Trial, now: datetime | None = None
 
 
 def _under_way(store: Store, trials: Sequence[Trial]) -> datetime | None:
-    """Return when the retraining began of which a trial is neither done nor diverged yet; None if all are."""
+    """Return when an unfinished retraining began; None if every trial since is done or diverged."""
     if all(store.find(each).state not in ("left", "failed") for each in trials if _times(store, each)):
         return None
     return max(time for each in trials for time in _times(store, each))
@@ -91,7 +90,7 @@ def _files(store: Store, found: Found) -> list[Path]:
 
 
 def _move(store: Store, trial: Trial, paths: Sequence[Path], moment: datetime) -> list[Path]:
-    """Rename those of the trial's files that there are; return where they are now."""
+    """Rename the trial's files that exist; return their new paths."""
     record, moved = store.record_path(trial), []
     for path in filter(Path.exists, paths):
         ending = path.name.removeprefix(record.stem)

@@ -48,7 +48,7 @@ def callables_of(settings: Settings) -> tuple[str, ...]:
 
 @dataclass
 class UserCodes:
-    """User code as it was when it was first asked for; a new one reads the disk again."""
+    """User code as it was when first asked for; a new instance reads the disk again."""
 
     _known: dict[tuple[str, ...], UserCode | None] = field(default_factory=dict)
 

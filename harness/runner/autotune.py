@@ -43,7 +43,7 @@ class Autotuner:
     def measure(self, trial: Trial, data: ResidentDataset) -> None:
         """Measure this rank's part: each execution in turn, in several rounds.
 
-        Every error is raised, as other ranks may wait, except a lack of memory for trials side by side.
+        Raise every error, as other ranks may be waiting, except a lack of memory for several trials at once.
         """
         release(self.run_ranks.device)
         groups = self._groups(trial, data)

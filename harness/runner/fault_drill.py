@@ -60,7 +60,7 @@ class DrillOutcome:
 
     def __str__(self) -> str:
         if self.difference is None:
-            found = "was done before it could be broken off; more --epochs help"
+            found = "ended before it could be interrupted; more --epochs help"
         elif self.difference == 0:
             found = "equal, bit for bit"
         else:
@@ -70,7 +70,7 @@ class DrillOutcome:
 
 @dataclass(frozen=True)
 class FaultDrill:
-    """Drill of one trial, with the harness's arguments that train it alone, on `ranks` ranks, in `folder`.
+    """Drill of one trial on `ranks` ranks in `folder`; `arguments` make the harness train it alone.
 
     At most `most` ranks can be started here, each on a GPU of its own; None on a CPU.
     """

@@ -101,7 +101,7 @@ class Heartbeat:
         before = self._pulses()
         for _ in range(_BEATS_PER_LOOK):
             time.sleep(_INTERVAL_SECONDS)
-            self._tell_sign_of_life()
+            self._publish_heartbeat()
         pairs = enumerate(zip(before, self._pulses(), strict=True))
         return [rank for rank, (beat, now) in pairs if rank != self.run_ranks.rank and beat == now]
 
@@ -112,7 +112,7 @@ class Heartbeat:
             self._thread.join()
         self._show_events()
         self.progress = {}  # else rank 0 would show it again before this rank's next heartbeat
-        self._tell_sign_of_life()
+        self._publish_heartbeat()
         self.events.close()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -135,14 +135,14 @@ class Heartbeat:
                     os._exit(1)
 
     def _beat(self) -> None:
-        self._tell_sign_of_life()
+        self._publish_heartbeat()
         if self._beats % _BEATS_PER_LOOK == 0:
             self._poll_stop_requests()
         for trial, trial_progress in self.progress.items():  # the training thread replaces it as a whole
             self._care_for(trial, trial_progress)
         self._show_events()
 
-    def _tell_sign_of_life(self) -> None:
+    def _publish_heartbeat(self) -> None:
         self._beats += 1
         fractions = {trial: each.fraction for trial, each in self.progress.items() if each.parts}
         self.run_ranks.set(
@@ -209,7 +209,7 @@ class Heartbeat:
                 self.run_ranks.run.set(keys.spared(self.run_ranks.start[0], trial), "yes")
 
     def _give_up(self, silent: list[int]) -> None:
-        still = f"gave no sign of life for {self.timeout_seconds:.0f} s (--timeout)"
+        still = f"sent no heartbeat for {self.timeout_seconds:.0f} s (--timeout)"
         fractions = self._fractions()
         trials = {trial: f"rank {rank} {still}" for rank in reversed(silent) for trial in fractions[rank]}
         raise LostRankError(f"rank {', '.join(map(str, silent))} {still}", trials)

@@ -1,8 +1,8 @@
 """Keys of the store that all ranks of a run share: who sets each, who reads it, and how long it lasts.
 
-Those of a run (`RunRanks.run`) outlive torchrun's restarts of the ranks. Those of a start (`RunRanks`)
-outlive the ranks' own restarts in place, which are counted as generations. The keys with which ranks meet
-are in `training.rendezvous`, `training.device_choice`, `training.addresses` and `training.barrier`, those of
+Keys of a run (`RunRanks.run`) outlive torchrun's restarts of the ranks. Keys of a start (`RunRanks`) outlive
+the ranks' own restarts in place, which are counted as generations. The keys of the rendezvous are in
+`training.rendezvous`, `training.device_choice`, `training.addresses` and `training.barrier`, those of
 measured times in `runner.autotune`, those of suites in `runner.launch.handover`.
 """
 
@@ -22,7 +22,7 @@ OVER_TOLD = "over/told"  # counted by rank 0, which shows that message once
 
 
 def eagerly(experiment: str) -> str:
-    """Name the wish to execute an experiment eagerly: set by a rank whose capture failed, read by all."""
+    """Name the request to execute an experiment eagerly: set by a rank whose capture failed, read by all."""
     return f"eagerly/{experiment}"
 
 
@@ -32,7 +32,7 @@ def data(dataset: str) -> str:
 
 
 def spared(start: int, trial: str) -> str:
-    """Name what acquits a trial: set by a rank that ends for another reason, read by who leases it next."""
+    """Name the mark that a rank ended for a reason outside a trial: set by it, read by the next lessee."""
     return f"spared/{start}/{trial}"
 
 
@@ -59,7 +59,7 @@ def pulse(rank: int) -> str:
 
 
 def phase(generation: int, number: int) -> str:
-    """Name what all ranks do next: set by rank 0, read by all."""
+    """Name the next phase of all ranks: set by rank 0, read by all."""
     return f"phase/{generation}.{number}"
 
 

@@ -19,8 +19,8 @@ def check_models(
 ) -> list[str]:
     """Check the model of each experiment once; return those whose seeds all begin with the same weights.
 
-    Raise ModelError with a line for each different mistake, which names the experiments, and where the files
-    say so.
+    Raise ModelError with a line for each different mistake, which names the experiments and their lines in
+    the suite's files.
     """
     alike: list[str] = []
     experiments = {(trial.folder, trial.experiment): trial for trial in trials}

@@ -64,12 +64,13 @@ def by_rule(
     ranks: int,
     speedup: float | None = None,
 ) -> Choice:
-    """Choose without measuring: as requested; else ddp on one rank, spread on several.
+    """Choose without measurements: as requested; else ddp on one rank, spread on several.
 
-    Where trials are fewer than ranks, the last ones of a spread too, ddp trains them if that ends sooner.
+    Trials that are fewer than the ranks, also the last ones of a spread, are trained by ddp if that ends
+    sooner.
 
-    `speedup` is how many times as fast as one rank all ranks are estimated to train a trial; None if that
-    is not known.
+    `speedup` is the estimated speed of all ranks together on one trial, in multiples of one rank's; None if
+    unknown.
     """
     trials, of_ranks = _counted(remaining, "trial"), _counted(ranks, "rank")
     count = remaining
@@ -92,7 +93,7 @@ def by_rule(
 
 
 def _pays(speedup: float | None, trials: int) -> bool:
-    """Return whether so few trials end sooner one by one on all ranks than side by side on a rank each."""
+    """Return whether so few trials end sooner by ddp, one after another, than each on a rank of its own."""
     return speedup is not None and speedup > trials > 0
 
 
@@ -107,7 +108,7 @@ def _remainder(trials: int, ranks: int, speedup: float | None) -> str:
 
 
 def by_pace(seconds: TrialSeconds, ranks: int) -> Choice:
-    """Choose what ends first as measured: one execution, or another for the last, partly filled round."""
+    """Choose the fastest by measurement: one execution, or another one for the last, partly filled round."""
     plans = sorted(
         (_seconds(seconds, execution, count, ranks), str(execution), -count, execution)
         for execution, times in seconds.items()
@@ -126,7 +127,7 @@ def by_pace(seconds: TrialSeconds, ranks: int) -> Choice:
 
 
 def _seconds(seconds: TrialSeconds, execution: Execution, count: int, ranks: int) -> float:
-    """Return the makespan if the first `count` trials are executed so and the rest by the best execution."""
+    """Return the makespan with the first `count` trials executed so and the rest by the best execution."""
     first = makespan(seconds[execution][:count], execution.slots(ranks))
     rest = [makespan(times[count:], other.slots(ranks)) for other, times in seconds.items()]
     return first + min(rest)

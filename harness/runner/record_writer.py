@@ -74,16 +74,16 @@ class RecordWriter:
         self._add(trial, "failed", error, execution, started_at or provenance.now())
 
     def enter_death(self, trial: Trial, error: str, execution: Execution) -> int:
-        """Save that a process that trained the trial was killed; return how often in a row that happened."""
+        """Record that a process training the trial was killed; return the number of deaths in a row."""
         attempts = self._add(trial, "killed", error, execution, provenance.now())
         return len(list(itertools.takewhile(lambda each: each.status == "killed", reversed(attempts))))
 
     def versions_of(self, trial: Trial) -> Versions:
-        """Return the versions of what trains the trial, the user's code as the run started with it."""
+        """Return the versions for the trial's record, with the user's code as the run started with it."""
         return self.guard.started.versions(trial, self.versions)
 
     def circumstances(self, trial: Trial) -> Circumstances:
-        """Return on what the trial's timing depends here."""
+        """Return the circumstances on which the trial's timing depends here."""
         versions = self.versions_of(trial)
         return Circumstances(
             kind=kind_of(trial),

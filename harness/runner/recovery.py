@@ -25,7 +25,7 @@ from harness.user_code import traceback_of
 
 @dataclass
 class Recovery:
-    """Recovery on one rank: its `running` trials, and how many (`at_most`) its device can hold at once."""
+    """Recovery of one rank from errors; its device can hold `at_most` of the `running` trials at once."""
 
     run_ranks: RunRanks
     heartbeat: Heartbeat

@@ -62,24 +62,24 @@ class Request:
 
     @cached_property
     def trials(self) -> list[Trial]:
-        """List the requested trials, done or not, including those that results may yet call for."""
+        """List the requested trials, done or not, including those that results may still require."""
         return chosen(self.suites, self.only, self.seeds)
 
     def called_for(self) -> list[Trial]:
-        """List the requested trials that the results so far call for."""
+        """List the requested trials that the results so far require."""
         return called_for(self.store, self.suites, self.trials)
 
     def remaining(self) -> list[Trial]:
-        """List the requested trials that are to be trained."""
+        """List the requested trials that still have to be trained."""
         return [trial for trial in self.called_for() if self.wants(self.store.find(trial))]
 
     def absolute(self) -> Request:
-        """Return the same request, of any working directory: a user's code may change it."""
+        """Return the request with absolute paths, as a user's code may change the working directory."""
         data_dir = anchored(self.data_dir) if self.data_dir else None
         return replace(self, results=anchored(self.results), data_dir=data_dir)
 
     def to_check(self) -> list[Trial]:
-        """List the requested trials that are to be trained, those too whose records are set aside first."""
+        """List the requested trials to train, including those whose records are set aside first."""
         return [
             trial
             for trial in self.called_for()
@@ -92,7 +92,7 @@ class Request:
 
 
 def anchored(path: Path) -> Path:
-    """Return the path of what it names now; `~` is left to be replaced."""
+    """Return the path made absolute; a `~` at its beginning stays."""
     return path if path.parts[:1] and path.parts[0].startswith("~") else path.absolute()
 
 
@@ -125,16 +125,16 @@ def with_earlier_data(request: Request) -> Request:
 
 
 def tell_data(request: Request) -> None:
-    """Say which suites' data have changed since they last ran, and which records are stale by that."""
+    """Report which suites' data have changed since they last ran, and which records are stale for that."""
     for suite in request.suites:
         for text in told(request.store, suite, map(request.store.find, suite.trials())):
             _warn(text)
 
 
 def checked(request: Request, env: Mapping[str, str], *, has_gpu: bool) -> Request:
-    """Check what remains, as `check` does; return the request with the digests of its data.
+    """Check the remaining trials, as `check` does; return the request with the digests of its data.
 
-    Data that are downloaded may be others than those of records, which are trained again then.
+    Downloaded data may differ from those of earlier records, whose trials are then trained again.
     """
     while True:
         check(request, request.to_check(), env, has_gpu=has_gpu)
@@ -189,7 +189,7 @@ def _warn(text: str) -> None:
 
 @contextlib.contextmanager
 def folder_kept() -> Iterator[None]:
-    """Come back to the working directory, which a user's code may leave; tell errors from there."""
+    """Return to the working directory afterwards, as a user's code may have left it."""
     folder = Path.cwd()
     try:
         with contextlib.chdir(folder):

@@ -47,7 +47,7 @@ class RunCode(Strict):
         )
 
     def versions(self, trial: Trial, common: Versions) -> Versions:
-        """Return the versions that a trial's record tells."""
+        """Return the versions for a trial's record."""
         library = library_of(str(trial.settings.model["name"]))
         return common.model_copy(
             update={
@@ -60,19 +60,19 @@ class RunCode(Strict):
 
 
 class ChangedCodeError(Exception):
-    """User code that is not what the run started with: a trial's own failure."""
+    """User code that has changed since the run started; only the trial fails."""
 
 
 @dataclass
 class CodeGuard:
-    """Guard of one rank: `codes` are as this process found them before it imported any."""
+    """Guard of one rank: `codes` holds the user code as this process found it before importing any."""
 
     codes: UserCodes
     started: RunCode = field(default_factory=RunCode)
     _built: set[str] = field(default_factory=set)
 
     def publish(self, request: Request, store: KeyValueStore, say: Callable[[str], None]) -> None:
-        """Tell all ranks and restarts what the run starts with, and keep its sources beside the records."""
+        """Publish the run's code to all ranks and restarts, and keep its sources beside the records."""
         store.set(keys.CODE, RunCode.of(request, self.codes).model_dump_json())
         for code in self.codes.all_of(request.trials):
             try:
@@ -82,7 +82,7 @@ class CodeGuard:
                 say(str(error))
 
     def read(self, store: KeyValueStore) -> None:
-        """Read what the run started with, once it is published."""
+        """Read the run's code, once it is published."""
         self.started = RunCode.model_validate_json(store.get(keys.CODE) or "{}")
 
     def refusal(self, trial: Trial) -> str:
@@ -95,8 +95,8 @@ class CodeGuard:
                 now = f"the hash {found[:8]}…" if found else "a module missing"
                 return (
                     f"the user's code has changed since the run started: found {now}, expected "
-                    f"{(expected or 'none')[:8]}…; no trial is made of both. Run the same command again to "
-                    "train with the code as it is now; to have it as it was, put it back first"
+                    f"{(expected or 'none')[:8]}…; no trial mixes the two. Run the same command again to "
+                    "train with the current code, or restore the old code first"
                 )
         return ""
 

@@ -44,10 +44,10 @@ class Leased(Protocol):
 
 @dataclass
 class PhaseScheduler:
-    """Scheduler of phases; the caller provides what a device can do and what epoch times depend on.
+    """Scheduler of phases.
 
-    `candidates` lists the executions for a number of remaining trials; `speedup` estimates how many times as
-    fast as one rank all ranks train a trial.
+    `candidates` lists the executions for a number of remaining trials. `speedup` estimates the speed of all
+    ranks together on one trial, in multiples of one rank's. The caller provides what timings depend on.
     """
 
     request: Request
@@ -136,7 +136,8 @@ class PhaseScheduler:
     def _unknown(self, left: Sequence[Trial], ways: Sequence[Execution]) -> list[Trial]:
         """Return a trial of each kind that was not measured under all the usual executions.
 
-        A number of trials at once that is tried only because so many are left is no reason to measure again.
+        A number of trials at once that is a candidate only because exactly so many are left causes no
+        measurement.
         """
         usual = {each for each in ways if self._is_usual(each)}
         return [trial for trial in _one_a_kind(left) if not usual <= set(self._known(trial))]

@@ -1,4 +1,4 @@
-"""Data of suites: the digests of those on this machine, and what has changed since the suites last ran."""
+"""Data of suites: the digests of those on this machine, and changes since the suites last ran."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.results.store import Found, Store
 def with_digest_at_hand(
     store: Store, suite: Suite, env: Mapping[str, str], say: Callable[[str], None]
 ) -> Suite:
-    """Return the suite with the digest of its data if they are on this machine; say what is wrong."""
+    """Return the suite with the digest of its data if they are on this machine; report any error."""
     found = None
     try:
         found = data.at_hand(suite.dataset, None, env, say)
@@ -29,11 +29,11 @@ def with_digest(store: Store, suite: Suite, digest: str) -> Suite:
 
 
 def with_prepared_digest(store: Store, suite: Suite, env: Mapping[str, str]) -> Suite:
-    """Return the suite with the digest of its data if they are cached here; nothing of them is read."""
+    """Return the suite with the digest of its data if they are cached here; read no images."""
     return with_digest(store, suite, data.prepared_digest(suite.dataset, env=env))
 
 
 def told(store: Store, suite: Suite, found: Iterable[Found]) -> list[str]:
-    """Return sentences on what of a suite's records is of other data, given what its trials have found."""
+    """Return sentences on a suite's changed data and on its records of other data."""
     stale = [(each.trial.experiment, each.other_data) for each in found if each.other_data]
     return [*change(suite, store.data_digest(suite)), *stale_texts(suite, stale)]

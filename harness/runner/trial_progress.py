@@ -14,7 +14,7 @@ from harness.results.record import Epoch
 class TrialProgress:
     """Progress of this rank in a trial of so many `parts`; the training writes it, the heartbeat reads it.
 
-    `on_stall` is told the reason where there is none for too long.
+    `on_stall` is called with the reason if there is no progress for too long.
     """
 
     parts: int
@@ -32,7 +32,7 @@ class TrialProgress:
 
     @contextlib.contextmanager
     def saving(self) -> Iterator[None]:
-        """Mark that a file is being written meanwhile, for which no other rank is needed."""
+        """Mark that this rank is writing a file within the context, which needs no other rank."""
         self.is_saving = True
         try:
             yield

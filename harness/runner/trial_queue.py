@@ -41,10 +41,10 @@ class TrialQueue:
         return self.request.wants(found) and (found.record is None or _tries(found.record) == known)
 
     def take(self, trial: Trial, execution: Execution, dead: str = "") -> Lease | None:
-        """Lease the trial; return None if another has it or has ended it, or if it must not be trained here.
+        """Lease the trial; return None if another run has it or ended it, or if it must not be trained here.
 
-        That is, if it has killed too many workers, or if the user's code has changed since the run started.
-        `dead` is the token of a lease owner that another rank has found dead.
+        It must not if it has killed too many workers, or if the user's code has changed since the run
+        started. `dead` is the token of a lease owner that another rank has found dead.
         """
         lease = self._take(trial, execution, dead)
         reason = self.record_writer.guard.refusal(trial) if lease else ""
@@ -77,7 +77,7 @@ class TrialQueue:
         if before is None:
             return lease
         if before.run != me.run:
-            self.say(f"{trial.key}: taken over from {before}, which gives no sign of life")
+            self.say(f"{trial.key}: taken over from {before}, which has no heartbeat any more")
         elif before.start[0] < me.start[0] and not self._is_spared(trial, before):
             try:
                 return self._after_death(trial, lease, execution, before)
@@ -95,7 +95,7 @@ class TrialQueue:
     ) -> Lease | None:
         """Record that a worker of this run was killed during the trial; return the lease, if it may go on."""
         self.leases.check(trial, lease)
-        error = f"a worker that trained it was ended by the system (it was claimed by {before})"
+        error = f"a worker that trained it was ended by the system (it was leased by {before})"
         deaths = self.record_writer.enter_death(trial, error, execution)
         if deaths < DEATHS:
             self.say(f"{trial.key}: {error}; it goes on from its last checkpoint ({deaths} of {DEATHS})")

@@ -58,7 +58,7 @@ class TrialRunner:
         note = self.heartbeat.events.note
         try:
             with (
-                restored(random_states=False),  # what the model's forward changes is not for the next trial
+                restored(random_states=False),  # the model's forward may change settings
                 Dispatcher(trial, self.request.store, names, note, timeout_seconds) as dispatcher,
             ):
                 yield from self._train(trial, lease, ranks, dispatcher)

@@ -125,7 +125,7 @@ class Worker:
             return None
 
     def _measure(self, name: str, phase: Phase, scheduler: PhaseScheduler) -> None:
-        """Measure with all ranks and inform the scheduler; after an error nothing is measured any more."""
+        """Measure with all ranks and inform the scheduler; after an error nothing more is measured."""
         trials = [self.trials[key] for key in phase.trials]
         self.run_ranks.run.set(keys.MEASURING, "under way")
         trial_progress = self.heartbeat.begin(
@@ -190,7 +190,7 @@ class Worker:
         return Lease.model_validate_json(text) if text else None
 
     def _stalled(self, key: str, error: str) -> None:
-        """Record the failure of a trial that makes no progress, which may be another rank's."""
+        """Record the failure of a trial that makes no progress, perhaps because of another rank."""
         if key != keys.MEASURING:
             self.trial_runner.recovery.failed(self.trials[key], error)
         elif self.run_ranks.add(keys.failure_reports(key)) == 1:

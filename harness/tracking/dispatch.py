@@ -23,8 +23,8 @@ _PATIENCE_SECONDS = 60.0
 class Dispatcher:
     """Context that calls a trial's trackers; one that fails or hangs is reported and not called again.
 
-    Each tracker is always called in the same thread of its own. Waits for calls are short enough
-    that hanging trackers alone never take a trial to its `timeout_seconds` without a step.
+    Each tracker is always called in the same thread of its own. Its calls are waited for so briefly that
+    trackers which hang never let a trial exceed its `timeout_seconds` without a step.
 
     At the end of the `with` block the trackers receive how the trial ended: `status`, or that it failed.
     """

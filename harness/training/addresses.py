@@ -1,4 +1,4 @@
-"""Addresses by which ranks reach each other: a host's name that leads nowhere is told before they wait."""
+"""Addresses by which ranks reach each other; names that cannot be resolved are reported before ranks wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAUSE_SECONDS = 1.0
 
 
 def check_meeting_point(env: Mapping[str, str]) -> None:
-    """Raise LostRankError if the host at which torchrun has the ranks meet is unknown here."""
+    """Raise LostRankError if the host of torchrun's rendezvous cannot be resolved here."""
     host = env["MASTER_ADDR"]
     if not _found(host):
         where = "--local-addr=localhost" if _is_one_node(env) else "--local-addr=ADDRESS on each node"
@@ -27,15 +27,15 @@ def check_meeting_point(env: Mapping[str, str]) -> None:
 
 
 def tell(run: SharedStore, env: Mapping[str, str]) -> None:
-    """Tell the other ranks on which network this one is."""
+    """Publish this rank's network."""
     if not _is_one_node(env):
         run.set(f"network/{env['RANK']}", _network())
 
 
 def check_own(run: SharedStore, env: Mapping[str, str]) -> None:
-    """Raise LostRankError if ranks on other machines cannot reach this one, as gloo offers them its name.
+    """Raise LostRankError if other machines cannot reach this rank by its host's name, which gloo uses.
 
-    All ranks must have told their network before.
+    All ranks must have called `tell` before.
     """
     if _is_one_node(env) or env.get("GLOO_SOCKET_IFNAME"):
         return
@@ -55,7 +55,7 @@ def _is_one_node(env: Mapping[str, str]) -> bool:
 
 
 def _found(host: str) -> list[str]:
-    """Return the addresses of a host, the first as gloo takes it; none if nobody knows it."""
+    """Return the addresses of a host, the first as gloo takes it; none if its name cannot be resolved."""
     for left in reversed(range(_TRIES)):
         try:
             found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

@@ -48,7 +48,7 @@ class BatchShard:
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Have torch's functions look at this shard, also in torch's own threads, until the context ends."""
+        """Let torch's functions use this shard, in torch's own threads too, until the context ends."""
         _Active.shard, before = self, _Active.shard
         try:
             yield
@@ -57,7 +57,7 @@ class BatchShard:
 
     @contextlib.contextmanager
     def active_in_thread(self) -> Iterator[None]:
-        """Do so in this thread only, which stands for a rank."""
+        """Let this thread only, which simulates a rank, use this shard."""
         _of_thread.shard = self
         try:
             yield
@@ -76,10 +76,11 @@ class BatchShard:
         return self._hashed[place]
 
     def _call(self, x: Tensor) -> int:
-        """Return the number of the layer's call in this pass; of a call that is recomputed, the same again.
+        """Return the number of the layer's call in this pass; a recomputed call has the number of the first.
 
-        It is known by what it draws, as torch restores the random state for it; in a thread that
-        stands for a rank, which has no random state of its own, by what it is given.
+        A recomputed call is recognised by its random draw, as torch restores the random state for it. A
+        thread that simulates a rank has no random state of its own: there the call is recognised by its
+        input.
         """
         calls = self._calls.setdefault(self.layer, {})
         token = len(calls)
@@ -102,5 +103,5 @@ _of_thread = threading.local()
 
 
 def active_shard() -> BatchShard | None:
-    """Return the shard that a forward or backward pass is at, None outside of training."""
+    """Return the shard of the current forward or backward pass, None outside of training."""
     return getattr(_of_thread, "shard", None) or _Active.shard

@@ -33,7 +33,7 @@ class _Process:
 
 
 def spoil() -> None:
-    """Note that a graph capture failed: torch's allocator and random state may stay as if it went on."""
+    """Note that a graph capture failed: torch's allocator and random state may stay in capture mode."""
     _Process.is_spoiled = True
 
 
@@ -45,12 +45,12 @@ def is_spoiled() -> bool:
 def reset_peak_memory(device: torch.device) -> None:
     """Reset a GPU's peak-memory statistics."""
     if device.type == "cuda":
-        torch.cuda.empty_cache()  # of what trials before have left
+        torch.cuda.empty_cache()  # frees what earlier trials have left
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory_gib(device: torch.device) -> float:
-    """Return the most GiB that the process took of a GPU, pools of graphs too, or that it had on a CPU."""
+    """Return the process's peak memory in GiB: on a GPU all that torch reserved, graph pools included."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

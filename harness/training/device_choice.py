@@ -59,7 +59,7 @@ def keep(
 ) -> tuple[torch.device, str]:
     """Return this rank's device as `agree` does, of the kind on which the run began.
 
-    Raise LostRankError if that was a GPU and one cannot be used now: it may work once all ranks restart.
+    Raise LostRankError if the run began on GPUs and one fails now: it may work once all ranks restart.
     """
     begun_on = run.get("device")
     if begun_on == "cpu":  # even if a GPU works by now

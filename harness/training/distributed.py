@@ -124,10 +124,11 @@ def alone(device: torch.device) -> ProcessGroup:
 
 @dataclass(frozen=True)
 class RunRanks(KeyValueStore):
-    """All ranks of a run, seen from one; its keys last until torchrun restarts them, those of `run` longer.
+    """All ranks of a run, seen from one of them.
 
-    `start` counts the starts by torchrun, from 1, and the restarts by the ranks themselves since. `no_gpu`
-    says why they have no GPU, if that is worth a message.
+    The keys of its store last until torchrun restarts the ranks; the keys of `run` outlive that. `start`
+    holds the number of this start by torchrun, from 1, and that of the ranks' own restarts since. `no_gpu`
+    says why there is no GPU, if that is worth a message.
     """
 
     rank: int
@@ -182,7 +183,7 @@ def rendezvous(env: Mapping[str, str], requested: str | None, timeout_seconds: f
     run = run_store(env, timeout_seconds)
     addresses.tell(run, env)
     number = env.get(environment.START) or start_number(run, rank, world_size, timeout_seconds)
-    addresses.check_own(run, env)  # all have told by now
+    addresses.check_own(run, env)  # all ranks have called `tell` by now
     # An agent's store outlives a worker: keys of an earlier start must not be read as this one's.
     prefix = f"harness/{env.get('TORCHELASTIC_RUN_ID', '')}/{number}"
     own = dist.PrefixStore(prefix, run.store.underlying_store)  # type: ignore[attr-defined]

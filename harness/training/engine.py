@@ -17,7 +17,7 @@ from harness.training.graph_capture import CudaRecorder, Recorder
 from harness.training.step import Step
 
 WARM_UP_STEPS = 11  # what torch requires before a graph of DDP is captured
-USES_BEFORE = 3  # a capture takes about as long as so many executions of the same work
+USES_BEFORE = 3  # a capture costs about as many executions of the same work
 
 Key = tuple[str, int, int, int]
 
@@ -39,7 +39,7 @@ class Engine(Protocol):
 
 
 class CaptureError(Exception):
-    """Says why a trial cannot be captured by its ranks; none of them can go on in its process."""
+    """Reason why a trial's ranks cannot capture it; none of them can go on in its process."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
-"""The GPUs of this machine: which of those that torch counts can compute, and why the others cannot.
+"""The GPUs of this machine: which can compute, and why others cannot.
 
-torch also counts GPUs whose driver is too old, that its wheel does not support, or that another process has
-for itself. As a program, this module tests the given device, so that its caller holds no CUDA context.
+torch also counts GPUs whose driver is too old, that its wheel does not support, or that another process holds
+exclusively. Run as a program, this module tests one device, so that its caller creates no CUDA context.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def why_none(env: Mapping[str, str]) -> str:
 def have_torch_warn_unheard() -> None:
     """Trigger torch's warning about a driver that it cannot use, and suppress it.
 
-    torch gives it once a process; on a CPU, too, in the first backward pass at the latest.
+    torch warns once per process; on a CPU, too, in the first backward pass at the latest.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -34,10 +34,10 @@ _PLAIN: dict[str, Callable[..., Any]] = {name: getattr(functional, name) for nam
 
 
 class Takeover:
-    """Replacement of torch's functions wherever a user's module has them under a name of its own, too."""
+    """Replacement of torch's functions, also where a user's module has imported them by name."""
 
     def __init__(self, model: nn.Module) -> None:
-        """Prepare the model, in place: dropouts tell their names, SyncBatchNorm is as any batch norm."""
+        """Prepare the model in place: dropouts learn their names, SyncBatchNorm acts as any batch norm."""
         self.replaced_layers = _counted(model)
         for name, module in model.named_modules():
             if isinstance(module, _DropoutNd):
@@ -75,7 +75,7 @@ def _places() -> Iterator[tuple[ModuleType, str, str]]:
 
 
 class _BatchNormOfAnyShape(_BatchNorm):
-    """What SyncBatchNorm is without its own communication, which wants GPUs."""
+    """SyncBatchNorm without its own communication, which needs GPUs."""
 
     _check_input_dim = nn.SyncBatchNorm._check_input_dim
 
@@ -83,8 +83,8 @@ class _BatchNormOfAnyShape(_BatchNorm):
 def _make_plain(name: str, module: nn.SyncBatchNorm) -> None:
     if type(module) is not nn.SyncBatchNorm:
         raise TypeError(
-            f"layer {name!r} ({type(module).__name__}) is a SyncBatchNorm of its own kind; derive it from a "
-            "BatchNorm, which sees the batch of all ranks as well"
+            f"layer {name!r} ({type(module).__name__}) is a subclass of SyncBatchNorm; derive it from "
+            "a BatchNorm, which uses the batch of all ranks as well"
         )
     module.__class__ = _BatchNormOfAnyShape  # type: ignore[assignment]
 

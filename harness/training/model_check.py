@@ -1,4 +1,4 @@
-"""Check, before training, that a trial's model is trained as the plain module that it is, on any ranks."""
+"""Check before training that a model's results do not depend on the ranks, and that it can be resumed."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _ADVICE = (
 def check_model(settings: Settings, dataset: Dataset) -> ModelFacts:
     """Check the model on the CPU, once for its settings, by computing the same in several ways.
 
-    Raise ModelError if it fails on a batch or with its optimizer; if it keeps state that no checkpoint holds;
-    unless that is allowed also if it draws random numbers of its own, or if an image's results depend on the
-    others of its batch other than by torch's norms.
+    Raise ModelError if it fails on a batch or with its optimizer, or if it keeps state that no checkpoint
+    holds. Raise it also, unless the settings allow that, if it draws random numbers of its own, or if an
+    image's results depend on the other images of its batch, other than by torch's norms.
     """
     check_training(settings.training, dataset)
     model = _CheckedModel.of(settings, dataset)
@@ -79,7 +79,7 @@ class _CheckedModel:
 
     @property
     def kind(self) -> str:
-        """Return all that the check depends on."""
+        """Return all settings on which the check depends."""
         training = self.training.precision, self.training.allow_rank_dependent
         return json.dumps([self.settings, training, self.image_shape, self.num_classes])
 

@@ -1,4 +1,4 @@
-"""What a trial has to know of its model before it is trained, found on the CPU from a few images."""
+"""Facts about a model that training needs, found on the CPU from a few images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Whether parameters get no gradient or a sparse one, dropouts are recomputed, all seeds begin alike."""
+    """Whether parameters get no or sparse gradients, dropouts are recomputed, all seeds begin alike."""
 
     has_unused: bool
     has_sparse: bool

@@ -11,9 +11,10 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Precision:
-    """`dtype` of weights, norm statistics, loss and metrics; `activations`, of products too, may differ.
+    """Dtypes of a trial: `dtype` of weights, norm statistics, loss and metrics.
 
-    `tf32` lets a GPU round the factors of float32 products to TF32; a CPU computes them in float32.
+    `activations`, if given, is that of activations and products. `tf32` lets a GPU round the factors of
+    float32 products to TF32; a CPU computes them in float32.
     """
 
     dtype: torch.dtype

@@ -1,4 +1,4 @@
-"""Which modules of a model draw random numbers of their own, and from which generator."""
+"""Detection of modules that draw random numbers of their own, and of the generator that they use."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ Trace = dict[str, Tensor]
 
 
 def difference_by_sharding(build: Build, examples: Examples) -> str:
-    """Return what differs between the whole batch and its shards, empty if nothing but rounding does.
+    """Return what differs between the whole batch and its shards, empty if only rounding does.
 
-    Compared are two training steps and an evaluation: logits, losses, all gradients and buffers.
+    Two training steps and an evaluation are compared: logits, losses, all gradients and buffers.
     """
     limit = _limit(build, examples)
     (whole,) = _traces(build, examples, ())
@@ -135,9 +135,9 @@ def distance(one: Tensor, another: Tensor, least_scale: float = 1e-30) -> float:
 
 
 def _limit(build: Build, examples: Examples) -> float:
-    """Return up to which relative difference two results are equal.
+    """Return the relative difference up to which two results count as equal.
 
-    What is computed in less than float64 may differ by ten times what another order of the rows changes.
+    Lower precisions than float64 may differ by ten times the effect of another order of the rows.
     """
     plain = build()
     with torch.no_grad(), _LowPrecision() as seen:
@@ -157,7 +157,7 @@ def _limit(build: Build, examples: Examples) -> float:
 
 
 class _LowPrecision(TorchFunctionMode):
-    """Sees whether a forward computes anything in less than float64."""
+    """Detector of computation in less than float64."""
 
     any = False
 
@@ -169,7 +169,7 @@ class _LowPrecision(TorchFunctionMode):
 
 
 def _culprit(build: Build, examples: Examples, cuts: Sequence[int], limit: float) -> str:
-    """Describe the innermost module that makes a row another one than in the whole batch, if any does."""
+    """Describe the innermost module with other outputs for a shard's rows than for the whole batch."""
     edges = [0, *cuts, len(examples.labels)]
     (whole,) = _seen(build, examples, [0, edges[-1]])
     parts = _seen(build, examples, edges)
@@ -184,7 +184,7 @@ def _culprit(build: Build, examples: Examples, cuts: Sequence[int], limit: float
 
 
 def _seen(build: Build, examples: Examples, edges: Sequence[int]) -> list[dict[str, tuple[Tensor, Tensor]]]:
-    """Return what each module took and gave for the rows of each shard, in the order in which they ended."""
+    """Return each module's inputs and outputs for the rows of each shard, in the order of completion."""
     models = [_taken_over(build) for _ in edges[1:]]
 
     def work(rank: SimulatedRank) -> dict[str, tuple[Tensor, Tensor]]:

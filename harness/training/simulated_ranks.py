@@ -17,7 +17,7 @@ _TIMEOUT_SECONDS = 60.0
 
 
 class Meeting:
-    """A place where simulated ranks exchange tensors; raises where one of them has ended or failed."""
+    """Exchange of tensors between simulated ranks; it raises if one of them has ended or failed."""
 
     def __init__(self, size: int) -> None:
         self._barrier = threading.Barrier(size)
@@ -31,11 +31,11 @@ class Meeting:
         self._barrier.wait(_TIMEOUT_SECONDS)
         met = [each for each in parts if each is not None]
         if met and (len(met) < len(parts) or len({each.shape for each in met}) > 1):
-            raise RuntimeError("the ranks do not take the same way through the model")
+            raise RuntimeError("the ranks do not run the same operations of the model")
         return met
 
     def abort(self) -> None:
-        """Let no rank wait any longer."""
+        """End the wait of all ranks."""
         self._barrier.abort()
 
 
@@ -79,5 +79,5 @@ def simulate(size: int, work: Callable[[SimulatedRank], _Found]) -> list[_Found]
     if errors:
         raise errors[0]
     if len(found) < size:
-        raise RuntimeError("the ranks do not take the same way through the model")
+        raise RuntimeError("the ranks do not run the same operations of the model")
     return [found[rank] for rank in range(size)]

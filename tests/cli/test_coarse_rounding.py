@@ -14,7 +14,9 @@ from tests.support.records import SUITE, record_of, suite_of
 
 SAMPLE = SUITE.replace("{name: kmnist, resize: 32}", "{name: kmnist_sample, resize: 8}")
 PUBLISHED = "published: {dataset: kmnist_sample, source: s, OTHER experiments: {one: ONE, two: TWO}}\n"
-WARNED = "warning: small: one: the published accuracy {found} counts as rounded to ±{points} points, by"
+WARNED = (
+    "warning: small: one: by its last digit the published accuracy {found} is rounded to ±{points} points"
+)
 
 
 def text(one: str, two: str = "{train_loss: 0.5}", other: str = "") -> str:
@@ -90,4 +92,4 @@ def test_a_run_warns_as_well(
         Store(Path("results")).save(trial, record_of(trial, data_digest=digest))
     code, _, err = call(("run", "suite.yaml"), monkeypatch, capsys)
     assert code == 0
-    assert err.count("warning: small: one: the published accuracy 0.9 counts as rounded") == 1
+    assert err.count("warning: small: one: by its last digit the published accuracy 0.9 is rounded") == 1

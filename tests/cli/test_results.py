@@ -126,7 +126,7 @@ def test_another_file_of_the_name_is_refused(command: str, harness: Harness) -> 
     _, err = harness(command, *more, "other.yaml", code=2)
     assert err == (
         "error: results/small: found results of `suite: small` from suite.yaml, expected none or those of "
-        "`suite: small` from other.yaml, which says something else; rename one of the two, or choose another "
+        "`suite: small` from other.yaml, which differs; rename one of the two, or choose another "
         "folder with --results\n"
     )
     harness("plan", "other.yaml", "--results", "elsewhere")
@@ -139,7 +139,7 @@ def test_of_two_files_that_start_at_once_one_is_first(harness: Harness) -> None:
     store.refuse_another(first)
     store.refuse_another(second)
     store.save_suite(first)
-    with pytest.raises(Exception, match=r"from other\.yaml, which says something else"):
+    with pytest.raises(Exception, match=r"from other\.yaml, which differs"):
         store.save_suite(second)
     assert store.load_suite("small") == first
 

@@ -81,7 +81,7 @@ def test_a_time_limit_is_suggested_from_estimates() -> None:
     assert suggested(3600.0, 7201.0, nodes=2, gpus_per_node=4)[0] == "30"
     assert suggested(60.0, nodes=2, nproc=4, gpus_per_node=1)[0] == "15"
     assert suggested(60.0, time="9") == ("9", None)
-    unknown = "--time is left out: nothing measured tells how long this takes"
+    unknown = "--time is left out: no timing is known yet"
     assert suggested(60.0, None) == (None, unknown)
 
 

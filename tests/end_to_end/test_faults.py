@@ -167,7 +167,7 @@ def test_results_that_are_removed_meanwhile_are_told(expected: dict[str, list[fl
     output = ended(process, code=1)
     lease = Store(Path("results")).lease_path(trial_of_suite(), 1)
     (error,) = errors_in(output)
-    assert error == f"error: {lease}: this run's claim is gone; was the folder removed meanwhile?"
+    assert error == f"error: {lease}: this run's lease is gone; was the folder removed meanwhile?"
     assert output.count("placement: ") == 1
     left = {name for name in contents() if not is_of_report(name) and not name.startswith(".code/")}
     assert left <= {"small/suite.json"}

@@ -44,7 +44,7 @@ def test_when_a_rank_is_killed_all_start_again_and_go_on(whole: dict[str, list[f
     fault_models.SLOW.unlink()
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
-    assert output.count("suite.yaml has been edited: this run trains and shows small as it was") == 1
+    assert output.count("suite.yaml has been edited: this run trains and reports small as it was") == 1
     Path("suite.yaml").write_text(LONG, encoding="utf-8")
     assert "it goes on from its last checkpoint (1 of 3)" in output
     assert "epoch 1/12" not in output
@@ -142,5 +142,5 @@ def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced(whole: dict[str, 
     outputs = [process.communicate(timeout=200)[0] for process in nodes]
     assert [process.returncode for process in nodes] == [0, 0], outputs
     assert "it goes on from its last checkpoint (1 of 3)" in "".join(outputs)
-    assert "suite.yaml has been edited: this run trains and shows small as it was" in "".join(outputs)
+    assert "suite.yaml has been edited: this run trains and reports small as it was" in "".join(outputs)
     assert_equal(figures(), whole)

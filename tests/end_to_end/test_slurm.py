@@ -156,7 +156,7 @@ def test_a_suite_that_is_edited_while_its_job_queues_is_trained_as_it_was(user: 
     user.call("scontrol", "release", training)
     user.ends(training)
     user.ends(report)
-    assert "suite.yaml has been edited: this run trains and shows small@" in user.log(training)
+    assert "suite.yaml has been edited: this run trains and reports small@" in user.log(training)
     (path,) = user.folder.glob("results/small@*/mlp/seed-1-*.json")
     settings = Record.from_json(path.read_text(encoding="utf-8")).settings
     assert (settings["training"]["optimizer"]["lr"], settings["model"]["dropout"]) == (0.01, 0.0)

@@ -99,7 +99,7 @@ def test_a_run_is_followed_from_before_it_starts_to_its_end() -> None:
     wait_for(follower, "small/gated/seed-1: epoch 1/3  train loss ")
     wait_until(fault_models.REACHED.exists, first)
     first.kill()
-    wait_for(follower, "small/gated/seed-1: no sign of life for ")
+    wait_for(follower, "small/gated/seed-1: no heartbeat for ")
     first.communicate(timeout=60)
     second = start(*arguments)
     wait_for(follower, "small/gated/seed-1: taken over by process ")

@@ -113,7 +113,7 @@ def test_a_page_of_the_users_is_left_alone(reported: Path) -> None:
     page = reported / "results" / "index.html"
     page.write_text("<!doctype html>\n<title>My site</title>", encoding="utf-8")
     assert report("--results", str(reported / "results"))[0] == 0
-    with pytest.raises(UsageError, match=r"index\.html: found a file that is no page of the harness's"):
+    with pytest.raises(UsageError, match=r"index\.html: found a page that the harness did not write"):
         report("--results", str(reported / "results"), "--html")
     assert page.read_text(encoding="utf-8") == "<!doctype html>\n<title>My site</title>"
     page.unlink()

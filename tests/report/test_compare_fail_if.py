@@ -102,8 +102,8 @@ def test_each_direction_is_worse_for_its_figure(harness: Harness) -> None:
 def test_a_guard_says_what_it_passes_over(harness: Harness) -> None:
     code, _, said = harness("compare", *suites(), "--fail-if", worse("2"))
     passed = [
-        "--fail-if passes over what is in A only: two",
-        "--fail-if passes over what is in B only: three",
+        "--fail-if ignores what is in A only: two",
+        "--fail-if ignores what is in B only: three",
     ]
     assert (code, said.splitlines()) == (0, passed)
 

@@ -90,7 +90,7 @@ def test_seeds_that_decided_their_number_give_the_spread_of_unpaired_ones(harnes
     text = harness("compare", "a/small/one", "b/small/one")[1]
     # Welch: 2 √(1/6 + 1/3) = 1.4142, df = (1/6 + 1/3)² / ((1/36 + 1/9) / 2) = 3.6, t(0.975, 3.6) = 2.9024
     assert rows_of(text)[0][4:6] == ["6 and 3", "-10.000 points (-14.105 to -5.895)"]
-    assert "it takes the spread of those first" in text
+    assert "Welch's t uses the spread of the first ones" in text
 
 
 def test_stale_records_are_left_out(harness: Harness) -> None:

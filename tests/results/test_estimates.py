@@ -33,7 +33,7 @@ def test_plan_and_status_texts(tmp_path: Path) -> None:
 def test_a_plan_of_nothing_done_says_that_nothing_tells(tmp_path: Path) -> None:
     suite = suite_of(tmp_path)
     text = estimates.plan_text(suite, estimates.plan(Store(tmp_path), suite))
-    assert text.endswith("6 of 6 trials left; nothing measured tells how long")
+    assert text.endswith("6 of 6 trials left; no timing is known yet")
 
 
 def test_an_estimate_is_the_median_epoch_without_the_first_times_the_epochs(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_claim_whose_count_stands_still_is_taken_over_once(runs: Any, trial: T
     assert lease.before.host == "n1"
     assert three.take(trial) is None
     with pytest.raises(
-        LostLeaseError, match=r"taken over by process \d+ on .*, to which this run seemed dead"
+        LostLeaseError, match=r"taken over by process \d+ on .*, which found no heartbeat of this run"
     ):
         dead.check(trial, lost)
     dead.release(trial, lost)
@@ -105,14 +105,14 @@ def test_what_is_no_claim_is_taken_over_when_it_stands_still(
     assert one.take(trial) is not None
 
 
-def test_a_claim_that_is_gone_is_lost(runs: Any, trial: Trial, store: Store) -> None:
+def test_a_lease_that_is_gone_is_lost(runs: Any, trial: Trial, store: Store) -> None:
     one = runs("one")
     lease = one.take(trial)
     store.lease_path(trial, 1).unlink()  # another run has taken it over and given it up since
     with pytest.raises(LostLeaseError, match="taken over by another run"):
         one.check(trial, lease)
     store.lease_path(trial, 1).parent.rmdir()
-    with pytest.raises(StoreError, match="claim is gone; was the folder removed meanwhile"):
+    with pytest.raises(StoreError, match="lease is gone; was the folder removed meanwhile"):
         one.check(trial, lease)
 
 

@@ -1,4 +1,4 @@
-"""How many seeds the results call for: Stein's two stages, decided by results alone."""
+"""How many seeds the results require: Stein's two stages, decided by results alone."""
 
 from __future__ import annotations
 
@@ -111,18 +111,18 @@ def test_the_plan_shows_what_is_called_for_and_that_more_may_follow(tmp_path: Pa
     assert [line.split()[:3] for line in text.splitlines()[2:5]] == [
         ["one", "seed", str(seed)] for seed in (1, 2, 3)
     ]
-    assert text.endswith("results may call for more seeds, up to 20 an experiment")
+    assert text.endswith("results may require more seeds, up to 20 per experiment")
     store, suite = saved(tmp_path / "more", FAR)
     text = plan_text(suite, plan(store, suite))
     assert "2 of 5 trials left" in text
-    assert "call for more" not in text  # it is decided once
+    assert "may require more" not in text  # it is decided once
 
 
 def test_a_run_says_that_seeds_which_it_is_asked_for_are_not_called_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, suite = saved(tmp_path, NEAR)
-    for seeds, said in (([1, 2], ""), ([1, 7, 8], "do not call for 2 of the trials that it names\n")):
+    for seeds, said in (([1, 2], ""), ([1, 7, 8], "do not require 2 of the trials that it names\n")):
         assert launcher.run(Request([suite], seeds=seeds, results=store.root), 1, [], {}) == 0
         told = capsys.readouterr().err
         assert told.endswith(said)

@@ -78,7 +78,7 @@ def test_terminals_of_every_encoding_show_it(
     view.close()
     text = out.getvalue().decode(encoding)
     assert "one seed 2" in text
-    assert "no sign of life for 1 min 01 s" in text
+    assert "no heartbeat for 1 min 01 s" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor comes back
     assert "\x1b[31m[bold]" not in text
 

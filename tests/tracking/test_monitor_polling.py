@@ -167,7 +167,7 @@ def test_a_claim_of_an_earlier_form_is_followed(scene: Scene) -> None:
     path.write_bytes(b"cut")
     scene.seconds = 1.0
     (held,) = monitor.poll().suites[0].held
-    assert (str(held.owner), held.sign_of_life) == ("process 0 on an unknown host", "first seen 0 s ago")
+    assert (str(held.owner), held.last_heartbeat) == ("process 0 on an unknown host", "first seen 0 s ago")
 
 
 def test_all_suites_are_followed_where_none_is_named(scene: Scene) -> None:

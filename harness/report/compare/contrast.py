@@ -66,10 +66,10 @@ class Contrast:
 def contrast(metric: ComparedMetric, a: Side, b: Side, obstacle: str = "") -> Contrast:
     """Compare one metric: by pairs if seeds match, else by Welch's t over all seeds.
 
-    Seeds match if two or more, and half of the side with fewer, are on both sides: a few pairs out of many
-    seeds tell less than all the seeds. If a side has one seed only, its pair is shown if there is one. If a
-    side's first outcomes decided its number of seeds, Welch's t takes their spread, as the spread of all
-    would be too small; the spread of paired differences decided nothing.
+    Seeds match if both sides share at least two of them, and at least half of the smaller side's: a few pairs
+    out of many seeds tell less than all the seeds. A side with one seed shows its pair, if there is one. If a
+    side's first results decided its number of seeds, Welch's t uses the spread of those, as the spread of all
+    would be too small. The spread of paired differences decided nothing.
     """
     ours, theirs = _values(metric, a), _values(metric, b)
     if not ours or not theirs:

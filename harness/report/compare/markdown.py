@@ -67,22 +67,22 @@ def _explained(table: ComparedTable, margin_points: float) -> list[str]:
     if any(each.pairs for each in contrasts):
         lines.append("Pairs are trials of one seed: the mean of their differences, with Student's t.")
     if any(each.pairs is None and each.difference for each in contrasts):
-        lines.append("n and n: too few seeds are in both; the difference of means, with Welch's t.")
+        lines.append("n and n: too few seeds are on both sides; the difference of means, with Welch's t.")
         if any(side.row.deciding for row in table.rows for side in (row.a, row.b)):
             lines.append(
-                "Where results decided how many seeds there are, it takes the spread of those first."
+                "If results decided the number of seeds, Welch's t uses the spread of the first ones."
             )
     lines += [
         f"EQUIVALENT: the 90 % interval, in parentheses, lies within ±{margin_points:g} points (two "
         "one-sided tests at 5 % each); losses and speeds have no such margin.",
-        "HIGHER, LOWER, FASTER, SLOWER: the 95 % interval excludes that there is no difference. "
-        "IDENTICAL: the very same figure in every pair. INCONCLUSIVE: none of these is shown.",
-        "Speeds are compared by their ratio B / A, of geometric means; whatever else ran there is in them.",
+        "HIGHER, LOWER, FASTER, SLOWER: the 95 % interval excludes equality. IDENTICAL: equal "
+        "figures in every pair. INCONCLUSIVE: none of these is shown.",
+        "Speeds are compared by the ratio B / A of geometric means. Other load on a machine affects them.",
     ]
     judged = sum(each.has_spread and not each.obstacle for each in contrasts)
     if judged > 5:
         lines.append(
-            f"Each verdict stands by itself: of these {judged} intervals about one in twenty misses the true "
+            f"Each verdict stands alone: of these {judged} intervals about one in twenty misses the true "
             "difference."
         )
     return lines

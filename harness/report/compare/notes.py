@@ -89,7 +89,7 @@ def _unlike(word: str, a: dict[str, list[int]], b: dict[str, list[int]]) -> str:
 
 
 def _sameness(a: Side, b: Side) -> str:
-    """Return how many pairs of trials must be the same, and how many are to the last bit, as text."""
+    """Describe how many pairs of trials have equal inputs, and how many of those have equal bits."""
     both = [(own, b.done[seed]) for seed, own in a.done.items() if seed in b.done]
     alike = [(x, y) for x, y in both if _made_of(x) == _made_of(y)]
     same = sum(

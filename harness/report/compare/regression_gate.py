@@ -24,7 +24,7 @@ class RegressionGate:
 
     @classmethod
     def parse(cls, text: str) -> RegressionGate:
-        """Parse a gate; raise UsageError if the text is none, or if it could never fail."""
+        """Parse a gate; raise UsageError if the text is malformed, or if the gate could never fail."""
         parts = text.split(":")
         if len(parts) != 3 or parts[0] != "worse":
             raise UsageError(f"--fail-if: found {text!r}, {_FORM}")
@@ -109,4 +109,4 @@ def passed_over(gates: Iterable[RegressionGate], table: ComparedTable) -> Iterat
         return
     for name, only in (("A", table.only_a), ("B", table.only_b)):
         if only:
-            yield f"--fail-if passes over what is in {name} only: {', '.join(only)}"
+            yield f"--fail-if ignores what is in {name} only: {', '.join(only)}"

@@ -54,7 +54,7 @@ def _what(shown: Curves) -> str:
 
 
 def _draw(axes: Any, band: Band, most: float, **look: Any) -> None:
-    """Draw a mean and its band, without what is below 0 and above `most`, where no value is."""
+    """Draw a mean and its band, cut off below 0 and above `most`, where no value can be."""
     epochs = range(1, len(band.mean) + 1)
     every = max(1, -(-len(epochs) // _MARKED))
     marked = slice((len(epochs) - 1) % every, None, every)

@@ -1,4 +1,4 @@
-"""Embedding of the figures on disk in the page."""
+"""Figures embedded in the page."""
 
 from __future__ import annotations
 

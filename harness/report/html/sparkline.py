@@ -27,10 +27,10 @@ class Bounds:
 
 
 def path(values: Sequence[float], bounds: Bounds) -> str:
-    """Return the path of a curve from the left edge to the right one; values that are not finite leave gaps.
+    """Return the path of a curve from the left edge to the right; values that are not finite leave gaps.
 
-    Of long curves as many points are drawn as are visible, including the first and the last. Steps are whole
-    numbers and relative, which keeps paths short.
+    A long curve has as many points as can be seen, including its first and last. Steps are relative whole
+    numbers, which keeps paths short.
     """
     span = bounds.high - bounds.low
     scale, floor = ((HEIGHT - 2 * _EDGE) / span, HEIGHT - _EDGE) if span > 0 else (0.0, HEIGHT // 2)

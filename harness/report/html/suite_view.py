@@ -123,7 +123,7 @@ def _of_rows(contents: SuiteResults, lines: Sequence[Sequence[Cell]]) -> Iterato
 
 
 def _spelled_out(table: Table) -> list[list[Cell]]:
-    """Return the table's lines with ditto marks spelled out: a line that is sorted has no line above."""
+    """Return the table's lines without ditto marks: once lines are sorted, there is no line above."""
     lines: list[list[Cell]] = []
     for cells in table.lines:
         above = lines[-1] if lines else cells

@@ -142,7 +142,7 @@ class _Bench:
         return None
 
     def _seconds(self, cell: BenchCell, meters: Mapping[GroupKey, Meter], steps: int) -> float:
-        """Return this rank's seconds for so many steps; one that takes no part only waits at the barrier."""
+        """Return this rank's seconds for the steps; a rank without a part only waits at the barrier."""
         if self.run_ranks.rank >= cell.ranks:
             self.barrier.wait()
             return 0.0

@@ -10,9 +10,9 @@ _SAMPLES, _PAUSE_SECONDS = 10, 0.01
 
 
 def is_expected(threads: int, loads: Path = Path("/proc/loadavg")) -> bool:
-    """Tell whether so many more threads would be more than the machine has cores free at this moment.
+    """Tell whether this many more threads would exceed the cores that are free at this moment.
 
-    The averages of the last minutes would count a run of ours that has just ended.
+    Averages over minutes would still count a run of ours that has just ended.
     """
     others = 0.0
     for _ in range(_SAMPLES):

@@ -1,7 +1,8 @@
-"""Handover of suites to the ranks of a run and their restarts, which never read a suite's file themselves.
+"""Handover of suites to a run's ranks and their restarts, which never read suite files.
 
-Rank 0 leaves them in the store of the run, which restarts read. Those of `harness run` come to it in a
-temporary file; under bare torchrun it reads them itself. A SLURM job that is queued again has them in a file.
+Rank 0 puts the suites into the run's store, where restarts read them. `harness run` passes them to rank 0 in
+a temporary file; under bare torchrun rank 0 reads the suite files. A SLURM job keeps them in a file for when
+it is requeued.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _POLL_SECONDS = 0.05
 
 @contextlib.contextmanager
 def handed_over(suites: Sequence[Suite], env: MutableMapping[str, str]) -> Iterator[None]:
-    """Have the ranks that are started meanwhile train these suites; raise UsageError if that cannot be."""
+    """Pass these suites to the ranks started meanwhile; raise UsageError if they cannot be written."""
     with contextlib.ExitStack() as stack:
         try:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-"))
@@ -38,8 +39,8 @@ def handed_over(suites: Sequence[Suite], env: MutableMapping[str, str]) -> Itera
             path.write_text(resolved.frozen(suites), encoding="utf-8")
         except OSError as error:
             raise UsageError(
-                f"found no room for the suites that the ranks train: {error.filename}: {error.strerror}; "
-                "expected a folder for temporary files, make room or name one by TMPDIR"
+                f"{error.filename}: the suites for the ranks cannot be written: {error.strerror}; expected a "
+                "folder for temporary files: make room, or name one by TMPDIR"
             ) from None
         env[environment.SUITES] = str(path)
         stack.callback(env.pop, environment.SUITES, None)
@@ -47,13 +48,13 @@ def handed_over(suites: Sequence[Suite], env: MutableMapping[str, str]) -> Itera
 
 
 def edited(suites: Iterable[Suite], known: Container[str] = ()) -> Iterator[tuple[str, str]]:
-    """Yield the folders of suites whose file says something else by now, each with a sentence about it."""
+    """Yield the folder of each suite whose file has changed since it was read, with a sentence about it."""
     for suite in suites:
         if suite.folder not in known and suite_file.is_edited(suite):
             yield (
                 suite.folder,
-                f"{suite_file.shown(suite)} has been edited: this run trains and shows {suite.folder} as "
-                "it was when it was started or submitted; run it again for what the file says now",
+                f"{suite_file.shown(suite)} has been edited: this run trains and reports {suite.folder} "
+                "as it was at the start; run the edited file in a new run",
             )
 
 
@@ -62,7 +63,7 @@ def suites_to_train(
 ) -> list[Suite]:
     """Return what `read` returns, once for all ranks of a run and their restarts.
 
-    Raise on every rank what it raises, and LostRankError where rank 0 does not come.
+    Errors of `read` are raised on every rank. Raise LostRankError if rank 0 does not answer.
     """
     if "TORCHELASTIC_RUN_ID" not in env:
         return read()

@@ -109,9 +109,7 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
     set_up(env)
     launched = environment.LAUNCHED in env
     if nproc is not None and not launched:
-        raise UsageError(
-            "--nproc: torchrun has started the ranks already; say --nproc_per_node to it instead"
-        )
+        raise UsageError("--nproc: torchrun has started the ranks already; use its --nproc_per_node instead")
     run_ranks = _rendezvous(request, env)
     can_restart = env.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
     if (over := run_ranks.run.get(keys.OVER)) is not None:
@@ -136,7 +134,7 @@ def _work(request: Request, nproc: int | None, env: Environment) -> int:
 
 
 def _note_end(reason: str, run_ranks: distributed.RunRanks) -> None:
-    """Have the next start end the run, if this one ends before training in the same way as the last."""
+    """Record why this start ended before it trained; the same reason twice in a row ends the run."""
     if run_ranks.get(keys.phase(run_ranks.start[1], 0)) is not None:
         return
     number = run_ranks.start[0]
@@ -214,7 +212,7 @@ def _conclude(request: Request, env: Mapping[str, str], *, was_stopped: bool) ->
             code = 1
     called_for = request.called_for()
     if request.seeds and (others := len(request.trials) - len(called_for)):
-        say(f"--seeds: results so far do not call for {others} of the trials that it names", sys.stderr)
+        say(f"--seeds: results so far do not require {others} of the trials that it names", sys.stderr)
     states = Counter(request.store.find(trial).state for trial in called_for)
     if states["failed"] or states["diverged"] or (states["left"] and request.wait and not was_stopped):
         code = 1

@@ -38,7 +38,7 @@ class FrozenSuite:
 
     @classmethod
     def of(cls, suite: Suite, folder: Path) -> FrozenSuite:
-        """Freeze a suite; what says the same has the same file."""
+        """Freeze a suite; suites of equal content share a file."""
         text = resolved.to_json(suite)
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(folder / f"{suite.folder}-{digest[:12]}.json", text)
@@ -48,7 +48,7 @@ class FrozenSuite:
 class Submission:
     """A training job and a report job after it, each with the arguments of its own `harness`.
 
-    `results` is absolute; `code` is the hash of the code to train with, or empty if any will do. The training
+    `results` is absolute. `code` is the hash of the code to train with, empty to allow any code. The training
     job's arguments name the `frozen` suites.
     """
 
@@ -131,7 +131,7 @@ class Submission:
         log = f"{shlex.quote(str(self.folder))}/{job}{'_*' if self.array else ''}.log"
         return (
             f"job {job}{many} trains on {nodes}{' each' if self.array else ''}\n"
-            f"job {report} writes the tables when it has ended, whatever its fate\n"
+            f"job {report} writes the tables after it, whether it succeeds or not\n"
             f"  logs    {log}\n"
             f"  follow  tail -F {log}\n"
             f"  state   squeue --job {job},{report}\n"
@@ -150,8 +150,8 @@ class Submission:
         """Write what the jobs' arguments name; raise UsageError if it cannot be written."""
         if "\\" in str(self.folder):
             raise UsageError(
-                f"--results: found {str(self.results)!r}, expected no backslash: SLURM reads it as a mark of "
-                "its own in the path of a log; choose another folder"
+                f"--results: found {str(self.results)!r}, expected no backslash: in a log's path SLURM "
+                "treats it as an escape; choose another folder"
             )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

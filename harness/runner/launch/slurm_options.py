@@ -45,7 +45,7 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 
 
 class SlurmOptions(Strict):
-    """Options of one job by name; None, 0 and '' leave an option out."""
+    """Options of one job by name; None, 0 and '' omit an option."""
 
     nodes: Annotated[int, Field(ge=1, le=MOST_NODES)] = 1
     gpus_per_node: Annotated[int, Field(ge=0, le=MOST_RANKS)] | None = None

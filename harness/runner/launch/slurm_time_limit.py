@@ -42,7 +42,7 @@ def with_time(
     seconds = [each.seconds for each in planned]
     known = [each for each in seconds if each is not None]
     if len(known) < len(seconds):
-        return options, "--time is left out: nothing measured tells how long this takes"
+        return options, "--time is left out: no timing is known yet"
     ranks = options.ranks * jobs
     minutes = 5 * math.ceil((2 * sum(known) / ranks / 60 + 10) / 5)
     said = (

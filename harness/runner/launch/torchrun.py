@@ -1,4 +1,4 @@
-"""Local launcher: how many ranks torchrun starts on this machine, their environment, and how they ended."""
+"""Local launcher: the number of ranks on this machine, their environment, torchrun, and how they ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.training.device_choice import no_gpu, on_cpu, too_many
 from harness.training.gpus import Gpus, find, have_torch_warn_unheard, why_none
 
 _SPINNING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-_LOOPBACK = "127.0.0.1"  # this machine, also where nobody resolves its name
+_LOOPBACK = "127.0.0.1"  # this machine, also where its name cannot be resolved
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ def ranks_here(
 
 
 def _threads(env: Mapping[str, str]) -> int | None:
-    """Return how many threads of a process OMP_NUM_THREADS asks for; its list form begins with them."""
+    """Return the threads per process that OMP_NUM_THREADS sets, the first number of a list."""
     first = env.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) else None
 
 
 def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
-    """Return the environment variables that a worker needs from its start: threads, GPUs."""
+    """Return the environment variables that a worker needs from its start: threads and GPUs."""
     threads = _threads(env) or max(1, provenance.cores() // ranks.count)
     settings = {"OMP_NUM_THREADS": str(threads)}
     if loopback := _loopback_interface():
@@ -130,12 +130,12 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
 
 @contextlib.contextmanager
 def _prepared_for_ranks(ranks: Ranks) -> Iterator[Path]:
-    """Have this process as its ranks need it; yield the folder of what is known of their starts."""
+    """Set this process up to start ranks; yield the folder in which they note how their starts ended."""
     before, lookup = dict(os.environ), socket.getfqdn
     with TemporaryDirectory(prefix="harness-starts-", ignore_cleanup_errors=True) as known:
-        # torchrun has no other way
+        # torchrun passes its own environment on, and takes no other
         os.environ.update({**worker_environment(os.environ, ranks), environment.STARTS: known})
-        socket.getfqdn = _name  # its agent asks for the host's full name again and again, to log it
+        socket.getfqdn = _name  # torchrun looks up the host's full name repeatedly, for its log
         try:
             yield Path(known)
         finally:
@@ -145,7 +145,7 @@ def _prepared_for_ranks(ranks: Ranks) -> Iterator[Path]:
 
 
 def _name(name: str = "") -> str:
-    """Return a host's name as it is; where no name server answers, each question takes ten seconds."""
+    """Return a host's name without a lookup, which takes ten seconds if no name server answers."""
     return name or socket.gethostname()
 
 

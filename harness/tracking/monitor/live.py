@@ -56,7 +56,7 @@ def drawn(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     elif snapshot.is_over:
         parts += [Text(), Text("nothing is left to train" if suites else "no results yet", style="bold")]
     elif suites and not any(suite.running for suite in snapshot.suites):
-        parts += [Text(), Text("nobody trains what is left", style="bold")]
+        parts += [Text(), Text("no run trains the rest", style="bold")]
     return Group(*parts)
 
 
@@ -82,7 +82,7 @@ def _how(held: Held) -> Text:
     epoch = held.lease_progress.epoch if held.lease_progress else 0
     text = Text(figures or f"epoch {epoch}/{epochs}")
     text.append(f"\n{printable(str(held.owner))}, ", style="dim")
-    text.append(held.sign_of_life, style="dim" if held.is_alive else "bold red")
+    text.append(held.last_heartbeat, style="dim" if held.is_alive else "bold red")
     return text
 
 

@@ -17,9 +17,9 @@ _LATEST = 5
 
 @dataclass
 class Monitor:
-    """Poller of the suites listed by `names`, also those that do not exist yet; `now` is its own clock.
+    """Poller of the suites listed by `names`, also of those that do not exist yet; `now` is its own clock.
 
-    The `given` ones, by folder, are followed as they are, whatever their suite.json says.
+    `given` suites, by folder, are used in place of their suite.json.
     """
 
     store: Store

@@ -29,7 +29,7 @@ class PlainOutput:
             lines += _changes(key, self._held.get(key), now)
         for key, before in self._held.items():
             if key not in held and key not in ended:
-                lines.append(f"{key}: given up for now by {_name(before)}")
+                lines.append(f"{key}: released by {_name(before)}")
         counts = {suite.folder: str(suite) for suite in snapshot.suites}
         lines += [f"{name}: {text}" for name, text in counts.items() if self._counts.get(name) != text]
         self._counts = {**dict.fromkeys(snapshot.awaited, ""), **counts}
@@ -50,7 +50,7 @@ def _changes(key: str, before: Held | None, now: Held) -> Iterator[str]:
     elif before.owner.token != now.owner.token:
         yield f"{key}: taken over by {_name(now)}"
     elif before.is_alive and not now.is_alive:
-        yield f"{key}: {now.sign_of_life} of {_name(now)}"
+        yield f"{key}: {now.last_heartbeat} from {_name(now)}"
     elif now.is_alive and not before.is_alive:
         yield f"{key}: alive again, held by {_name(now)}"
     epoch = _epoch_of(now)

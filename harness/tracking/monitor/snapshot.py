@@ -38,11 +38,11 @@ class Held:
         return self.lease_progress.fraction if self.lease_progress else 0.0
 
     @property
-    def sign_of_life(self) -> str:
+    def last_heartbeat(self) -> str:
         """Return when the owner was last known to be alive, in words."""
         ago = duration(self.silent_seconds)
         if not self.is_alive:
-            return f"no sign of life for {ago}"
+            return f"no heartbeat for {ago}"
         return f"alive {ago} ago" if self.is_moving else f"first seen {ago} ago"
 
 

@@ -43,7 +43,7 @@ class _Beat:
 class SuiteWatcher:
     """Watcher of one suite's results; the epoch times that it reads are added to `seconds`.
 
-    A `given` suite is watched as it is, once there are results under its name.
+    A `given` suite is used in place of suite.json, once there are results under its name.
     """
 
     store: Store
