@@ -78,7 +78,7 @@ class Finder:
             return None
         place = _place(anywhere)
         if place == "installed" and not distributions(name, tuple(self.search_path)):
-            place = "own"  # somebody has put it there by hand
+            place = "own"  # copied there without an installer
         return Module(name, file, folders, place)
 
     def find(self, name: str) -> Module | None:
@@ -164,12 +164,12 @@ def distributions(name: str, search_path: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _names(search_path: tuple[str, ...]) -> dict[str, list[str]]:
-    del search_path  # what is installed does not change while a process runs, but what is looked at may
+    del search_path  # installed files do not change while a process runs, but the path may
     return dict(importlib.metadata.packages_distributions())
 
 
 def _hooked(name: str, path: Sequence[str] | None = None) -> ModuleSpec | None:
-    """Ask the finders that others have added, as editable installs do."""
+    """Ask the finders that packages have added, as editable installs do."""
     for finder in sys.meta_path:
         if finder in (BuiltinImporter, FrozenImporter, PathFinder):
             continue

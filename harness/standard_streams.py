@@ -29,7 +29,7 @@ class _Stream(io.RawIOBase):
         while True:
             try:
                 return os.write(self.descriptor, content)
-            except BlockingIOError:  # somebody has set the pipe so
+            except BlockingIOError:  # the pipe does not block
                 select.select([], [self.descriptor], [])
             except OSError as error:
                 self._give_up(error)
@@ -51,7 +51,7 @@ def guard() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # it becomes the lowest one that is free
-    if sys.stdout is sys.__stdout__:  # else somebody reads it within this process
+    if sys.stdout is sys.__stdout__:  # else it is captured within this process
         sys.stdout = _guarded(1, sys.stdout)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _guarded(2, sys.stderr)

@@ -58,7 +58,7 @@ class Starts:
         try:
             yield
         except SystemExit as left:
-            if left.code == 1:  # the message is told, and another start may help
+            if left.code == 1:  # the message is shown already, and another start may help
                 self.has_trained()
             elif left.code:
                 self._ended(f"exit code {left.code}")

@@ -102,7 +102,7 @@ def summary(values: Sequence[float | Fraction], first: int | None = None) -> Sum
 def against_mean(
     ours: Summary, figure: float | Fraction, runs: int = 1, slack: float = 0.0
 ) -> Difference | None:
-    """Return our mean minus the mean of `runs` other runs, whose unknown spread is taken to be ours.
+    """Return our mean minus the mean of `runs` other runs, with a spread that is taken to be ours.
 
     Its standard error is s √(1/n + 1/runs), with n - 1 degrees of freedom: the prediction interval for the
     mean of future values (Hahn & Meeker, Statistical Intervals, 1991, chapter 4). None for one value of ours.
@@ -185,7 +185,7 @@ def t_quantile(probability: float, df: float) -> float:
 
 
 def decimal(value: float) -> Fraction:
-    """Return the decimal number that somebody wrote and that was read as this float."""
+    """Return the decimal number that was read as this float."""
     return Fraction(repr(value))
 
 

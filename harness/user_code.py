@@ -83,7 +83,7 @@ def _place(why: BaseException) -> str:
 
 
 def _users_frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
-    """Return the innermost frame of the user's, whose package may be an installed one."""
+    """Return the innermost frame of user code, also of code in an installed package."""
     foreign = [frame for frame in _called(trace) if _is_foreign(frame.filename)]
     own = [frame for frame in foreign if not _INSTALLED & set(Path(frame.filename).parts)]
     if own or not foreign:

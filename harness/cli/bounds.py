@@ -23,7 +23,7 @@ def whole(name: str, low: int, high: int, text: str) -> Any:
 
 
 def seconds(name: str, low: float, high: float, text: str) -> Any:
-    """Return an option that takes so many seconds, from `low` to `high`."""
+    """Return an option that takes seconds, from `low` to `high`."""
     span = f"{low:,g} to {high:,.0f}"
     return _option(name, "SECONDS", text, span, _parser(name, float, f"seconds from {span}", low, high))
 

@@ -26,7 +26,7 @@ def export(
         typer.Option("--to", help="Where a tracker of files keeps them. Default: RESULTS/.logs/TRACKER."),
     ] = None,
 ) -> None:
-    """Send every epoch of the finished trials to a tracker, replacing what it had of them."""
+    """Send every epoch of the finished trials to a tracker, replacing what it stored of them before."""
     from harness import tracking
 
     store = Store(results)

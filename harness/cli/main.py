@@ -47,7 +47,7 @@ def _leave(error: HarnessError) -> NoReturn:
     is_first_here = os.environ.get("LOCAL_RANK", "0") == "0"
     if is_first_here or error.exit_code != 2:
         say(f"error: {error}", sys.stderr)
-    else:  # all ranks of a machine find the same mistake: torchrun must not end the one that reports it
+    else:  # all ranks find the same mistake: torchrun must not end rank 0 before it has reported it
         threading.Event().wait(60)
     _exit(error.exit_code)
 

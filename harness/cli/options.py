@@ -112,8 +112,8 @@ PlacementOption = Annotated[
     PlacementChoice,
     typer.Option(
         "--placement",
-        help="ddp: all ranks train one trial; spread: each rank trains its own; auto: what is measured to be "
-        "fastest.",
+        help="ddp: all ranks train one trial; spread: each rank trains its own; auto: the faster one, as "
+        "measured.",
     ),
 ]
 EngineOption = Annotated[
@@ -123,7 +123,7 @@ EngineOption = Annotated[
 TrialsPerDevice = Annotated[
     int | None,
     bounds.whole(
-        "--trials-per-device", 1, 24, "Trials that share a device. Default: what is measured to be fastest."
+        "--trials-per-device", 1, 24, "Trials at once on a device. Default: the fastest number, as measured."
     ),
 ]
 Calibrate = Annotated[
@@ -173,9 +173,9 @@ Retrain = Annotated[
         "--retrain",
         metavar="EXPERIMENT",
         help="Set this experiment's records aside and train it again; repeatable. The old records stay "
-        "beside the new ones as superseded and are in no table. An interrupted command, given again, keeps "
-        "what it has trained since, unless your code has changed once more. `submit` sets records aside "
-        "at once.",
+        "beside the new ones as superseded and are in no table. After an interruption the same command keeps "
+        "the trials trained since, unless your code has changed once more. `submit` sets records aside at "
+        "once.",
     ),
 ]
 SaveModel = Annotated[bool, typer.Option("--save-model", help="Save the final weights beside each record.")]

@@ -32,7 +32,7 @@ from harness.errors import SuiteError, nearest
 from harness.plugins import is_callable_path
 from harness.strict import Strict
 
-# Files beside the experiments' folders, whose names no experiment may have.
+# Files beside the experiments' folders; no experiment may have such a name.
 _TAKEN = (
     "suite.json",
     *(f"table.{kind}" for kind in ("md", "tex", "csv")),

@@ -19,7 +19,7 @@ _HEADER = ["experiment", "epoch", *_FIGURES]
 def read(path: Path, experiments: Sequence[str]) -> dict[str, list[PublishedCurve]]:
     """Return the curves of these experiments; a line names its run `<experiment>` or `<experiment>-run-<n>`.
 
-    Raise OSError or ValueError with what is wrong with the file.
+    Raise OSError or ValueError with the mistake in the file.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file)

@@ -22,10 +22,10 @@ def rounding(published: Published) -> float:
 
 
 def coarse(suite: Suite) -> Iterator[str]:
-    """Yield a warning for each experiment whose published accuracy is too coarse to be reproduced.
+    """Yield a warning for each experiment with a published accuracy too coarse to be reproduced.
 
-    Its interval is wider by half the step on each side: where that is the margin or more, no number of seeds
-    can show that the difference is within it. A step that the suite gives is taken as meant.
+    Its interval is wider by half the step on each side. If that is the margin or more, no number of seeds can
+    show that the difference is within it. A step that the suite gives is taken as meant.
     """
     published = suite.published
     if published is None or published.dataset != suite.dataset.name or published.rounding_points is not None:

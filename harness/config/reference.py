@@ -65,7 +65,7 @@ class _Reference:
             self._sections.append(_Section(heading, (node if is_choice else found[0])["description"], found))
             self._headings |= {each["title"]: _title(each) if is_choice else heading for each in found}
             for each in found:
-                # A path in what is common begins there, as it does in `--set`.
+                # Paths below `common` begin without it, as in `--set`.
                 self._add_sections(each, "" if key == "common" else f"{heading}.")
 
     def _mappings(self, node: _Node) -> Iterator[_Node]:
@@ -117,7 +117,7 @@ def _alternatives(node: _Node) -> Iterator[_Node]:
 
 
 def _values(node: _Node) -> list[_Node]:
-    """List what a mapping may hold under any name."""
+    """List the schemas of a mapping's values under any name."""
     others = node.get("additionalProperties")
     return [*node.get("patternProperties", {}).values(), *([others] if isinstance(others, dict) else [])]
 

@@ -64,7 +64,7 @@ def thawed(text: str) -> list[Suite]:
 
 
 def mapping_in(text: str, name: str) -> dict[str, Any] | None:
-    """Return a resolved suite's parsed JSON, None if the text is another; raise SuiteError for odd values."""
+    """Return a resolved suite's parsed JSON, None for other text; raise SuiteError for NaN or infinity."""
     if not text.lstrip().startswith("{"):
         return None
 

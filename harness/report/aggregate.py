@@ -128,7 +128,7 @@ class Row:
         return [each.error for each in self.entries if each.error]
 
     def absentees(self) -> dict[str, list[int]]:
-        """Return the seeds whose trials are not in the statistics, by reason."""
+        """Return the seeds of trials that are not in the statistics, by reason."""
         reasons: dict[str, list[int]] = {}
         for each in self.entries:
             if each.state != "done":
@@ -136,7 +136,7 @@ class Row:
         return dict(sorted(reasons.items()))
 
     def absent(self) -> str:
-        """Return the seeds whose trials are not in the statistics, with reasons, as text."""
+        """Return the seeds of trials that are not in the statistics, with reasons, as text."""
         return "; ".join(f"{reason}: {seeds_text(seeds)}" for reason, seeds in self.absentees().items())
 
     def seeds_by(self, fact: str) -> dict[str, list[int]]:

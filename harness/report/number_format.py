@@ -36,7 +36,7 @@ def loss(value: float) -> str:
 
 
 def percent(digits: int) -> Callable[[float], str]:
-    """Return a formatter of fractions as percentages with so many digits."""
+    """Return a formatter of fractions as percentages with this number of digits."""
     return partial(formatting.percent, digits=digits)
 
 

@@ -51,7 +51,7 @@ def finding(difference: Difference, margin: float) -> Finding:
 def verdict(
     ours: Summary, published: Sequence[float], *, runs: int, margin: float, slack: float = 0.0
 ) -> Verdict | None:
-    """Judge our mean against one published value (the mean of so many runs) or several.
+    """Judge our mean against one published value (the mean of `runs` runs) or several.
 
     `slack` is half the step to which the published values were rounded. Return None for one value of ours.
     """

@@ -1,6 +1,6 @@
-"""Changes since records were made: trials whose records are of other user code, or of earlier numerics.
+"""Changes since records were made: trials with records of other user code, or of earlier numerics.
 
-Nothing here judges: the sentences name the experiments, and what to do.
+It judges nothing: the sentences name the experiments, and what to do.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Leases:
         return owner if owner and self._may_live(trial, generation, owner) else None
 
     def dead(self, trial: Trial) -> str:
-        """Return the token of a free trial's last lease, whose owner is dead; empty if there is none."""
+        """Return the token of a free trial's last lease, left by a dead owner; empty if there is none."""
         owner = self._maker(trial, self._generation(trial))
         return owner.token if owner else ""
 
@@ -170,7 +170,7 @@ class Leases:
                     contextlib.suppress(OSError),
                     path.open("r+b") as file,
                 ):  # a missing lease is noticed before a save
-                    if file.read(len(head)) == head:  # else it is another owner's by now
+                    if file.read(len(head)) == head:  # else another owner has it now
                         file.seek(0)
                         file.write(_content(head, beats, self._progress_line(path)))
 

@@ -1,7 +1,7 @@
-"""Metrics: what is recorded of every epoch for each part of the data, in one registry.
+"""Metrics: the registry of what each epoch records for each part of the data.
 
-To add a metric, add a line to METRICS: records, CSV, `compare` and the tests of resumed trials and of ranks
-go through it. Records that are older than a metric do without it.
+To add a metric, add a line to METRICS: records, CSV, the page, `compare` and the tests of resumed trials and
+of ranks go through it. Records that are older than a metric do without it.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ class Record(Strict):
         return self.versions.user_commit if self.has_known_code else self.versions.commit
 
     def mistake(self, epochs: int) -> str:
-        """Return what is impossible in a record of a trial of `epochs` epochs; empty if nothing is."""
+        """Return the contradiction in a record of a trial of `epochs` epochs; empty if there is none."""
         numbers = [each.epoch for each in self.epochs]
         if len(numbers) > epochs or (self.status == "done" and len(numbers) < epochs):
             return f"found {len(numbers)} epochs of a trial that is {self.status}, expected {epochs}"
@@ -193,7 +193,9 @@ class Record(Strict):
         try:
             text = without_hash(text)
             try:
-                return cls.model_validate_json(text)  # 2.5 times as fast as json, whose messages are better
+                return cls.model_validate_json(
+                    text
+                )  # 2.5 times as fast as the json module, but with worse messages
             except ValueError:  # json also accepts half a surrogate pair, as in some tracebacks
                 return cls.model_validate(json.loads(text))
         except RecursionError:

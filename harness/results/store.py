@@ -27,7 +27,7 @@ State = Literal["done", "failed", "diverged", "left", "unreadable"]
 
 
 def to_train(*, retry_diverged: bool = False) -> set[State]:
-    """Return the states of trials that a run trains; not unreadable ones, whose trials may be done."""
+    """Return the states of trials that a run trains; an unreadable record's trial may be done."""
     return {"left", "failed", "diverged"} if retry_diverged else {"left", "failed"}
 
 
@@ -56,7 +56,7 @@ class Store:
         return self.root / trial.folder / trial.experiment / f"seed-{trial.seed}-{trial.digest[:8]}.json"
 
     def attempt_path(self, trial: Trial, number: int) -> Path:
-        """Return the path of the record with `number` attempts, of which none was done."""
+        """Return the path of the record with `number` attempts, none of them done."""
         return self.record_path(trial).with_suffix(f".attempt-{number}.json")
 
     def checkpoint_paths(self, trial: Trial) -> tuple[Path, Path]:
@@ -140,7 +140,7 @@ class Store:
                 remove(path)
 
     def tidy(self, folder: str) -> None:
-        """Remove what killed runs left beside done records, and nothing that the harness did not make."""
+        """Remove what killed runs left beside done records, and no file that the harness did not make."""
         for path in (self.root / folder).glob("*/*seed-*.*"):
             stem = stem_of_passing(path.name)
             done = path.with_name(f"{stem}.json")
@@ -152,10 +152,10 @@ class Store:
         return resolved.to_json(suite, self.root.absolute().parent)
 
     def save_suite(self, suite: Suite) -> None:
-        """Write `suite.json`, which tells a report the title, the published figures and what is missing.
+        """Write `suite.json`, which tells a report the title, the published figures and the missing trials.
 
-        A suite whose data are not known keeps the digest of those with which it last ran. Raise UsageError if
-        what is there is of another suite file, as `refuse_another` does.
+        A suite without a data digest keeps that of its last run. Raise UsageError if the file there belongs
+        to another suite file, as `refuse_another` does.
         """
         suite = suite.model_copy(update={"data_digest": suite.data_digest or self.data_digest(suite)})
         path, content = self.root / suite.folder / "suite.json", self.suite_json(suite).encode()

@@ -88,6 +88,6 @@ def _sources_of(callables: Iterable[str]) -> Sources | None:
 
 
 def job_code(trials: Iterable[Trial], codes: UserCodes) -> str:
-    """Hash what a job is to train: its trials' settings, seeds and numerics, and their user code."""
+    """Hash the work of a job: its trials' settings, seeds and numerics, and their user code."""
     made_of = sorted((each.key, each.digest, codes.hash_of(each)) for each in trials)
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()

@@ -156,7 +156,7 @@ class FaultDrill:
 
 
 def interruptions(ranks: int, most: int | None = None) -> list[Interruption]:
-    """List the interruptions of a run of so many ranks if at most `most` can be started."""
+    """List the interruptions of a run of `ranks` ranks if at most `most` can be started."""
     other = 1 if ranks > 1 else 2
     found = [
         Interruption("SIGKILL of all ranks", ranks, ranks, _kill_all),

@@ -31,7 +31,7 @@ _STUCK_SECONDS = 5.0
 
 
 class Leave(Exception):  # noqa: N818
-    """Raised in a waiting rank whose process is to end; other ranks may have exited already."""
+    """Raised in a waiting rank to end its process; other ranks may have exited already."""
 
 
 class Heartbeat:
@@ -53,7 +53,7 @@ class Heartbeat:
     def begin(
         self, trial: str, parts: int, on_stall: Callable[[str], None], *, together: bool
     ) -> TrialProgress:
-        """Register that this rank starts a trial of so many steps and batches, alone or with all others."""
+        """Register that this rank starts a trial of `parts` steps and batches, alone or with all others."""
         trial_progress = TrialProgress(parts, together, on_stall)
         self.progress = {**self.progress, trial: trial_progress}
         return trial_progress
@@ -97,7 +97,7 @@ class Heartbeat:
         self.events.close()
 
     def silent(self) -> list[int]:
-        """Return the ranks whose heartbeat does not change for a second."""
+        """Return the ranks with a heartbeat that does not change for a second."""
         before = self._pulses()
         for _ in range(_BEATS_PER_LOOK):
             time.sleep(_INTERVAL_SECONDS)
@@ -178,7 +178,7 @@ class Heartbeat:
         return [json.loads(text).get("fractions", {}) for text in self._pulses()]
 
     def _silent_for_long(self) -> list[int]:
-        """Return the ranks whose heartbeat, as this rank has seen it, has not changed for the timeout."""
+        """Return the ranks with a heartbeat that this rank has seen unchanged for the timeout."""
         now, silent = time.monotonic(), []
         for rank, beat in enumerate(self._pulses()):
             known, since = self._seen.get(rank, ("", now))

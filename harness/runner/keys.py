@@ -84,7 +84,7 @@ def first_to_load(dataset: str) -> str:
 
 
 def spoiled(generation: int) -> str:
-    """Name the need to restart in place: set by a rank in whose process a capture broke, read by all."""
+    """Name the request to restart in place: set by a rank after a broken capture, read by all."""
     return f"spoiled/{generation}"
 
 

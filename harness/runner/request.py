@@ -134,7 +134,7 @@ def tell_data(request: Request) -> None:
 def checked(request: Request, env: Mapping[str, str], *, has_gpu: bool) -> Request:
     """Check the remaining trials, as `check` does; return the request with the digests of its data.
 
-    Downloaded data may differ from those of earlier records, whose trials are then trained again.
+    If downloaded data differ from those of earlier records, the trials of those are trained again.
     """
     while True:
         check(request, request.to_check(), env, has_gpu=has_gpu)

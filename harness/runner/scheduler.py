@@ -174,7 +174,7 @@ def _one_a_kind(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def candidates(request: Request, ranks: int, trials: int, *, is_gpu: bool) -> list[Execution]:
-    """List the executions from which `auto` may choose here for so many remaining trials."""
+    """List the executions from which `auto` may choose here for this number of remaining trials."""
     engine, asked = request.engine, request.trials_per_device
     at_once = [asked] if asked else widths(trials, ranks) if is_gpu else [1]
     spread = [Execution(placement="spread", engine=engine, trials_per_device=each) for each in at_once]

@@ -68,7 +68,7 @@ class TrialRunner:
             self.recovery.after_store_error(trial, lease, ranks, error)
         except CaptureError as error:
             self.recovery.start_again_eagerly(trial, lease, ranks, str(error))
-        except BaseException as error:  # of the user's code, whose sys.exit() is a failure as any other
+        except BaseException as error:  # from the user's code; its sys.exit() is a failure, too
             if not is_of_trial(error):
                 raise
             self.recovery.after_error(trial, ranks, error)

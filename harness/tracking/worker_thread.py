@@ -1,4 +1,4 @@
-"""Worker thread for one tracker, whose errors and hangs stay inside it."""
+"""Worker thread for one tracker; the tracker's errors and hangs stay inside it."""
 
 from __future__ import annotations
 

@@ -143,5 +143,5 @@ def no_gpu(why: str) -> str:
 
 
 def on_cpu(why: str) -> str:
-    """Return the message that no GPU is used; empty if nobody can have expected one."""
+    """Return the message that no GPU is used; empty if no user can have expected one."""
     return f"no GPU is used, this runs on the CPU: {why}" if why else ""

@@ -1,4 +1,4 @@
-"""Dropout of every kind whose mask depends on the position in the global batch, not on the rank."""
+"""Dropout of every kind, with masks that depend on the position in the global batch, not on the rank."""
 
 from __future__ import annotations
 

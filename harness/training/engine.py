@@ -75,7 +75,7 @@ class Graph:
     The first steps are executed eagerly: they create what a graph takes as given (optimizer state, DDP's
     buckets). So are the first uses of each shard: one that occurs once an epoch may never be worth a capture.
     A learning rate that is a number is a constant of the graphs: when it changes, all are dropped. If a step
-    cannot be captured, all ranks execute eagerly from then on, and `tell` is told why.
+    cannot be captured, all ranks execute eagerly from then on, and `tell` gets the reason.
     """
 
     def __init__(self, step: Step, recorder: Recorder, tell: Callable[[str], None]) -> None:

@@ -50,7 +50,7 @@ class Gpus:
 
 
 def count(env: Mapping[str, str]) -> tuple[int, str]:
-    """Return how many GPUs torch counts, and why not more if somebody may have expected more."""
+    """Return how many GPUs torch counts, and why it counts no more, if a user may expect more."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         number = torch.cuda.device_count()
@@ -71,7 +71,7 @@ def find(env: Mapping[str, str]) -> Gpus:
 
 
 def why_none(env: Mapping[str, str]) -> str:
-    """Return why torch counts no GPU, even if nobody may have expected one."""
+    """Return why torch counts no GPU, also if no user may expect one."""
     if env.get(_VISIBLE) in ("", *_FOR_NO_GPU):
         return f"{_VISIBLE} is {env[_VISIBLE]!r}"
     return count(env)[1] or _tried(["cuda"])[0]

@@ -100,7 +100,7 @@ def _generator_state(value: Any) -> bytes | None:
 
 
 def _members(value: Any) -> Iterable[Any]:
-    """Return what a container or an object of the user's holds."""
+    """Return the values that a container or a user's object holds."""
     if isinstance(value, dict):
         return [each for pair in value.items() for each in pair]
     if isinstance(value, list | tuple | deque):

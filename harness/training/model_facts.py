@@ -90,7 +90,7 @@ class Examples:
         dtype: torch.dtype,
         rows: int = ROWS,
     ) -> Examples:
-        """Make up so many rows."""
+        """Generate this number of rows."""
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(rows, *image_shape, generator=generator, dtype=torch.float64)
         return cls(model, num_classes, images.to(dtype), torch.arange(rows) % max(num_classes, 2))

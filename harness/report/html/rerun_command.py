@@ -1,4 +1,4 @@
-"""Commands that train an experiment again, or only what it lacks."""
+"""Commands that train an experiment again, or its unfinished trials only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def again(contents: SuiteResults, row: Row) -> str:
 
 
 def rest(contents: SuiteResults, row: Row) -> str | None:
-    """Return the command that trains what is not done; None if a run would train nothing."""
+    """Return the command that trains the trials that are not done; None if a run would train nothing."""
     seeds = [each.seed for each in row.entries if each.state in ("left", "failed", "diverged")]
     if not seeds:
         return None

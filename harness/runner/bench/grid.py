@@ -55,7 +55,7 @@ class BenchCell(Strict):
 
 
 def cells(experiments: Sequence[str], machine: Machine, trials: int) -> list[BenchCell]:
-    """List the cells of a machine for so many remaining trials; those of one experiment are adjacent."""
+    """List the cells of a machine for this number of remaining trials; an experiment's cells are adjacent."""
     precisions: tuple[PrecisionName, ...] = ("fp32", "tf32", "bf16") if machine.is_gpu else ("fp32", "bf16")
     return [
         BenchCell(

@@ -27,7 +27,7 @@ class Meter(TimedTrials):
         self._bytes: dict[int, int] = {}
 
     def peak_memory_gib(self, width: int) -> float:
-        """Return the peak memory, in GiB, of so many of its trials at once."""
+        """Return the peak memory, in GiB, of this number of its trials at once."""
         return sum(self._bytes[number] for number in range(width)) / 2**30
 
     def _made(self, seed: int) -> TimedTrial:

@@ -72,7 +72,7 @@ def _ranks(request: Request, nproc: int | None, env: Environment) -> torchrun.Ra
 
 
 def _begin(request: Request, codes: UserCodes) -> None:
-    """Save the suites, set aside what is retrained, and say what has changed since records were made."""
+    """Save the suites, set aside the records to retrain, and report changes since records were made."""
     tell_data(request)
     for suite in request.suites:
         for text in (*since_last_run(request.store, suite), *coarse(suite)):

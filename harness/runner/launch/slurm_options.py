@@ -19,7 +19,7 @@ from harness.strict import Strict
 
 MOST_NODES, MOST_CPUS, MOST_RANKS = 100_000, 4096, 1024
 # What sbatch takes, and how a message says it.
-MEMORY = (r"[0-9]{1,12}(?i:[KMGT]B?)?", "a size such as 32G, or so many megabytes")
+MEMORY = (r"[0-9]{1,12}(?i:[KMGT]B?)?", "a size such as 32G, or a number of megabytes")
 TIME_LIMIT = (
     r"[0-9]{1,8}(:[0-9]{1,8}){0,2}|[0-9]{1,6}-[0-9]{1,2}(:[0-9]{1,2}){0,2}|UNLIMITED|INFINITE",
     "minutes, such as 90, or H:MM:SS, such as 1:30:00",

@@ -81,7 +81,7 @@ class SuiteSnapshot:
 
     @property
     def running(self) -> list[Held]:
-        """List the trials whose lease owners may be alive."""
+        """List the trials with a lease owner that may be alive."""
         return [each for each in self.held if each.is_alive]
 
     @property
