@@ -46,7 +46,7 @@ class Module:
 
 @dataclass
 class Finder:
-    """Finder on one search path."""
+    """Finder of modules on one search path, as import would find them; it imports nothing."""
 
     search_path: list[str]
     _tops: dict[str, Module | None] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Finder:
         PathFinder.invalidate_caches()  # files may be new
 
     def top(self, name: str) -> Module | None:
-        """Find a top-level module."""
+        """Find a module by its name without dots; None if there is none."""
         if name not in self._tops:
             self._tops[name] = self._top(name)
         return self._tops[name]

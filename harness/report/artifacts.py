@@ -22,7 +22,7 @@ class Artifact(Protocol):
 
     @property
     def path(self) -> Path:
-        """Return its path."""
+        """Return the file's path; of several files, the one that messages name."""
 
     def difference(self) -> str:
         """Return how the file on disk differs from what the records say; empty if it does not."""

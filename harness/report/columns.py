@@ -46,7 +46,7 @@ class RowContext:
         return mean_cell(self.row.summary(name), len(self.row.entries), write)
 
     def write(self, value: float) -> str:
-        """Return a fraction as text."""
+        """Return a fraction as a percentage, with the table's digits."""
         return percent(self.digits)(value)
 
 

@@ -22,15 +22,15 @@ class EventChannel:
     _missed: int = 0
 
     def tell(self, event: Event) -> None:
-        """Send an event."""
+        """Send an event to rank 0's console."""
         self.run_ranks.set(keys.event(self.run_ranks.add(keys.EVENTS)), json.dumps(event))
 
     def note(self, text: str) -> None:
-        """Send a line of text."""
+        """Send a line of text to rank 0's console."""
         self.tell({"kind": "note", "text": text})
 
     def tell_end(self, trial: str, text: str) -> None:
-        """Send how a trial ended."""
+        """Send the end of a trial, described in `text`, to rank 0's console."""
         self.tell({"kind": "end", "trial": trial, "text": f"{trial}: {text}"})
 
     def show(self, fractions: Mapping[str, float]) -> None:

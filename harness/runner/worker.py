@@ -32,7 +32,7 @@ from harness.user_code import calling
 
 @dataclass(frozen=True)
 class Worker:
-    """One rank of a run."""
+    """One rank of a run: it follows the phases of rank 0's scheduler, and trains its trials."""
 
     request: Request
     run_ranks: RunRanks

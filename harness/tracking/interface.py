@@ -53,7 +53,7 @@ class TrackedEpoch:
 
 
 class Tracker(Protocol):
-    """Destination of one trial's metrics."""
+    """Destination of one trial's metrics; called by the rank that owns the trial, in a thread of its own."""
 
     def epoch(self, epoch: TrackedEpoch) -> None:
         """Store the metrics of one more epoch; epochs come in order, from the first, each once."""

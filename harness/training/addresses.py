@@ -27,7 +27,7 @@ def check_meeting_point(env: Mapping[str, str]) -> None:
 
 
 def tell(run: SharedStore, env: Mapping[str, str]) -> None:
-    """Publish this rank's network."""
+    """Publish this rank's network in the run's store, for `check_own` on the other ranks."""
     if not _is_one_node(env):
         run.set(f"network/{env['RANK']}", _network())
 

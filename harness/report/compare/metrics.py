@@ -41,7 +41,7 @@ class ComparedMetric:
         return value if is_usable else None
 
     def figure(self, value: float) -> str:
-        """Format a value."""
+        """Format a value: a speed in images/s, a loss, or a fraction as a percentage."""
         if self.kind == "speed":
             return f"{value:,.0f}"
         return loss(value) if self.kind == "loss" else percent(3)(value)

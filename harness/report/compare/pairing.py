@@ -18,7 +18,7 @@ EXECUTION = ("Devices", "World size", "Placement", "Engine", "Threads", "Trials 
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """An experiment on both sides."""
+    """An experiment on both sides, with a contrast for each metric."""
 
     name: str
     a: Side

@@ -80,7 +80,7 @@ class RegressionGate:
 
 
 def gates(texts: Iterable[str]) -> list[RegressionGate]:
-    """Parse all gates."""
+    """Parse the texts given by --fail-if; raise UsageError for the first mistake."""
     return [RegressionGate.parse(text) for text in texts]
 
 

@@ -32,7 +32,7 @@ class Figure:
 
     @cached_property
     def alt(self) -> str:
-        """Describe it in words."""
+        """Describe the figure in words, as the alternative text of its image."""
         return self.shown.alt()
 
     @cached_property

@@ -32,7 +32,7 @@ class Line:
 
     @property
     def mean(self) -> float | None:
-        """Return the mean in percent."""
+        """Return the mean accuracy in percent, over the seeds that are done."""
         return None if self.summary is None else 100 * self.summary.mean
 
     def interval(self) -> tuple[float, float] | None:

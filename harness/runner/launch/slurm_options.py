@@ -68,7 +68,7 @@ class SlurmOptions(Strict):
 
 
 class DefaultsFile(Strict):
-    """Keys of a user's slurm.yaml."""
+    """Content of ~/.config/harness/slurm.yaml, a user's defaults of `submit`."""
 
     slurm: SlurmOptions
 

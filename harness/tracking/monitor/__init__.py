@@ -17,7 +17,7 @@ _POLL_SECONDS = 1.0
 
 
 class View(Protocol):
-    """Display of snapshots."""
+    """Display of snapshots: live on a terminal, else plain lines."""
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the snapshot of one poll."""

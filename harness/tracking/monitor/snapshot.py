@@ -86,7 +86,7 @@ class SuiteSnapshot:
 
     @property
     def total(self) -> int:
-        """Return the number of trials."""
+        """Return the number of the suite's trials, in any state."""
         return sum(self.counts.values()) + len(self.running)
 
     @property
