@@ -30,11 +30,13 @@ from tests.support.records import failed_of
 from tests.support.report_files import is_of_report
 from tests.support.runs import (
     HARNESS,
+    Running,
     assert_equal,
     figures,
     records,
     run,
     start,
+    start_anew,
     undisturbed,
     wait_for,
     workers,
@@ -148,7 +150,7 @@ def test_results_that_get_read_only_cost_the_work_since_the_last_checkpoint(
     assert_equal(figures(), expected)
 
 
-def _until_it_works(act: Callable[[], None], process: subprocess.Popen[str]) -> None:
+def _until_it_works(act: Callable[[], None], process: Running) -> None:
     """Try again where a file is just being written."""
 
     def works() -> bool:
@@ -182,8 +184,9 @@ def test_a_clock_that_jumps_changes_nothing(
     Path("clock/sitecustomize.py").write_text(JUMPING_CLOCK, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{Path('clock').absolute()}:{ROOT}")
     arguments = ["--nproc", "1", "--stale-after", "8s"]
-    one = gated_run(*arguments)
-    other = start("suite.yaml", *arguments)
+    one = start_anew("suite.yaml", *arguments)
+    wait_until(fault_models.REACHED.exists, one)
+    other = start_anew("suite.yaml", *arguments)
     wait_for(other, ": waiting")
     # 5 s, while the other run looks at them once a second
     wait_for_beats(Store(Path("results")).lease_path(trial_of_suite(), 1), 6, one)
@@ -205,7 +208,7 @@ def test_a_launcher_that_is_killed_while_it_waits_leaves_nobody_and_nothing(
     expected: dict[str, list[float]], tmp_path: Path
 ) -> None:
     holder = gated_run("--nproc", "1")
-    own = {*workers(holder), holder.pid}
+    own = set(processes_of(tmp_path))
     waiting = start("suite.yaml", "--nproc", "2")
     wait_for(waiting, ": waiting")
     assert len(workers(waiting)) == 2

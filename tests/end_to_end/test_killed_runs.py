@@ -22,7 +22,7 @@ from tests.support.runs import (
     name_of_record,
     records,
     run,
-    start,
+    start_anew,
     start_long,
     undisturbed,
     workers,
@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_with_another_world_size(whole: dict[str, list[floa
 def test_killing_the_launcher_leaves_no_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(folder / "temporary"))
-    process = start_long("--nproc", "2", "--placement", "ddp", timeless=True)
+    process = start_long("--nproc", "2", "--placement", "ddp", timeless=True, anew=True)
     pids = workers(process)
     assert len(pids) == 2
     process.kill()
@@ -85,7 +85,7 @@ def test_killing_the_launcher_leaves_no_worker(folder: Path, monkeypatch: pytest
 
 def test_ranks_whose_launcher_is_killed_as_they_start_wait_for_nothing(folder: Path) -> None:
     Path("suite.yaml").write_text(ONE_TRIAL, encoding="utf-8")
-    process, deadline = start("suite.yaml", "--nproc", "2"), time.monotonic() + 120
+    process, deadline = start_anew("suite.yaml", "--nproc", "2"), time.monotonic() + 120
     while len(pids := workers(process)) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -128,7 +128,7 @@ def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced(whole: dict[str, 
         port = free.getsockname()[1]
     node = ["--nnodes=2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=17"]
     node += [f"--rdzv-endpoint=localhost:{port}", "-m", "harness", "suite.yaml", "--placement", "ddp"]
-    nodes = [start(*node, starter=TORCHRUN) for _ in range(2)]
+    nodes = [start_anew(*node, starter=TORCHRUN) for _ in range(2)]
     folder, deadline = Path("results/small/mixer"), time.monotonic() + 120
     while not list(folder.glob("*.checkpoint-2")):
         assert time.monotonic() < deadline

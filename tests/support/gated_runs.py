@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,8 @@ from harness.config.loader import load_suite
 from harness.config.suite import Trial
 from harness.results.procfs import stat
 from tests.support import fault_models
-from tests.support.runs import start
+from tests.support.forks import Started
+from tests.support.runs import Running, start
 
 GATED = """\
 suite: small
@@ -32,7 +32,7 @@ DRAWN = "".join(line for line in GATED.splitlines(keepends=True) if "figures" no
 SLOW = GATED.replace("gated", "slow").replace("epochs: 3", "epochs: 30")
 
 
-def wait_until(is_so: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_until(is_so: Callable[[], object], process: Running) -> None:
     """Poll until something is so; fail where the process ends before, or after minutes."""
     deadline = time.monotonic() + 200
     while not is_so():
@@ -42,7 +42,7 @@ def wait_until(is_so: Callable[[], object], process: subprocess.Popen[str]) -> N
         time.sleep(0.02)
 
 
-def wait_for_beats(lease: Path, number: int, process: subprocess.Popen[str]) -> None:
+def wait_for_beats(lease: Path, number: int, process: Running) -> None:
     """Poll until the holder of a claim, which beats ten times within --stale-after, has done so so often."""
     seen: set[bytes] = set()
 
@@ -54,14 +54,14 @@ def wait_for_beats(lease: Path, number: int, process: subprocess.Popen[str]) -> 
     wait_until(are_enough, process)
 
 
-def gated_run(*arguments: str) -> subprocess.Popen[str]:
+def gated_run(*arguments: str) -> Started:
     """Start a run of the suite; return it when its trial waits in the second epoch."""
     process = start("suite.yaml", *arguments)
     wait_until(fault_models.REACHED.exists, process)
     return process
 
 
-def ended(process: subprocess.Popen[str], code: int) -> str:
+def ended(process: Running, code: int) -> str:
     """Let a waiting trial go on; return what its run has said when it has ended."""
     fault_models.OPEN.touch()
     output, _ = process.communicate(timeout=200)

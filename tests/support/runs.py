@@ -15,8 +15,10 @@ from harness.config.loader import load_suite
 from harness.results.record import Record
 from harness.results.store import Store
 from tests.support import ROOT, fault_models, forks
+from tests.support.forks import Started
 from tests.support.report_files import is_of_report
 
+Running = subprocess.Popen[str] | Started
 HARNESS = [sys.executable, "-m", "harness"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 
@@ -63,14 +65,19 @@ def torchrun(*arguments: str, code: int = 0) -> str:
     return done.stdout
 
 
-def start(*arguments: str, starter: Sequence[str] = HARNESS) -> subprocess.Popen[str]:
-    """Start a run."""
+def start(*arguments: str) -> Started:
+    """Start a run, in a process that was forked."""
+    return Started(arguments)
+
+
+def start_anew(*arguments: str, starter: Sequence[str] = HARNESS) -> subprocess.Popen[str]:
+    """Start a run as a shell does: its command line is its own, and Python begins there."""
     return subprocess.Popen(
         [*starter, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
     )
 
 
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
+def wait_for(process: Running, text: str) -> None:
     """Read what the process prints until `text` is in a line."""
     assert process.stdout is not None
     seen = []
@@ -81,8 +88,10 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"no {text!r} in {''.join(seen)}")
 
 
-def workers(process: subprocess.Popen[str]) -> list[int]:
+def workers(process: Running) -> list[int]:
     """Return the process numbers of a launcher's ranks."""
+    if isinstance(process, Started):
+        return process.workers()
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if children.exists():
         return [int(pid) for pid in children.read_text(encoding="utf-8").split()]
@@ -146,11 +155,11 @@ def name_of_record() -> str:
     return Store(Path()).record_path(trial).relative_to("small").as_posix()
 
 
-def start_long(*arguments: str, timeless: bool = False) -> subprocess.Popen[str]:
+def start_long(*arguments: str, timeless: bool = False, anew: bool = False) -> Running:
     """Start the long suite, or one that never ends; return its run when its second epoch is over."""
     text = LONG.replace("epochs: 12", "epochs: 100000") if timeless else LONG
     Path("suite.yaml").write_text(text, encoding="utf-8")
     fault_models.SLOW.touch()
-    process = start("suite.yaml", *arguments)
+    process = (start_anew if anew else start)("suite.yaml", *arguments)
     wait_for(process, "epoch 2/")
     return process
