@@ -46,7 +46,7 @@ def difference_by_sharding(build: Build, examples: Examples) -> str:
             key: torch.cat([each[key] for each in traces]) for key in whole if key.startswith("logits")
         }
         for key in whole:
-            parts = [together[key]] if key in together else [each[key] for each in traces]
+            parts = [together[key]] if key in together else [each[key] for each in traces if key in each]
             apart = max(distance(whole[key], part, _LEAST_SCALE) for part in parts)
             if apart <= limit:
                 continue
@@ -98,13 +98,15 @@ def _trace(model: nn.Module, shard: BatchShard, examples: Examples, start: int, 
         logits, loss = examples.passed(model, shard, start, stop)
         found[f"logits in step {step + 1}"] = logits
         found[f"the loss in step {step + 1}"] = shard.world.sum_(loss.clone())
-        gradients = shard.world.sum_(torch.cat([_gradient(each) for each in trained]))
-        found[f"the gradients in step {step + 1}"] = gradients
+        gradients = torch.cat([_gradient(each) for each in trained])
+        model.zero_grad()
+        shard.world.sum_(gradients)
+        if shard.world.rank == 0:  # they are the same on all
+            found[f"the gradients in step {step + 1}"] = gradients
         parts = torch.split(gradients, [_real(each).numel() for each in trained])
         for parameter, part in zip(trained, parts, strict=True):
             real = _real(parameter.detach())
             real.sub_(_LR * part.view(real.shape).to(real.dtype))
-            parameter.grad = None
         shard.step.add_(1)
     for name, buffer in model.named_buffers():
         found[f"buffer {name!r}"] = buffer.clone()

@@ -47,7 +47,11 @@ class SimulatedRank(ProcessGroup):
 
     def sum_(self, tensor: Tensor) -> Tensor:
         """Sum the tensor over the ranks, in place."""
-        return tensor.copy_(torch.stack(self.meeting.exchange(self.rank, tensor)).sum(0))
+        first, *others = self.meeting.exchange(self.rank, tensor)
+        tensor.copy_(first)
+        for each in others:  # one by one: of a large model's gradients there is no room for many
+            tensor.add_(each)
+        return tensor
 
     def gather(self, tensor: Tensor) -> Tensor:
         """Return every rank's tensor (n,) as one of (world_size, n), in the order of ranks."""

@@ -11,7 +11,8 @@ import pytest
 from tests.support import ROOT, forks
 from tests.support.pages import DOCS, README, Page
 
-WITH_COMMANDS = [page for page in [README, *DOCS] if page.commands]
+# What installs something is followed in test_packaging.py.
+WITH_COMMANDS = [page for page in [README, *DOCS] if page.commands and not page.installs]
 RESULTS = ("fashion-patch_size", "fashion-depth")
 
 
@@ -27,8 +28,7 @@ def test_commands_run(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shutil.copy(ROOT / "README.md", tmp_path)
     for name in RESULTS:
         shutil.copytree(ROOT / "results" / name, tmp_path / "results" / name)
-    for name, text in page.files.items():
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    page.write_files(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 
 from harness import model_registry
 from tests.support import ROOT
+from tests.support.pages import Page
 
 USES_MODELS = """\
 from harness import model_registry
@@ -77,17 +80,23 @@ Installed = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def installed(wheel: Path, tmp_path: Path) -> Installed:
-    """Install the wheel; return a function that runs its `harness` command in an empty folder, `here`."""
+    """Install the wheel; return a function that runs its `harness` command in an empty folder, `here`.
+
+    Another `program` is `python`, whose pip installs beside the wheel.
+    """
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
     site, here = tmp_path / "site", tmp_path / "here"
     subprocess.run([*pip, "--target", str(site), str(wheel)], check=True)
     here.mkdir()
+    programs = {"harness": str(site / "bin/harness"), "python": sys.executable}
+    own = {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    own |= {"PIP_TARGET": str(site), "PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
 
-    def harness(*arguments: str) -> tuple[int, str]:
+    def run(*arguments: str, program: str = "harness") -> tuple[int, str]:
         done = subprocess.run(
-            [str(site / "bin/harness"), *arguments],
+            [programs[program], *arguments],
             cwd=here,
-            env={**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+            env={**os.environ, **own},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,7 +104,7 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
         )
         return done.returncode, done.stdout
 
-    return harness
+    return run
 
 
 SHORT = ("--seeds", "1", "--set", "training.epochs=1", "--nproc", "2", "--no-calibrate")
@@ -133,3 +142,24 @@ def test_the_quickstart_trains_and_reports_in_an_empty_folder(installed: Install
     assert code == 0, output
     assert "harness run quickstart --only mlp" in (here / "results/index.html").read_text(encoding="utf-8")
     assert (folder / "mlp/curves.svg").exists()
+
+
+MODELS = Page(ROOT / "docs/models.md")
+
+
+def test_the_page_on_models_is_followed_to_the_letter(installed: Installed, tmp_path: Path) -> None:
+    """With a package of the user's own, installed as harness is, and found from a folder of neither."""
+    here = tmp_path / "here"
+    MODELS.write_files(here)
+    for command in MODELS.commands:
+        program, *arguments = shlex.split(command)
+        code, output = installed(*arguments, program=program)
+        assert code == 0, f"{command}\n{output}"
+        assert MODELS.output(command) in output
+    records = [
+        json.loads(path.read_text(encoding="utf-8")) for path in here.glob("results/tiny/*/seed-*.json")
+    ]
+    assert len(records) == 4
+    (code_hash,) = {each["versions"]["user_code"] for each in records}
+    kept = here / "results/.code" / code_hash
+    assert {path.name for path in kept.rglob("*.py")} == {"__init__.py", "blocks.py"}

@@ -13,7 +13,7 @@ _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?:\A|(?<=\n\n))(?: {4}.*\n|\n(?= {4}))+")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_NAMED = re.compile(r"# (\S+\.(?:py|yaml))\n")
+_NAMED = re.compile(r"# (\S+\.(?:py|yaml|toml))\n")
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,23 @@ class Page:
         """Return the files that it shows, by name."""
         named = [(_NAMED.match(code), code) for _, code in _FENCE.findall(self.text)]
         return {match[1]: code for match, code in named if match}
+
+    def write_files(self, folder: Path) -> None:
+        """Write the files that it shows below a folder."""
+        for name, text in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    def output(self, command: str) -> str:
+        """Return what the page shows of a command's output, nothing if that is left out."""
+        (block,) = [each for each in self.blocks("console") if f"$ {command}\n" in each]
+        return re.split(r"^\$ ", block.partition(f"$ {command}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+    @property
+    def installs(self) -> bool:
+        """Tell whether one of its commands installs something."""
+        return any("pip install" in command for command in self.commands)
 
     @property
     def commands(self) -> list[str]:
