@@ -30,6 +30,7 @@ SOURCES = (
     "model_libraries.py",
     "model_registry.py",
     "numerics.py",
+    "registry.py",
     "strict.py",
     "results/record.py",
     "results/metrics.py",

@@ -78,6 +78,25 @@ def test_ranks_agree_in_float64_on_every_other_shipped_model(name: str, tmp_path
             assert agree(found, expected, 1e-9)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "torchvision:shufflenet_v2_x0_5", "small_input": True},
+        {"name": "torchvision:squeezenet1_1"},
+    ],
+    ids=lambda model: str(model["name"]),
+)
+def test_ranks_agree_in_float64_on_models_of_torchvision(model: dict[str, Any], tmp_path: Path) -> None:
+    sgd = {"name": "SGD", "lr": 0.01, "momentum": 0.9}  # Adam enlarges gradients that are zero but for rounding
+    trial = small_trial(model, epochs=1, side=32, optimizer=sgd)
+    sizes = {"side": 32, "train": 42, "test": 5}
+    losses, expected = run_ranks(1, losses_and_figures, trial, str(tmp_path), sizes)[0]
+    for world_size in (2, 3):
+        for found_losses, found in run_ranks(world_size, losses_and_figures, trial, str(tmp_path), sizes):
+            assert agree(found_losses, losses, 1e-9)
+            assert agree(found, expected, 1e-9)
+
+
 def test_first_30_losses_agree_in_float32(tmp_path: Path) -> None:
     trial = small_trial(precision="fp32", epochs=5)
     losses, _ = run_ranks(1, losses_and_figures, trial, str(tmp_path), {})[0]

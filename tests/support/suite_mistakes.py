@@ -178,6 +178,14 @@ SUITE_RULES = {
         "name: patch_mixer, patch_size: 4, width: 8, hidden: [8]",
         "name: 'tests.support.own_models:plain', width: 8",
     ),
+    "library-model": (
+        "name: patch_mixer, patch_size: 4, width: 8, hidden: [8]",
+        "name: 'torchvision:resnet19'",
+    ),
+    "library-setting": (
+        "name: patch_mixer, patch_size: 4, width: 8, hidden: [8]",
+        "name: 'torchvision:alexnet', drop: 0.5",
+    ),
     "model-refuses": ("patch_size: 4", "patch_size: 3"),
     "model-draws-randomness": (
         "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}\n",
