@@ -38,7 +38,7 @@ COMMANDS = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a suite and records, of which one is unreadable."""
     folder = tmp_path_factory.mktemp("streams")
-    store, suite = Store(folder / "results"), suite_of(folder, SUITE)
+    store, suite = Store(folder / "results"), suite_of(folder, SUITE + "table: {figures: false}\n")
     store.save_suite(suite)
     for trial in suite.trials():
         store.save(trial, record_of(trial, 0.8 + trial.seed / 1000))
@@ -58,6 +58,7 @@ def shell(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("command", COMMANDS)
 def test_exit_codes_do_not_depend_on_a_reader(command: str, folder: Path) -> None:
     found = {}
@@ -68,6 +69,7 @@ def test_exit_codes_do_not_depend_on_a_reader(command: str, folder: Path) -> Non
     assert found == dict.fromkeys(found, COMMANDS[command])
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("way", ["pipe", "errors in a pipe", "errors closed", "full"])
 def test_a_report_is_written_whole_all_the_same(way: str, folder: Path) -> None:
     table = folder / "results" / "small" / "table.md"

@@ -16,6 +16,8 @@ from tests.support.browser import Driver, browser, picture, show, skip_where_mis
 from tests.support.html_page import HOSTILE, SVG, page_of, stored
 from tests.support.records import PUBLISHED, SUITE, failed_of, record_of
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
