@@ -23,9 +23,8 @@ _ROOT = Path(harness.__file__).resolve().parent.parent
 # The code that trains, in the package's folder.
 SOURCES = (
     "config/*.py",
-    "data/*.py",
-    "data/kinds/*.py",
-    "training/*.py",
+    "data/**/*.py",
+    "training/**/*.py",
     "models/*.py",
     "model_libraries.py",
     "model_registry.py",
