@@ -163,7 +163,7 @@ def test_a_callable_that_cannot_build_is_told_what_is_expected(own: Path, name: 
 @pytest.mark.parametrize("name", ["shared", "cached"])
 def test_weights_of_an_earlier_build_are_refused(own: Path, name: str) -> None:
     kept = model_registry.build({"name": f"own_net:{name}"}, (1, 8, 8), 10)
-    with pytest.raises(ModelError, match="found a module of an earlier call"):
+    with pytest.raises(ModelError, match="its result holds a module of an earlier call"):
         model_registry.build({"name": f"own_net:{name}"}, (1, 8, 8), 10)
     assert kept is not None
 

@@ -58,7 +58,7 @@ def test_a_rank_without_a_heartbeat_is_given_up_by_who_waits(monkeypatch: pytest
     hearts[2]._beat()
     hearts[2]._stopped.set()
     hearts[2]._thread.join()
-    with pytest.raises(LostRankError, match="rank 2 gave no sign of life") as lost:
+    with pytest.raises(LostRankError, match="rank 2 sent no heartbeat") as lost:
         hearts[0].wait(lambda: False)
     assert lost.value.trials == {"lost": "rank 2 sent no heartbeat for 0 s (--timeout)"}
     for heart in hearts:

@@ -151,7 +151,7 @@ class _BatchAsChannels(Two):
         return functional.batch_norm(x.t(), None, None, training=True).t()
 
 
-refused("fails on a part of a batch: .*the ranks do not take the same way")(_BatchAsChannels)
+refused("fails on a part of a batch: .*the ranks do not run the same operations")(_BatchAsChannels)
 
 
 class _TakesAnotherWay(Two):
@@ -159,4 +159,4 @@ class _TakesAnotherWay(Two):
         return functional.batch_norm(x, None, None, training=True) if len(x) > 1 else x
 
 
-refused("fails on a part of a batch: .*the ranks do not take the same way")(_TakesAnotherWay)
+refused("fails on a part of a batch: .*the ranks do not run the same operations")(_TakesAnotherWay)
