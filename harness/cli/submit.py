@@ -15,7 +15,7 @@ from harness.cli.choices import chosen_seeds, known_experiments, retrained
 from harness.cli.submit_options import (
     Account,
     AllowChangedCode,
-    Array,
+    ArrayJobs,
     Constraint,
     CpusPerTask,
     DryRun,
@@ -58,7 +58,7 @@ def _own_options(
     mail_user: MailUser = None,
     setup: Setup = None,
     sbatch_arg: SbatchArguments = None,
-    array: Array = None,
+    array: ArrayJobs = None,
     allow_changed_code: AllowChangedCode = False,
     dry_run: DryRun = False,
 ) -> None:

@@ -49,7 +49,7 @@ SbatchArguments = Annotated[
         "--sbatch-arg", metavar="ARG", help="Another argument for sbatch, passed on as it is; repeatable."
     ),
 ]
-Array = Annotated[
+ArrayJobs = Annotated[
     int | None,
     bounds.whole("--array", 1, 10_000, "So many jobs that share the trials instead of one job."),
 ]
