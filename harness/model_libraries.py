@@ -22,7 +22,7 @@ from harness.errors import ModelError, nearest
 if TYPE_CHECKING:
     from torch import nn
 
-ImageShape = tuple[int, int, int]
+ImageShape = tuple[int, ...]
 Build = Callable[..., "nn.Module"]
 
 # What constructors call the size of their images, where they take images of one size only.

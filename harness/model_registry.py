@@ -56,7 +56,7 @@ def source_file(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+def build(settings: Mapping[str, Any], image_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """Build the model named in `settings`, with torch's current random state and default device.
 
     Raise ModelError if there is no such model, if it has no such settings, or if building it fails.
@@ -75,7 +75,7 @@ def build(settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_cl
 
 
 def _built_shipped(
-    name: str, image_shape: tuple[int, int, int], num_classes: int, own: dict[str, Any]
+    name: str, image_shape: tuple[int, ...], num_classes: int, own: dict[str, Any]
 ) -> nn.Module:
     builder = importlib.import_module(f"harness.models.{name}").build
     if problem := problem_of_call(builder, "build", own):

@@ -7,9 +7,12 @@ and version. If a module imports a computed name, all modules beside it count.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from harness import import_statements, module_finder
@@ -30,6 +33,17 @@ class Sources:
     files: dict[str, bytes] = field(default_factory=dict)
     places: dict[str, Path] = field(default_factory=dict)
     distributions: list[str] = field(default_factory=list)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of each module, by its path."""
+        return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
+
+    @cached_property
+    def hash(self) -> str:
+        """Return the hash over all modules and over name and version of other distributions."""
+        made_of = {"modules": self.digests, "distributions": self.distributions}
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
 def sources_of(modules: Iterable[str], search_path: list[str]) -> Sources | None:

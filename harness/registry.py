@@ -30,7 +30,7 @@ class OwnCallable(Strict):
         return self.model_extra or {}
 
 
-def one_of(classes: Sequence[type[Strict]], own: type[OwnCallable] | None = None) -> Any:
+def one_of(classes: Sequence[type[Strict]], own: type[Strict] | None = None) -> Any:
     """Return the type of a section that is one of these classes, or `own` for the name of a callable."""
     tagged = [Annotated[each, Tag(name)] for each in classes for name in names_of(each)]
     if own is not None:

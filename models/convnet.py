@@ -23,9 +23,11 @@ SETTINGS = {
 
 
 def build(
-    image_shape: tuple[int, int, int], num_classes: int, *, channels: list[int], dropout: float
+    image_shape: tuple[int, ...], num_classes: int, *, channels: list[int], dropout: float
 ) -> nn.Module:
     """Build 3 x 3 convolutions, each halving the image, then a linear layer on the mean over pixels."""
+    if len(image_shape) != 3:
+        raise ValueError(f"found {image_shape[0]} features, expected images")
     halvings = min(image_shape[1:]).bit_length() - 1
     if len(channels) > halvings:
         found = f"{len(channels)} channels for images of {image_shape[1]} x {image_shape[2]}"

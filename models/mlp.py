@@ -23,9 +23,7 @@ SETTINGS = {
 }
 
 
-def build(
-    image_shape: tuple[int, int, int], num_classes: int, *, hidden: list[int], dropout: float
-) -> nn.Module:
+def build(image_shape: tuple[int, ...], num_classes: int, *, hidden: list[int], dropout: float) -> nn.Module:
     """Build linear layers of the `hidden` sizes with batch norm, ReLU and dropout, then an output layer."""
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in pairwise([math.prod(image_shape), *hidden]):

@@ -80,7 +80,7 @@ class PatchMixer(nn.Module):
     """A stem, a block for each hidden size, and a classifier on the mean over tokens."""
 
     def __init__(
-        self, shape: tuple[int, int, int], classes: int, patch_size: int, width: int, hidden: list[int]
+        self, shape: tuple[int, ...], classes: int, patch_size: int, width: int, hidden: list[int]
     ) -> None:
         super().__init__()
         channels, side, _ = shape
@@ -103,9 +103,11 @@ class PatchMixer(nn.Module):
 
 
 def build(
-    image_shape: tuple[int, int, int], num_classes: int, *, patch_size: int, width: int, hidden: list[int]
+    image_shape: tuple[int, ...], num_classes: int, *, patch_size: int, width: int, hidden: list[int]
 ) -> nn.Module:
     """Build the mixer; raise ValueError where the patches do not tile a square image."""
+    if len(image_shape) != 3:
+        raise ValueError(f"found {image_shape[0]} features, expected images")
     _, rows, columns = image_shape
     if rows != columns:
         raise ValueError(f"found images of {rows} x {columns}, expected square ones")

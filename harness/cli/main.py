@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__, environment, home
-from harness.cli import compare, export, init, models, results, submit, train
+from harness.cli import compare, data, export, init, models, results, submit, train
 from harness.cli.suites import names_a_file
 from harness.config import packaged_suite
 from harness.errors import HarnessError
@@ -36,7 +36,7 @@ app.command()(results.status)
 app.command()(results.report)
 app.command()(compare.compare)
 app.command()(export.export)
-app.command("data")(results.fetch_data)
+app.command()(data.data)
 app.command()(models.models)
 app.command()(train.bench)
 app.command()(train.drill)

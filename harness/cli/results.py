@@ -1,4 +1,4 @@
-"""Commands that train nothing: plan, status, report, schema, data."""
+"""Commands that train nothing: plan, status, report, schema."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import typer
 from harness.cli.options import (
     Changes,
     Check,
-    DataDir,
     Html,
     Into,
     Results,
@@ -172,12 +171,3 @@ def schema(
     from harness.config.reference import suite_reference
 
     print(suite_reference() if markdown else suite_schema_text(), end="")  # noqa: T201
-
-
-def fetch_data(name: Annotated[str, typer.Argument(help="A dataset.")], data_dir: DataDir = None) -> None:
-    """Find or download a dataset and check its files."""
-    from harness import data
-
-    found = data.load(data.named(name), data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
-    train, test = len(found.train.labels), len(found.test.labels)
-    print(f"{name}: {train:,} + {test:,} images of {found.image_shape}, digest {found.digest[:16]}")  # noqa: T201

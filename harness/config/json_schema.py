@@ -115,7 +115,11 @@ def _matrix() -> dict[str, Any]:
 def _open_union(section: dict[str, Any]) -> None:
     """Accept a section without its `name`: it may only change a setting of an inherited section."""
     section.get("items", {}).pop("discriminator", None)
-    for part in [section, *section.get("anyOf", [])]:
-        part.pop("discriminator", None)
-        if "oneOf" in part:
-            part["anyOf"] = part.pop("oneOf")
+    section.pop("discriminator", None)
+    if "oneOf" in section:
+        section["anyOf"] = section.pop("oneOf")
+    for part in section.get("anyOf", []):
+        _open_union(part)
+    if any(part.keys() == {"anyOf"} for part in section.get("anyOf", [])):  # a union within the union
+        parts = (part["anyOf"] if part.keys() == {"anyOf"} else [part] for part in section["anyOf"])
+        section["anyOf"] = [each for part in parts for each in part]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -12,10 +13,11 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from harness import model_registry
 from harness.config import suite_file
+from harness.config.any_dataset import AnyDataset
 from harness.config.overrides import Assignment, expand, merged, with_leaf
 from harness.config.published import Published
 from harness.config.published_curves import published_curves
-from harness.config.settings import AnyDataset, model_settings
+from harness.config.settings import model_settings
 from harness.config.suite import (
     EXPERIMENT_NAME,
     ExperimentName,
@@ -26,8 +28,10 @@ from harness.config.suite import (
     SuiteName,
     TableSettings,
 )
+from harness.config.suite_text import folder_of
 from harness.config.validation import Checker
-from harness.config.yaml_reader import KeyPath
+from harness.config.yaml_reader import Document, KeyPath
+from harness.data.kinds import BY_NAME
 from harness.errors import SuiteError, nearest
 from harness.plugins import is_callable_path
 from harness.strict import Strict
@@ -95,7 +99,7 @@ def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
     document, known = suite_file.read(path)
     checker = Checker(document, assignments)
     data = dict(document.data)
-    data["dataset"] = _assigned(data.get("dataset"), "dataset", assignments)
+    data["dataset"] = _dataset(document, assignments)
     file = checker.check(SuiteFile, data, [()])
     experiments = dict(_experiments(data, checker, assignments))
     _check_distinct(experiments, checker)
@@ -121,6 +125,19 @@ def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
 
 def _rule_and_seeds(given: SeedRule | list[int]) -> tuple[SeedRule | None, list[int]]:
     return (given, list(range(1, given.at_most + 1))) if isinstance(given, SeedRule) else (None, given)
+
+
+def _dataset(document: Document, assignments: Sequence[Assignment]) -> Any:
+    """Return the dataset, its paths relative to the current folder, not to the file that names them."""
+    dataset = _assigned(document.data.get("dataset"), "dataset", assignments)
+    kind = BY_NAME.get(str(dataset.get("name"))) if isinstance(dataset, dict) else None
+    assigned = {each.path for each in assignments}
+    for key in kind.paths if kind else ():
+        place = document.places.get(("dataset", key))
+        if place and ("dataset", key) not in assigned and isinstance(dataset.get(key), str):
+            folder = folder_of(Path(place.rpartition(":")[0]))
+            dataset = {**dataset, key: os.path.normpath(folder / dataset[key])}
+    return dataset
 
 
 def _assigned(data: Any, section: str, assignments: Sequence[Assignment]) -> Any:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.config import yaml_reader
+from harness.data import DatasetSettings
 from harness.errors import SuiteError, UsageError, nearest
 
 # Under another name such a section is replaced, not merged: optimizers differ in their settings. The name is
 # that of a section without one.
 _NAMED_SECTIONS = {"model": None, "optimizer": None, "scheduler": None, "loss": "cross_entropy"}
+_OF_ALL_DATASETS = DatasetSettings.model_fields  # what a dataset of another name keeps
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,11 @@ def merged(base: Any, top: Any, key: str | None = None) -> Any:
     """Return `base` overridden by `top`: mappings are merged, everything else is replaced."""
     if not (isinstance(base, dict) and isinstance(top, dict)):
         return top
-    if key in _NAMED_SECTIONS and "name" in top and top["name"] != base.get("name", _NAMED_SECTIONS[key]):
-        return top
+    if "name" in top and top["name"] != base.get("name", _NAMED_SECTIONS.get(key or "")):
+        if key in _NAMED_SECTIONS:
+            return top
+        if key == "dataset":
+            base = {name: value for name, value in base.items() if name in _OF_ALL_DATASETS}
     both = dict(base)
     for name, value in top.items():
         both[name] = merged(base[name], value, name) if name in base else value

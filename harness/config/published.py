@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.config.settings import DatasetName
+from harness.config.any_dataset import DatasetName
 from harness.strict import Count, NotNegative, Strict
 
 

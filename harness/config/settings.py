@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
 from harness import model_registry
+from harness.config.any_dataset import AnyDataset
 from harness.config.augmentations import Augmentations
 from harness.config.losses import CrossEntropy, Loss
 from harness.config.optimizers import AnyOptimizer
 from harness.config.schedulers import AnyScheduler
-from harness.data import KINDS, DatasetSettings
-from harness.data.kinds import BY_NAME
-from harness.registry import one_of
 from harness.strict import Count, Strict, added_later
 
 PrecisionName = Literal["fp32", "fp64", "tf32", "bf16"]
-
-if TYPE_CHECKING:
-    AnyDataset = DatasetSettings
-    DatasetName = str
-else:
-    AnyDataset = one_of(KINDS)
-    DatasetName = Literal[tuple(sorted(BY_NAME))]
 
 
 class Training(Strict):

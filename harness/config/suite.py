@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from harness import numerics
+from harness.config.any_dataset import AnyDataset
 from harness.config.published import Published, PublishedCurve
-from harness.config.settings import AnyDataset, Settings, Training
+from harness.config.settings import Settings, Training
+from harness.data.kinds import without_paths
 from harness.strict import Strict
 
 # In records, but left out of the digest at this value; later settings are in neither (strict.added_later).
@@ -189,6 +191,7 @@ def digest_of(settings: dict[str, Any], version: int | None = None) -> str:
     if version is None:
         version = numerics.version_of(settings)
     fields = {key: settings[key] for key in ("dataset", "model", "seed", "training")}
+    fields["dataset"] = without_paths(fields["dataset"])
     for (section, key), default in _ADDED_LATER.items():
         if fields[section].get(key) == default:
             fields[section] = {name: value for name, value in fields[section].items() if name != key}

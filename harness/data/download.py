@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import http.client
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,11 +52,17 @@ def download(url: str, path: Path) -> None:
     """Download `url` to `path` with torchvision's progress bar."""
     from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
 
+    with with_timeout():
+        download_url(url, path.parent, path.name)
+
+
+@contextmanager
+def with_timeout() -> Iterator[None]:
+    """End connections that say nothing: torchvision sets no timeout, and would hang behind a firewall."""
     before = socket.getdefaulttimeout()
-    # torchvision sets no timeout: behind a firewall it would hang for minutes.
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:
-        download_url(url, path.parent, path.name)
+        yield
     finally:
         socket.setdefaulttimeout(before)
 

@@ -14,11 +14,12 @@ from harness.home import user_folder
 
 @dataclass(frozen=True)
 class Search:
-    """Where a dataset is looked for, and who is told what is done."""
+    """Where a dataset is looked for, and who is told what is done; `folder` is what paths are relative to."""
 
     data_dir: Path | None
     env: Mapping[str, str]
     say: Callable[[str], None]
+    folder: Path = Path()
 
     @cached_property
     def roots(self) -> list[Path]:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from harness.data.raw import Bytes
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
-def resized(images: Bytes, size: int | None) -> Bytes:
-    """Return `images` (N, rows, columns) as (N, 1, size, size), resized as by torchvision's Resize."""
-    if size is None:
-        return images[:, None]
+
+def resized(images: Bytes, size: int) -> Bytes:
+    """Return `images` (N, channels, rows, columns) as (N, channels, size, size)."""
     from PIL import Image
 
-    bilinear = Image.Resampling.BILINEAR
-    result = np.empty((len(images), 1, size, size), np.uint8)
-    for index, image in enumerate(images):
-        result[index, 0] = np.asarray(Image.fromarray(image).resize((size, size), bilinear))
+    result = np.empty((*images.shape[:2], size, size), np.uint8)
+    for index in np.ndindex(images.shape[:2]):
+        result[index] = np.asarray(resized_image(Image.fromarray(images[index]), size))
     return result
+
+
+def resized_image(image: Image, size: int) -> Image:
+    """Return the image at size x size pixels."""
+    from PIL import Image
+
+    return image.resize((size, size), Image.Resampling.BILINEAR)

@@ -69,18 +69,24 @@ class Entry:
         """Return the speed of its training, if it was measured."""
         return self.record.samples_per_second if self.record else None
 
+    @property
+    def samples(self) -> dict[str, int]:
+        """Return the number of samples of each split; earlier records leave it to the dataset's name."""
+        known = self.trial.settings.dataset.sizes or ()
+        by_name = dict(zip(("train", "test"), known, strict=False))
+        return (self.record.samples if self.record else {}) or by_name
+
     def last(self, figure: str) -> float:
         """Return a metric of the last epoch."""
         return self.epochs[figure][-1]
 
     def exact(self, figure: str) -> float | Fraction:
         """Return a metric of the last epoch; an accuracy as an exact fraction of the dataset's images."""
-        value, sizes = self.last(figure), self.trial.settings.dataset.sizes
+        value, images = self.last(figure), self.samples.get(figure.partition("_")[0])
         if not OF_EPOCH[figure].is_fraction or not math.isfinite(value):
             return value
-        if sizes is None:
+        if images is None:
             return decimal(value)
-        images = sizes[0] if figure.startswith("train_") else sizes[1]
         right = round(value * images)
         is_count = math.isclose(right / images, value, rel_tol=1e-15)
         return Fraction(right, images) if is_count else decimal(value)

@@ -40,11 +40,10 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
 
 def _figures(contents: SuiteResults) -> str:
     suite = contents.suite
-    size = f", {suite.dataset.resize} x {suite.dataset.resize} pixels" if suite.dataset.resize else ""
     seeds = "" if suite.seed_rule else f" Seeds: {numbers_text(suite.seeds)}."
     return (
-        f"Dataset: {suite.dataset.name}{size}.{seeds} Figures are the last epoch's; ± is the sample standard "
-        "deviation over the n seeds in parentheses, and the interval is Student's t"
+        f"Dataset: {suite.dataset.description}.{seeds} Figures are the last epoch's; ± is the sample "
+        "standard deviation over the n seeds in parentheses, and the interval is Student's t"
         f"{_cut_off(contents)}."
     )
 
@@ -59,10 +58,9 @@ def _cut_off(contents: SuiteResults) -> str:
 def _test_set(contents: SuiteResults) -> list[str]:
     """Return the sampling error of the test set, which all seeds share, apart from their spread."""
     means = [row.test_accuracy.mean for row in contents.rows if row.test_accuracy]
-    sizes = contents.suite.dataset.sizes
-    if not means or sizes is None:
+    images = next((each.samples.get("test") for row in contents.rows for each in row.done), None)
+    if not means or images is None:
         return []
-    images = sizes[1]
     half = max(binomial_half_width(mean, images) for mean in means)
     return [
         f"The test set is a sample too: {images:,} images determine an accuracy to ±{100 * half:.2f} points "

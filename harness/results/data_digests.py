@@ -44,7 +44,7 @@ def change(suite: Suite, before: str) -> list[str]:
     if not before or not suite.data_digest or before == suite.data_digest:
         return []
     size = suite.dataset.resize
-    name = f"{suite.dataset.name} at {size} x {size} pixels" if size else suite.dataset.name
+    name = f"{suite.dataset.title} at {size} x {size} pixels" if size else suite.dataset.title
     return [
         f"{suite.folder}: the data of {name} are not those with which it last ran: found the digest "
         f"{suite.data_digest[:8]}…, expected {before[:8]}…"

@@ -13,7 +13,7 @@ from harness.config.suite import digest_of
 from harness.plugins import is_callable_path
 from harness.results.metrics import OF_EPOCH
 from harness.results.record_hash import with_hash, without_hash
-from harness.strict import Strict
+from harness.strict import Strict, added_later
 
 # JSON has no NaN and no infinity: a metric that is not finite is null in the file and NaN in memory.
 MetricValue = Annotated[
@@ -133,6 +133,7 @@ class Record(Strict):
     parameters: int | None
     replaced_layers: dict[str, int]
     has_fixed_weights: bool = False  # all seeds begin with the same ones
+    samples: dict[str, int] = added_later({})  # of each split, by its name
     samples_per_second: float | None
     first_epoch_samples_per_second: float | None
     peak_memory_gib: float | None

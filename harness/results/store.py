@@ -206,7 +206,7 @@ class Store:
             before = (self.load_suite if from_records else self._suite_in)(suite.folder)
         except (StoreError, UsageError):
             return ""
-        return before.data_digest if before.dataset == suite.dataset else ""
+        return before.data_digest if before.dataset.what_counts == suite.dataset.what_counts else ""
 
     def folder_named(self, name: str) -> str:
         """Return the name of a results folder that was given by name or, as a shell completes it, by path."""

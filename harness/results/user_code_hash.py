@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 
 from harness.config.settings import Settings
@@ -26,16 +25,15 @@ class UserCode:
     callables: tuple[str, ...]
     sources: Sources
 
-    @cached_property
+    @property
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of each module, by its path."""
-        return {path: hashlib.sha256(content).hexdigest() for path, content in self.sources.files.items()}
+        return self.sources.digests
 
-    @cached_property
+    @property
     def hash(self) -> str:
         """Return the hash over all modules and over name and version of other distributions."""
-        made_of = {"modules": self.digests, "distributions": self.sources.distributions}
-        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+        return self.sources.hash
 
 
 def callables_of(settings: Settings) -> tuple[str, ...]:
@@ -43,7 +41,7 @@ def callables_of(settings: Settings) -> tuple[str, ...]:
     training = settings.training
     sections = (settings.dataset, training.optimizer, training.scheduler, training.loss)
     names = [str(settings.model.get("name")), *(str(getattr(each, "name", "")) for each in sections)]
-    return tuple(filter(is_callable_path, names))
+    return tuple(dict.fromkeys(filter(is_callable_path, names)))
 
 
 @dataclass

@@ -39,11 +39,11 @@ class RecordWriter:
         outcome: Outcome,
         execution: Execution,
         started_at: str,
-        train_size: int,
+        samples: dict[str, int],
         data_digest: str,
     ) -> None:
         """Save the record of a trial that is done or diverged; raise StoreError if that fails."""
-        speeds = [train_size / epoch.train_seconds for epoch in outcome.epochs]
+        speeds = [samples["train"] / epoch.train_seconds for epoch in outcome.epochs]
         attempts = self._attempts(trial)
         if outcome.status == "diverged":
             error = f"NaN or infinity in epoch {len(outcome.epochs)}"
@@ -60,6 +60,7 @@ class RecordWriter:
                 "samples_per_second": statistics.median(speeds[1:]) if speeds[1:] else None,
                 "first_epoch_samples_per_second": speeds[0],
                 "peak_memory_gib": outcome.peak_memory_gib,
+                "samples": samples,
                 "data_digest": data_digest,
             }
         )

@@ -26,13 +26,14 @@ from harness.tracking.console import say
 
 @dataclass(frozen=True)
 class Request:
-    """Arguments of a run or a benchmark."""
+    """Arguments of a run or a benchmark; paths in its suites are relative to `folder`."""
 
     suites: Sequence[Suite]
     only: Sequence[str] = ()
     seeds: Sequence[int] = ()
     results: Path = Path("results")
     data_dir: Path | None = None
+    folder: Path = Path()
     device: str | None = None
     placement: RequestedPlacement = "auto"
     engine: EngineName | None = None
@@ -76,7 +77,7 @@ class Request:
     def absolute(self) -> Request:
         """Return the request with absolute paths, as a user's code may change the working directory."""
         data_dir = anchored(self.data_dir) if self.data_dir else None
-        return replace(self, results=anchored(self.results), data_dir=data_dir)
+        return replace(self, results=anchored(self.results), data_dir=data_dir, folder=anchored(self.folder))
 
     def to_check(self) -> list[Trial]:
         """List the requested trials to train, including those whose records are set aside first."""
@@ -113,7 +114,7 @@ def with_data(request: Request, env: Mapping[str, str]) -> Request:
 
 def _at_hand(request: Request, suite: Suite, env: Mapping[str, str]) -> Dataset | None:
     dataset = suite.dataset
-    found = data.at_hand(dataset, request.data_dir, env, _warn)
+    found = data.at_hand(dataset, request.data_dir, env, _warn, request.folder)
     if found:
         request.loaded[_key(dataset)] = found
     return found
@@ -175,7 +176,7 @@ def load_data(request: Request, trial: Trial, env: Mapping[str, str]) -> Dataset
     """Load the trial's dataset, once; download and resize it if that was not done before."""
     dataset = trial.settings.dataset
     if _key(dataset) not in request.loaded:
-        request.loaded[_key(dataset)] = data.load(dataset, request.data_dir, env, say=_warn)
+        request.loaded[_key(dataset)] = data.load(dataset, request.data_dir, env, _warn, request.folder)
     return request.loaded[_key(dataset)]
 
 

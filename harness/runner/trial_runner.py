@@ -99,7 +99,7 @@ class TrialRunner:
         self.heartbeat.wait(lambda: self.run_ranks.run.get(name) is not None)
         if (expected := self.run_ranks.run.get(name)) != digest:
             raise DataError(
-                f"{trial.settings.dataset.name}: found data with the digest {digest[:8]}… on "
+                f"{trial.settings.dataset.title}: found data with the digest {digest[:8]}… on "
                 f"{provenance.host()}, expected those with which the run began, {(expected or '')[:8]}…; "
                 "give all machines the same, and start again"
             )
@@ -120,7 +120,7 @@ class TrialRunner:
             self.recovery.execute_eagerly(trial)
         if outcome and ranks.is_rank_zero:
             with callbacks.saving():
-                self._record(trial, lease, outcome, callbacks.train_size, data_digest)
+                self._record(trial, lease, outcome, resident.samples, data_digest)
             dispatcher.status = outcome.status
 
     def _callbacks(
@@ -149,9 +149,11 @@ class TrialRunner:
             dispatcher,
         )
 
-    def _record(self, trial: Trial, lease: Lease, outcome: Outcome, size: int, data_digest: str) -> None:
+    def _record(
+        self, trial: Trial, lease: Lease, outcome: Outcome, samples: dict[str, int], data_digest: str
+    ) -> None:
         self.trial_queue.leases.check(trial, lease)
-        self.trial_queue.record_writer.enter(trial, outcome, *self.running[trial.key], size, data_digest)
+        self.trial_queue.record_writer.enter(trial, outcome, *self.running[trial.key], samples, data_digest)
         accuracy = f"test {percent(outcome.epochs[-1].test_accuracy)}"
         self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
         self.run_ranks.set(keys.ended(trial.key), outcome.status)

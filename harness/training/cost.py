@@ -54,7 +54,7 @@ def cost_of(trial: Trial, data: ResidentDataset) -> Cost:
     return cost_of_model(trial.settings.model, data.image_shape, outputs)
 
 
-def cost_of_model(model: Mapping[str, Any], image_shape: tuple[int, int, int], outputs: int) -> Cost:
+def cost_of_model(model: Mapping[str, Any], image_shape: tuple[int, ...], outputs: int) -> Cost:
     """Return the cost of one training step of a model, by its settings."""
     return _cost_of(json.dumps(model), image_shape, outputs)
 
@@ -75,7 +75,7 @@ def speedup(trial: Trial, data: ResidentDataset, ranks: int, device: torch.devic
 
 
 @functools.cache
-def _cost_of(model: str, image_shape: tuple[int, int, int], num_classes: int) -> Cost:
+def _cost_of(model: str, image_shape: tuple[int, ...], num_classes: int) -> Cost:
     plain = initialised(json.loads(model), 0, image_shape, num_classes).train()
     with counted() as operations:
         plain(torch.zeros(_ROWS, *image_shape)).sum().backward()

@@ -35,24 +35,44 @@ class Share:
 
 @dataclass(frozen=True)
 class Resident:
-    """One split on a device: images uint8 (N, 1, S, S), labels int64 (N,)."""
+    """One split on a device: samples (N, …) as they are stored, labels int64 (N,).
+
+    Bytes are divided by 255. `scaling` is the mean and the standard deviation that samples are normalized by.
+    """
 
     images: Tensor
     labels: Tensor
     dtype: torch.dtype
+    scaling: tuple[Tensor, Tensor] | None = None
 
     @classmethod
-    def of(cls, split: Split, device: torch.device, dtype: torch.dtype) -> Resident:
+    def of(
+        cls,
+        split: Split,
+        device: torch.device,
+        dtype: torch.dtype,
+        scaling: tuple[list[float], list[float]] | None = None,
+    ) -> Resident:
         """Copy a split to the device; on the CPU the images stay in the memory that all ranks share."""
         labels = torch.from_numpy(split.labels).to(device=device, dtype=torch.int64)
-        return cls(torch.from_numpy(split.images).to(device), labels, dtype)
+        images = torch.from_numpy(split.images).to(device)
+        if scaling is None:
+            return cls(images, labels, dtype)
+        shape = (-1, *[1] * (images.dim() - 2))
+        mean, std = (torch.tensor(each, dtype=dtype, device=device).view(shape) for each in scaling)
+        return cls(images, labels, dtype, (mean, std))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the chosen samples' images, scaled to [0, 1], and labels."""
-        images = self.images.index_select(0, chosen).to(self.dtype).div_(255)
+        """Return the chosen samples, bytes scaled to [0, 1], normalized if asked for, and their labels."""
+        images = self.images.index_select(0, chosen).to(self.dtype)
+        if self.images.dtype == torch.uint8:
+            images.div_(255)
+        if self.scaling is not None:
+            mean, std = self.scaling
+            images.sub_(mean).div_(std)
         return images, self.labels.index_select(0, chosen)
 
     def train_shares(self, seed: int, epoch: int, batch_size: int, world: ProcessGroup) -> Iterator[Share]:
@@ -72,15 +92,27 @@ class Resident:
 
 @dataclass(frozen=True)
 class ResidentDataset:
-    """Both splits of a dataset on a device."""
+    """The splits of a dataset on a device."""
 
     train: Resident
     test: Resident
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     num_classes: int
+    validation: Resident | None = None
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """Return the number of samples of each split."""
+        splits = {"train": self.train, "test": self.test, "validation": self.validation}
+        return {name: len(split) for name, split in splits.items() if split is not None}
 
     @classmethod
     def of(cls, dataset: Dataset, device: torch.device, dtype: torch.dtype) -> ResidentDataset:
         """Copy a dataset to the device."""
-        train, test = (Resident.of(split, device, dtype) for split in (dataset.train, dataset.test))
-        return cls(train, test, dataset.image_shape, dataset.num_classes)
+
+        def resident(split: Split) -> Resident:
+            return Resident.of(split, device, dtype, dataset.scaling)
+
+        validation = resident(dataset.validation) if dataset.validation else None
+        shape, classes = dataset.image_shape, dataset.num_classes
+        return cls(resident(dataset.train), resident(dataset.test), shape, classes, validation)

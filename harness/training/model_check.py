@@ -65,7 +65,7 @@ def check_model(settings: Settings, dataset: Dataset) -> ModelFacts:
 class _CheckedModel:
     settings: dict[str, Any]
     training: Training
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     num_classes: int  # its outputs
 
     @classmethod

@@ -37,7 +37,7 @@ class ModelFacts:
 
 
 def initialised(
-    settings: Mapping[str, Any], seed: int, image_shape: tuple[int, int, int], num_classes: int
+    settings: Mapping[str, Any], seed: int, image_shape: tuple[int, ...], num_classes: int
 ) -> nn.Module:
     """Build the model on the CPU with the seed's initial weights; the caller's random states are kept."""
     with kept_random_states():
@@ -45,14 +45,14 @@ def initialised(
         return model_registry.build(settings, image_shape, num_classes)
 
 
-def facts_of(settings: Settings, image_shape: tuple[int, int, int], num_classes: int) -> ModelFacts:
+def facts_of(settings: Settings, image_shape: tuple[int, ...], num_classes: int) -> ModelFacts:
     """Find the facts, once for the settings that matter; raise whatever the model's forward raises."""
     model, precision = json.dumps(settings.model), settings.training.precision
     return _facts_of(model, precision, image_shape, num_classes)
 
 
 @functools.cache
-def _facts_of(model: str, precision: str, image_shape: tuple[int, int, int], num_classes: int) -> ModelFacts:
+def _facts_of(model: str, precision: str, image_shape: tuple[int, ...], num_classes: int) -> ModelFacts:
     settings = json.loads(model)
     plain, other = (initialised(settings, seed, image_shape, num_classes) for seed in (0, 1))
     pairs = zip(plain.parameters(), other.parameters(), strict=False)
@@ -85,7 +85,7 @@ class Examples:
     def of(
         cls,
         model: str,
-        image_shape: tuple[int, int, int],
+        image_shape: tuple[int, ...],
         num_classes: int,
         dtype: torch.dtype,
         rows: int = ROWS,

@@ -40,9 +40,7 @@ class ModelSummary:
     training_flops: int
 
 
-def summary_of(
-    settings: Mapping[str, Any], image_shape: tuple[int, int, int], num_classes: int
-) -> ModelSummary:
+def summary_of(settings: Mapping[str, Any], image_shape: tuple[int, ...], num_classes: int) -> ModelSummary:
     """Build the model and pass made-up images; raise ModelError if either fails."""
     with calling(f"model {settings['name']!r}: fails on made-up images"):
         model = initialised(settings, 0, image_shape, num_classes).train()
@@ -95,7 +93,7 @@ class _Calls:
         self.ended.append(call)
 
 
-def _passed(model: nn.Module, rows: int, image_shape: tuple[int, int, int]) -> list[_Call]:
+def _passed(model: nn.Module, rows: int, image_shape: tuple[int, ...]) -> list[_Call]:
     """Pass so many images forward; return the calls in the order in which they ended."""
     handles = []
     with torch.no_grad(), counted() as operations:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import call
+from tests.support.data_mistakes import DATA_RULES
 from tests.support.golden import assert_golden
 from tests.support.suite_mistakes import GOOD, SUITE_RULES
 
@@ -75,6 +76,20 @@ def test_suite_rule(rule: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     Path("suite.yaml").write_text(GOOD.replace(old, new), encoding="utf-8")
     code, text = outcome(["run", "suite.yaml"], monkeypatch, capsys)
     assert_golden(f"mistakes/{rule}.txt", _quiet(text))
+    assert code == 2
+    assert not list(Path.cwd().glob("results/*/*/*"))
+
+
+@pytest.mark.parametrize("rule", DATA_RULES)
+def test_data_rule(rule: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset, make = DATA_RULES[rule]
+    make(Path("files"))
+    suite = GOOD.replace("{name: kmnist_sample, resize: 8}", dataset)
+    mixer = "{name: patch_mixer, patch_size: 4, width: 8, hidden: [8]}"
+    suite = suite.replace(mixer, "{name: mlp, hidden: [8], dropout: 0.0}").replace("width: 16", "hidden: [4]")
+    Path("files/suite.yaml").write_text(suite, encoding="utf-8")
+    code, text = outcome(["run", "files/suite.yaml"], monkeypatch, capsys)
+    assert_golden(f"mistakes/data-{rule}.txt", _quiet(text))
     assert code == 2
     assert not list(Path.cwd().glob("results/*/*/*"))
 

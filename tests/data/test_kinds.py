@@ -14,7 +14,7 @@ from harness.config.json_schema import suite_schema
 from harness.config.loader import load_suite
 from harness.config.suite import Trial
 from harness.data import KINDS, Dataset, DatasetSettings, Split, at_hand, load, prepared_digest
-from harness.data.official_sources import SOURCES
+from harness.data.kinds.own import Own
 from harness.results.record import Epoch
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
@@ -38,9 +38,7 @@ def settings(
 ) -> DatasetSettings:
     """Be in a folder with a tiny set of the kind; its cache is empty."""
     monkeypatch.chdir(tmp_path)
-    for name, source in SOURCES.items():
-        monkeypatch.setitem(SOURCES, name, source)
-    return TINY[request.param](tmp_path)
+    return TINY[request.param](tmp_path, monkeypatch)
 
 
 def env(cache: str = "cache") -> dict[str, str]:
@@ -56,8 +54,8 @@ def test_the_digest_is_stable(settings: DatasetSettings) -> None:
     assert digest == loaded(settings, "another").digest
     assert prepared_digest(settings, Path.cwd(), env()) == digest
     found = at_hand(settings, Path.cwd(), env("third"))
-    assert found is not None
-    assert found.digest == digest
+    assert (found is None) == isinstance(settings, Own)  # whose code is not run for a look
+    assert found is None or found.digest == digest
 
 
 def test_it_is_read_once(settings: DatasetSettings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ def test_names_need_no_torch() -> None:
         "assert not {'torch', 'torchvision', 'PIL'} & set(sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert shown.stdout.split() == ["fashion_mnist", "kmnist", "mnist", "kmnist_sample"]
+    assert {"fashion_mnist", "kmnist_sample", "cifar10", "npz"} < set(shown.stdout.split())
 
 
 @pytest.mark.parametrize("place", ["BigLetters/raw", "big_letters", "big-letters", "."])

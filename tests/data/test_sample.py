@@ -54,12 +54,13 @@ def test_resized_as_torchvision_does(size: int) -> None:
     images, _ = read_split(SAMPLE, "t10k", num_classes=10)
     transform = Compose([Resize(size), ToTensor()])
     expected = torch.stack([transform(Image.fromarray(image)) for image in images[:300]])
-    assert torch.equal(torch.from_numpy(resized(images[:300], size)).float() / 255, expected)
+    assert torch.equal(torch.from_numpy(resized(images[:300, None], size)).float() / 255, expected)
 
 
-def test_unresized_is_untouched() -> None:
+def test_unresized_is_untouched(tmp_path: Path) -> None:
     images, _ = read_split(SAMPLE, "t10k", num_classes=10)
-    assert np.array_equal(resized(images, None)[:, 0], images)
+    dataset = load(named("kmnist_sample"), env={"XDG_CACHE_HOME": str(tmp_path)})
+    assert np.array_equal(dataset.test.images[:, 0], images)
 
 
 def test_memory_mapped_and_taken_by_torch_without_a_warning(tmp_path: Path) -> None:

@@ -87,7 +87,11 @@ def test_ranks_agree_in_float64_on_every_other_shipped_model(name: str, tmp_path
     ids=lambda model: str(model["name"]),
 )
 def test_ranks_agree_in_float64_on_models_of_torchvision(model: dict[str, Any], tmp_path: Path) -> None:
-    sgd = {"name": "SGD", "lr": 0.01, "momentum": 0.9}  # Adam enlarges gradients that are zero but for rounding
+    sgd = {
+        "name": "SGD",
+        "lr": 0.01,
+        "momentum": 0.9,
+    }  # Adam enlarges gradients that are rounding
     trial = small_trial(model, epochs=1, side=32, optimizer=sgd)
     sizes = {"side": 32, "train": 42, "test": 5}
     losses, expected = run_ranks(1, losses_and_figures, trial, str(tmp_path), sizes)[0]

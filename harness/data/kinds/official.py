@@ -11,7 +11,7 @@ from harness.data.folders import Search, download_root
 from harness.data.idx import read_split
 from harness.data.official_sources import SOURCES, Source, check, locate, places
 from harness.data.raw import Raw, RawSplit
-from harness.data.settings import DatasetSettings
+from harness.data.settings import DatasetSettings, Facts
 
 
 class OfIdxFiles(DatasetSettings):
@@ -23,9 +23,11 @@ class OfIdxFiles(DatasetSettings):
         return SOURCES[self.name]
 
     @property
-    def sizes(self) -> tuple[int, int]:
-        """Return the numbers of training and test images."""
-        return self.source.train_images, self.source.test_images
+    def facts(self) -> Facts:
+        """Return what its files hold."""
+        source = self.source
+        where = f"torchvision.datasets.{source.torchvision}" if source.torchvision else "in the package"
+        return Facts((source.train_images, source.test_images), (28, 28, 1), len(source.classes), where)
 
     def is_here(self, search: Search) -> bool:
         """Tell whether all four files are here; raise DataError if one is not the official one."""
@@ -44,7 +46,7 @@ class OfIdxFiles(DatasetSettings):
             fetch(source, search.roots, folder, search.say)
             check(source, folder)
         train, test = (RawSplit(*read_split(folder, part, len(source.classes))) for part in ("train", "t10k"))
-        return Raw(train, test, source.classes)
+        return Raw(train, test, classes=source.classes)
 
 
 class Official(OfIdxFiles):

@@ -71,7 +71,7 @@ def _settings(row: ComparedRow) -> Iterator[str]:
 
 def _dataset(suite: Suite) -> str:
     side = suite.dataset.resize
-    return suite.dataset.name + (f" at {side} x {side} pixels" if side else "")
+    return suite.dataset.title + (f" at {side} x {side} pixels" if side else "")
 
 
 def _unlike(word: str, a: dict[str, list[int]], b: dict[str, list[int]]) -> str:

@@ -69,7 +69,7 @@ def _row(name: str, a: Side, b: Side) -> ComparedRow:
         in_sentence(fact) for fact in EXECUTION if len({*a.row.seeds_by(fact), *b.row.seeds_by(fact)}) > 1
     ]
     obstacle = f"not the same {', '.join(unlike)}" if unlike else ""
-    other_data = "not the same dataset" if a.suite.dataset.name != b.suite.dataset.name else ""
+    other_data = "not the same dataset" if a.suite.dataset.title != b.suite.dataset.title else ""
     return ComparedRow(
         name,
         a,

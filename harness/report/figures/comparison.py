@@ -64,7 +64,7 @@ class Comparison:
         lines = tuple(Line.of(row, is_published_dataset=same) for row in contents.rows)
         if not any(line.values for line in lines):
             return None
-        return cls(contents.suite.folder, contents.suite.dataset.name, lines)
+        return cls(contents.suite.folder, contents.suite.dataset.title, lines)
 
     @property
     def path(self) -> str:

@@ -78,7 +78,7 @@ class Curves:
         return cls(
             folder=contents.suite.folder,
             experiment=row.name,
-            dataset=contents.suite.dataset.name,
+            dataset=contents.suite.dataset.title,
             n=len(row.done),
             seeds=len(row.entries),
             train_loss=band("train_loss", 1),

@@ -209,7 +209,7 @@ def measure(request: Request, run_ranks: RunRanks, seconds: float, env: Mapping[
         place = f"{machine.ranks} x" if is_gpu else f"{machine.cores} cores of"
         made = (
             f"Measured {provenance.now()} on {place} {name}; dataset "
-            f"{suite.dataset.name}; torch {versions.torch}; commit {(versions.commit or 'unknown')[:8]}."
+            f"{suite.dataset.title}; torch {versions.torch}; commit {(versions.commit or 'unknown')[:8]}."
         )
         found = Bench(suite=suite.folder, machine=machine, measurements=measurements, left_out=bench.left_out)
         text = markdown(found, made)
