@@ -5,6 +5,7 @@ from __future__ import annotations
 # Set by users.
 
 DATA = "HARNESS_DATA"  # a folder of datasets' files
+CACHE_GIB = "HARNESS_CACHE_GIB"  # how much prepared data the cache keeps
 STALE_SECONDS = "HARNESS_STALE_SECONDS"  # the default of --stale-after
 
 # Set by `harness run` for its ranks.

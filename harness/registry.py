@@ -30,12 +30,22 @@ class OwnCallable(Strict):
         return self.model_extra or {}
 
 
-def one_of(classes: Sequence[type[Strict]], own: type[Strict] | None = None) -> Any:
-    """Return the type of a section that is one of these classes, or `own` for the name of a callable."""
+def one_of(
+    classes: Sequence[type[Strict]], own: type[Strict] | None = None, default: str | None = None
+) -> Any:
+    """Return the type of a section that is one of these classes, or `own` for the name of a callable.
+
+    `default` is the name of a section that gives none.
+    """
     tagged = [Annotated[each, Tag(name)] for each in classes for name in names_of(each)]
     if own is not None:
         tagged.append(Annotated[own, Tag(_OWN)])
-    return Annotated[reduce(or_, tagged), Discriminator(_tag if own is None else _tag_or_own)]
+
+    def tag(value: Any) -> Any:
+        name = value.get("name", default) if isinstance(value, dict) else getattr(value, "name", default)
+        return _OWN if own and isinstance(name, str) and is_callable_path(name) else name
+
+    return Annotated[reduce(or_, tagged), Discriminator(tag)]
 
 
 def names_of(entry: type[Strict]) -> tuple[str, ...]:
@@ -44,16 +54,13 @@ def names_of(entry: type[Strict]) -> tuple[str, ...]:
     return names
 
 
+def title_of(entry: type[Strict]) -> str:
+    """Return the title of an entry in the suite reference: its name, or that of its class if it has none."""
+    names = names_of(entry)
+    return names[0] if names else entry.__name__
+
+
 def example_of(entry: type[Strict]) -> dict[str, Any]:
     """Return settings of an entry: the first example of each key that has one; required keys all have."""
     fields = entry.model_fields.items()
     return {"name": names_of(entry)[0]} | {key: field.examples[0] for key, field in fields if field.examples}
-
-
-def _tag(value: Any) -> Any:
-    return value.get("name") if isinstance(value, dict) else getattr(value, "name", None)
-
-
-def _tag_or_own(value: Any) -> Any:
-    name = _tag(value)
-    return _OWN if isinstance(name, str) and is_callable_path(name) else name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,10 +21,3 @@ class Strict(BaseModel):
 def added_later(default: Any, **settings: Any) -> Any:
     """Declare a field that earlier files lack; at its default it is in no dump, hence in no digest."""
     return Field(default=default, exclude_if=lambda value: value == default, **settings)
-
-
-def name_of(kind: type[BaseModel]) -> str:
-    """Return the one `name` that settings of this kind have, empty if they have none of their own."""
-    field = kind.model_fields.get("name")
-    names = get_args(field.annotation) if field else ()
-    return str(names[0]) if len(names) == 1 else ""

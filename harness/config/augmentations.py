@@ -6,11 +6,12 @@ schema, suite reference and the tests of ranks, resumed trials and engines go th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from harness.strict import NotNegative, Positive, Strict, name_of
+from harness.registry import one_of, title_of
+from harness.strict import NotNegative, Positive, Strict
 
 Pixels = Annotated[int, Field(ge=1, le=1024)]
 Probability = Annotated[float, Field(gt=0, le=1)]
@@ -28,7 +29,7 @@ Range = Annotated[list[Positive], Field(min_length=2, max_length=2), AfterValida
 class AugmentationSettings(Strict):
     """Settings of one augmentation."""
 
-    model_config = ConfigDict(model_title_generator=name_of)
+    model_config = ConfigDict(model_title_generator=title_of)
 
     takes_features: ClassVar[bool] = False
 
@@ -211,6 +212,4 @@ def _at_most_one_mixes(found: list[AugmentationSettings]) -> list[AugmentationSe
 if TYPE_CHECKING:
     Augmentations = list[AugmentationSettings]
 else:
-    Augmentations = Annotated[
-        list[Annotated[Union[*AUGMENTATIONS], Discriminator("name")]], AfterValidator(_at_most_one_mixes)
-    ]
+    Augmentations = Annotated[list[one_of(AUGMENTATIONS)], AfterValidator(_at_most_one_mixes)]

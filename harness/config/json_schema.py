@@ -11,7 +11,7 @@ from harness.config.loader import SuiteFile
 from harness.config.settings import Training, model_settings
 from harness.config.suite import ExperimentSettings
 from harness.model_libraries import LIBRARIES, Library
-from harness.strict import name_of
+from harness.registry import title_of
 
 _REF = "#/$defs/{model}"
 
@@ -35,7 +35,7 @@ def suite_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {**sections, "matrix": _matrix()},
     }
-    of_lists = {name_of(each) for each in AUGMENTATIONS}  # a list is replaced as a whole
+    of_lists = {title_of(each) for each in AUGMENTATIONS}  # a list is replaced as a whole
     for definition in definitions.values():
         if definition.get("title") not in of_lists:
             definition.pop("required", None)

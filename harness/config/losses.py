@@ -6,15 +6,12 @@ of ranks, resumed trials and engines go through LOSSES.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from harness.plugins import is_callable_path
-from harness.strict import Positive, Strict, added_later, name_of
-
-_OWN = "package.module:callable"
+from harness.registry import OwnCallable, one_of, title_of
+from harness.strict import Positive, Strict, added_later
 
 
 def _word_or_list(value: Any) -> Any:
@@ -33,7 +30,7 @@ ClassWeights = Annotated[
 class LossSettings(Strict):
     """Settings that all losses share."""
 
-    model_config = ConfigDict(model_title_generator=name_of)
+    model_config = ConfigDict(model_title_generator=title_of)
 
     name: str
     class_weights: Annotated[ClassWeights | None, BeforeValidator(_word_or_list)] = added_later(
@@ -69,39 +66,15 @@ class Binary(LossSettings):
         return 1
 
 
-class OwnLoss(LossSettings):
-    """A loss of your own; other keys are keyword arguments of the callable."""
+class OwnLoss(OwnCallable, LossSettings):
+    """Your own loss: called with logits (N, classes) and labels (N,), it returns the losses (N,)."""
 
-    model_config = ConfigDict(extra="allow", title="your own loss")
-
-    name: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = Field(
-        description="Callable that returns the losses (N,) of logits (N, classes) and labels (N,), as "
-        "`package.module:callable`."
-    )
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Return the keyword arguments of the callable."""
-        return dict(self.__pydantic_extra__ or {})
+    model_config = ConfigDict(title="your own loss", extra="allow")
 
 
 LOSSES: tuple[type[LossSettings], ...] = (CrossEntropy, Binary)
 
-
-def _tag(value: Any) -> str:
-    name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)
-    if name is None:
-        return "cross_entropy"
-    return _OWN if is_callable_path(str(name)) else str(name)
-
-
 if TYPE_CHECKING:
     Loss = LossSettings
 else:
-    Loss = Annotated[
-        Union[
-            *(Annotated[each, Tag(name_of(each))] for each in LOSSES),
-            Annotated[OwnLoss, Tag(_OWN)],
-        ],
-        Discriminator(_tag),
-    ]
+    Loss = one_of(LOSSES, OwnLoss, default="cross_entropy")

@@ -19,7 +19,6 @@ M = TypeVar("M", bound=BaseModel)
 _PHRASES = {
     "Input should be ": "",
     "a valid integer": "a whole number",
-    "a valid dictionary or object to extract fields from": "a mapping with a name",
     "a valid dictionary": "a mapping",
     "a valid ": "a ",
     "String should match pattern": "text that matches",

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import environment
 from harness.data.cache import ABOUT
 from harness.errors import DataError
 
-VARIABLE = "HARNESS_CACHE_GIB"
 _GIB = 2**30
 _DEFAULT_GIB = 50.0
 _IN_USE_SECONDS = 86_400.0  # a run may have mapped what was opened since
@@ -49,13 +49,13 @@ def entries(prepared: Path) -> list[Entry]:
 
 def limit_bytes(env: Mapping[str, str]) -> float:
     """Return how much may be kept; raise DataError if the variable is no number above 0."""
-    given = env.get(VARIABLE) or str(_DEFAULT_GIB)
+    given = env.get(environment.CACHE_GIB) or str(_DEFAULT_GIB)
     try:
         limit = float(given)
     except ValueError:
         limit = -1.0
     if not limit > 0:
-        raise DataError(f"{VARIABLE}: found {given!r}, expected a number above 0, of GiB")
+        raise DataError(f"{environment.CACHE_GIB}: found {given!r}, expected a number above 0, of GiB")
     return limit * _GIB
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.config.published import Figures, PublishedCurve
 from harness.config.suite import Suite, Trial
 from harness.report.facts import FACTS
+from harness.results.epoch_rule import reported
 from harness.results.metrics import OF_EPOCH
 from harness.results.record import Epoch, Record
 from harness.results.seed_rule import Decision, by_experiment, decide
@@ -40,6 +41,7 @@ class Entry:
     record: Record | None = None
     epochs: Mapping[str, array[float]] = field(default_factory=dict)
     other_data: str = ""
+    reported: int = -1
 
     @classmethod
     def of(cls, found: Found, file: str) -> Entry:
@@ -48,9 +50,10 @@ class Entry:
         if record is None:
             return cls(found.trial, found.state, file, found.error, other_data=found.other_data)
         epochs = {name: array("d", (each.figure(name) for each in record.epochs)) for name in FIGURES}
+        counts = reported(found.trial.settings.training, record.epochs)
         versions = record.versions.model_copy(update={"user_code": record.user_code})  # known by its settings
         slim = record.model_copy(update={"settings": {}, "epochs": [], "versions": versions})
-        return cls(found.trial, found.state, file, None, slim, epochs)
+        return cls(found.trial, found.state, file, None, slim, epochs, reported=counts)
 
     @property
     def seed(self) -> int:
@@ -77,8 +80,8 @@ class Entry:
         return (self.record.samples if self.record else {}) or by_name
 
     def last(self, figure: str) -> float:
-        """Return a metric of the last epoch."""
-        return self.epochs[figure][-1]
+        """Return a metric of the epoch that counts, by default the last one."""
+        return self.epochs[figure][self.reported]
 
     def exact(self, figure: str) -> float | Fraction:
         """Return a metric of the last epoch; an accuracy as an exact fraction of the dataset's images."""
@@ -178,6 +181,17 @@ class SuiteResults:
     def is_published_dataset(self) -> bool:
         """Return whether the published figures are for the same dataset."""
         return self.suite.published is not None and self.suite.published.dataset == self.suite.dataset.name
+
+
+def recorded(rows: Iterable[Row]) -> list[str]:
+    """List the metrics to show: those of validation only where a record has them."""
+    entries = [entry for row in rows for entry in row.entries]
+    return [
+        name
+        for name in OF_EPOCH
+        if not name.startswith("validation_")
+        or any(math.isfinite(value) for each in entries for value in each.epochs.get(name, ()))
+    ]
 
 
 def row_of(store: Store, suite: Suite, trials: Sequence[Trial]) -> Row:

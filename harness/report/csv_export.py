@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 
-from harness.report.aggregate import FIGURES, Row, SuiteResults
+from harness.report.aggregate import FIGURES, Row, SuiteResults, recorded
 from harness.report.published import verdict_of
 from harness.results.metrics import OF_EPOCH
 from harness.stats import Difference, Summary
@@ -19,26 +19,31 @@ _DIGITS = 12  # any further ones depend on the machine
 
 def table(contents: SuiteResults) -> str:
     """Return CSV with a line per experiment: statistics of its last epochs; accuracies are fractions."""
-    header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in OF_EPOCH for b in _SUMMARY)]
+    metrics = recorded(contents.rows)
+    header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in metrics for b in _SUMMARY)]
     header += ["published_test_accuracy", "difference", "difference_low_95", "difference_high_95"]
-    return _csv([*header, "verdict", "seeds_to_settle"], (_row(contents, row) for row in contents.rows))
+    return _csv(
+        [*header, "verdict", "seeds_to_settle"], (_row(contents, row, metrics) for row in contents.rows)
+    )
 
 
 def epochs(contents: SuiteResults) -> str:
     """Return CSV with a line per epoch of each trial, done or diverged, with all digits of its record."""
+    absent = OF_EPOCH.keys() - recorded(contents.rows)
+    names = [name for name in FIGURES if name not in absent]
     lines = (
         [row.name, each.seed, each.state, number, *map(_exact, figures)]
         for row in contents.rows
         for each in row.entries
-        for number, figures in enumerate(zip(*each.epochs.values(), strict=True), 1)
+        for number, figures in enumerate(zip(*(each.epochs.get(name, ()) for name in names), strict=True), 1)
     )
-    return _csv(["experiment", "seed", "status", "epoch", *FIGURES], lines)
+    return _csv(["experiment", "seed", "status", "epoch", *names], lines)
 
 
-def _row(contents: SuiteResults, row: Row) -> list[str]:
+def _row(contents: SuiteResults, row: Row, metrics: Sequence[str]) -> list[str]:
     cells = [row.name, str(len(row.entries)), str(len(row.done)), row.absent()]
-    for name, metric in OF_EPOCH.items():
-        cells += _summary(row.summary(name), is_fraction=metric.is_fraction)
+    for name in metrics:
+        cells += _summary(row.summary(name), is_fraction=OF_EPOCH[name].is_fraction)
     published = row.published.test_accuracy if row.published else None
     cells.append(" ".join(map(_number, published or [])))
     judged = verdict_of(contents, row)

@@ -36,9 +36,9 @@ METRICS = (
     Metric("loss", "loss"),  # the training's criterion
     Metric("accuracy", "accuracy", lambda logits, labels: (logits.argmax(1) == labels).sum()),
 )
-PARTS = {"train": "Training", "test": "Testing"}
+PARTS = {"train": "Training", "validation": "Validation", "test": "Testing"}
 
-# The metrics of an epoch: train_loss, train_accuracy, test_loss, test_accuracy.
+# The metrics of an epoch: train_loss, train_accuracy, and so on; those of validation only where it was done.
 OF_EPOCH = {f"{part}_{metric.name}": metric for part in PARTS for metric in METRICS}
 
 # The metrics that `compare` shows, by their names in --fail-if: fractions, in points, before losses.

@@ -33,6 +33,7 @@ SOURCES = (
     "strict.py",
     "results/record.py",
     "results/metrics.py",
+    "results/epoch_rule.py",
 )
 
 

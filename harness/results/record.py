@@ -161,10 +161,11 @@ class Record(Strict):
         """Return the commit of the suite's repository; in earlier records that of the harness's."""
         return self.versions.user_commit if self.has_known_code else self.versions.commit
 
-    def mistake(self, epochs: int) -> str:
+    def mistake(self, epochs: int, *, may_end_early: bool = False) -> str:
         """Return the contradiction in a record of a trial of `epochs` epochs; empty if there is none."""
         numbers = [each.epoch for each in self.epochs]
-        if len(numbers) > epochs or (self.status == "done" and len(numbers) < epochs):
+        is_short = len(numbers) < (1 if may_end_early else epochs)
+        if len(numbers) > epochs or (self.status == "done" and is_short):
             return f"found {len(numbers)} epochs of a trial that is {self.status}, expected {epochs}"
         if numbers != list(range(1, len(numbers) + 1)):
             return f"found epochs numbered {numbers}, expected 1 to {len(numbers)}"

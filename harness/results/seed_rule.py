@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.config.suite import Suite, Trial
+from harness.results.epoch_rule import reported_epoch
 from harness.results.store import Store
 from harness.stats import stein_size
 
@@ -32,7 +33,11 @@ def decide(store: Store, suite: Suite, trials: Sequence[Trial]) -> Decision:
     if rule is None:
         return Decision(len(trials))
     first = [store.find(trial) for trial in trials[: rule.at_least]]
-    values = [each.record.epochs[-1].test_accuracy for each in first if each.state == "done" and each.record]
+    values = [
+        reported_epoch(each.trial.settings.training, each.record.epochs).test_accuracy
+        for each in first
+        if each.state == "done" and each.record
+    ]
     if len(values) < 2 or any(each.state not in ("done", "diverged") for each in first):
         return Decision(rule.at_least)
     needed = max(rule.at_least, stein_size(values, rule.half_width_points / 100))

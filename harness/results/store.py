@@ -88,7 +88,9 @@ class Store:
             return Found(trial, "left")
         except (OSError, ValueError) as error:
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {_why(error)}")
-        if mistake := mismatch(record, trial) or record.mistake(trial.settings.training.epochs):
+        training = trial.settings.training
+        contradiction = record.mistake(training.epochs, may_end_early=training.early_stopping is not None)
+        if mistake := mismatch(record, trial) or contradiction:
             return Found(trial, "unreadable", error=f"{path}: unreadable record: {mistake}")
         if digest := other_data(record, trial.data_digest):
             return Found(trial, "left", other_data=digest)

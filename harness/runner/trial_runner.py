@@ -13,6 +13,7 @@ from harness.errors import DataError, LostLeaseError, StoreError, is_of_trial
 from harness.formatting import percent
 from harness.process_state import restored
 from harness.results import provenance
+from harness.results.epoch_rule import reported_epoch
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
 from harness.runner import keys
@@ -154,7 +155,7 @@ class TrialRunner:
     ) -> None:
         self.trial_queue.leases.check(trial, lease)
         self.trial_queue.record_writer.enter(trial, outcome, *self.running[trial.key], samples, data_digest)
-        accuracy = f"test {percent(outcome.epochs[-1].test_accuracy)}"
+        accuracy = f"test {percent(reported_epoch(trial.settings.training, outcome.epochs).test_accuracy)}"
         self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
         self.run_ranks.set(keys.ended(trial.key), outcome.status)
 

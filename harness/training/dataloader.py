@@ -17,9 +17,9 @@ EVAL_BATCH_SIZE = 500
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's part of a global batch of `size` samples: sample indices (n,), from row `first_row` on.
+    """One rank's part of `size` samples that pass the model together: indices (n,), from `first_row` on.
 
-    `batch` has the indices of the whole global batch (size,).
+    `batch` has the indices of the whole global batch, and rows are counted in it.
     """
 
     chosen: Tensor
@@ -31,6 +31,17 @@ class Share:
     def of(cls, batch: Tensor, first_row: int, rows: int) -> Share:
         """Return the share of so many rows of a global batch."""
         return cls(batch[first_row : first_row + rows], first_row, len(batch), batch)
+
+    def parts(self, count: int, world: ProcessGroup) -> Iterator[Share]:
+        """Yield this rank's shares of the batch's `count` parts, one after the other, without empty parts."""
+        if count == 1:
+            yield self
+            return
+        for part in range(count):
+            begin, end = (len(self.batch) * each // count for each in (part, part + 1))
+            start, stop = (begin + each for each in world.share(end - begin))
+            if end > begin:
+                yield Share(self.batch[start:stop], start, end - begin, self.batch)
 
 
 @dataclass(frozen=True)
@@ -101,10 +112,14 @@ class ResidentDataset:
     validation: Resident | None = None
 
     @property
+    def evaluated(self) -> dict[str, Resident]:
+        """Return the splits that are evaluated after each epoch."""
+        return {"test": self.test} | ({"validation": self.validation} if self.validation else {})
+
+    @property
     def samples(self) -> dict[str, int]:
         """Return the number of samples of each split."""
-        splits = {"train": self.train, "test": self.test, "validation": self.validation}
-        return {name: len(split) for name, split in splits.items() if split is not None}
+        return {name: len(split) for name, split in {"train": self.train, **self.evaluated}.items()}
 
     @classmethod
     def of(cls, dataset: Dataset, device: torch.device, dtype: torch.dtype) -> ResidentDataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import inspect
 from collections.abc import Mapping, Sequence
@@ -115,6 +116,11 @@ class ProcessGroup:
         # DDP's timing of some steps waits for events, which is impossible within a captured graph.
         wrapped._set_ddp_runtime_logging_sample_rate(2**31 - 1)  # type: ignore[no-untyped-call]
         return wrapped
+
+    def without_exchange(self, model: nn.Module) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which a backward pass through the wrapped model exchanges no gradients."""
+        is_wrapped = isinstance(model, nn.parallel.DistributedDataParallel)
+        return model.no_sync() if is_wrapped else contextlib.nullcontext()  # type: ignore[operator]
 
 
 def alone(device: torch.device) -> ProcessGroup:

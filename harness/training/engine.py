@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -31,8 +32,8 @@ class Engine(Protocol):
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
 
-    def evaluate(self, share: Share) -> Tensor:
-        """Evaluate one batch; return this rank's summed loss."""
+    def evaluate(self, share: Share, part: str = "test") -> Tensor:
+        """Evaluate one batch of a part of the data; return this rank's summed loss."""
 
     def close(self) -> None:
         """Release what it holds on the device."""
@@ -54,9 +55,9 @@ class Eager:
         """Take one optimizer step; return this rank's summed loss."""
         return self.step.train(share)
 
-    def evaluate(self, share: Share) -> Tensor:
-        """Evaluate one batch; return this rank's summed loss."""
-        return self.step.evaluate(share)
+    def evaluate(self, share: Share, part: str = "test") -> Tensor:
+        """Evaluate one batch of a part of the data; return this rank's summed loss."""
+        return self.step.evaluate(share, part)
 
     def close(self) -> None:
         """Do nothing: it holds nothing."""
@@ -97,9 +98,9 @@ class Graph:
         self._trained += 1
         return self._execute("train", self.step.train, share)
 
-    def evaluate(self, share: Share) -> Tensor:
-        """Evaluate one batch; return this rank's summed loss."""
-        return self._execute("evaluate", self.step.evaluate, share)
+    def evaluate(self, share: Share, part: str = "test") -> Tensor:
+        """Evaluate one batch of a part of the data; return this rank's summed loss."""
+        return self._execute(part, partial(self.step.evaluate, part=part), share)
 
     def close(self) -> None:
         """Drop all graphs, those of evaluation too.

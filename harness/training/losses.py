@@ -98,7 +98,7 @@ def _cross_entropy(settings: CrossEntropy | Binary) -> LossFunction:
 
 
 def _own(settings: OwnLoss) -> LossFunction:
-    function = own_function(settings.name, settings.settings)
+    function = own_function(settings.name, settings.arguments)
 
     def loss(logits: Tensor, labels: Tensor, *, weight: Tensor | None, reduction: str) -> Tensor:
         losses = function(logits, labels)

@@ -22,6 +22,7 @@ from harness.training.precision import PRECISIONS, cast
 from harness.training.rng import derive, seed_globally
 from harness.training.step import Step
 from harness.training.trainer_state import TrainerState
+from harness.training.weight_average import WeightAverage
 
 
 @dataclass
@@ -63,28 +64,50 @@ def prepare(
     outputs = training.loss.outputs(data.num_classes)
     plain = initialised(settings.model, trial.seed, data.image_shape, outputs)
     facts = facts_of(settings, data.image_shape, outputs)
-    shard = BatchShard(world, trial.seed, expects_recomputation=facts.recomputes)
-    precision = PRECISIONS[training.precision]
     takeover = Takeover(plain)
-    cast(plain, precision.dtype)
+    cast(plain, PRECISIONS[training.precision].dtype)
     plain.to(world.device)
-    optimizer = optimizer_for(training, plain, has_sparse=facts.has_sparse)
-    wrapped = world.wrap(plain, find_unused_parameters=facts.has_unused)
-    criterion = Criterion.of(training.loss, data.train.labels, data.num_classes, precision.dtype)
-    steps_per_epoch = math.ceil(len(data.train) / training.batch_size)
-    augmenter = Augmenter(training.augment, trial.seed, steps_per_epoch, world.device)
-    step = Step(wrapped, optimizer, data, precision, criterion, augmenter, shard, takeover)
+    state = TrainerState(
+        plain,
+        optimizer_for(training, plain, has_sparse=facts.has_sparse),
+        WeightAverage.of(training, plain),
+    )
+    step = _step(trial, data, world, state, takeover, facts)
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
-    executed = engine_for(step, engine, tell, has_unused=facts.has_unused)
     steps_per_epoch = math.ceil(len(data.train) / training.batch_size)
     return PreparedTrial(
-        TrainerState(plain, optimizer),
+        state,
         step,
-        executed,
-        LearningRate(training, optimizer, steps_per_epoch),
+        engine_for(step, engine, tell, has_unused=facts.has_unused),
+        LearningRate(training, state.optimizer, steps_per_epoch),
         steps_per_epoch,
         takeover.replaced_layers,
         facts,
         may_draw=training.allow_rank_dependent,
+    )
+
+
+def _step(
+    trial: Trial,
+    data: ResidentDataset,
+    world: ProcessGroup,
+    state: TrainerState,
+    takeover: Takeover,
+    facts: ModelFacts,
+) -> Step:
+    training, precision = trial.settings.training, PRECISIONS[trial.settings.training.precision]
+    steps_per_epoch = math.ceil(len(data.train) / training.batch_size)
+    return Step(
+        world.wrap(state.model, find_unused_parameters=facts.has_unused),
+        state.optimizer,
+        data,
+        precision,
+        Criterion.of(training.loss, data.train.labels, data.num_classes, precision.dtype),
+        Augmenter(training.augment, trial.seed, steps_per_epoch, world.device),
+        BatchShard(world, trial.seed, expects_recomputation=facts.recomputes),
+        takeover,
+        state.average,
+        training.clip_grad_norm,
+        training.accumulate,
     )

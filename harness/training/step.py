@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.results.metrics import METRICS
 from harness.training.augment.augmenter import Augmenter
@@ -20,6 +21,7 @@ from harness.training.layers import Takeover
 from harness.training.losses import Criterion, Targets, class_logits
 from harness.training.precision import Precision
 from harness.training.rng import kept_random_states
+from harness.training.weight_average import WeightAverage
 
 
 @dataclass
@@ -64,6 +66,9 @@ class Step:
     augmenter: Augmenter
     shard: BatchShard
     takeover: Takeover
+    average: WeightAverage | None = None
+    clip_grad_norm: float | None = None
+    accumulate: int = 1
     totals: Totals = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,21 +76,47 @@ class Step:
         self.totals = Totals(torch.zeros(len(METRICS) + 1, dtype=torch.float64, device=device))
         self._first = torch.zeros(1, dtype=torch.int64, device=device)
         self._train_criterion = self.criterion.over(self.data.train.labels)
-        self._test_criterion = self.criterion.over(self.data.test.labels)
+        self._criteria = {
+            part: self.criterion.over(split.labels) for part, split in self.data.evaluated.items()
+        }
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
-        world = self.shard.world
         self.optimizer.zero_grad(set_to_none=True)
-        with self._pass():
-            logits, labels, loss, weight = self._forward_train(share)
-            # DDP averages gradients over ranks: scaled so, a rank's sum counts by the samples that it holds.
-            total = share.size if weight is None else world.sum_(weight)
-            (loss * (world.world_size / total)).backward()  # type: ignore[no-untyped-call]
+        losses, weights = zip(*self._backward(share), strict=True)
+        self._scale(share, weights)
+        if self.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_grad_norm)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         self.shard.step.add_(1)
-        self.totals.add(loss, logits, labels)
-        return loss.detach()
+        return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
+
+    def _backward(self, share: Share) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Add up the gradients of a batch's parts; yield this rank's summed loss and weight of each.
+
+        DDP averages gradients over ranks, after the last part: scaled so, a rank's sum counts by the samples
+        that it holds.
+        """
+        world, parts = self.shard.world, list(share.parts(self.accumulate, self.shard.world))
+        for part in parts:
+            is_last = part is parts[-1]
+            with self._pass(), contextlib.nullcontext() if is_last else world.without_exchange(self.model):
+                logits, labels, loss, weight = self._forward_train(part)
+                total = world.sum_(weight) if weight is not None and len(parts) == 1 else len(share.batch)
+                (loss * (world.world_size / total)).backward()  # type: ignore[no-untyped-call]
+            self.totals.add(loss, logits, labels)
+            yield loss.detach(), weight
+
+    def _scale(self, share: Share, weights: Sequence[Tensor | None]) -> None:
+        """Divide the gradients of several parts by their weight, which is known after the last one."""
+        known = [weight for weight in weights if weight is not None]
+        if len(known) > 1:
+            total = self.shard.world.sum_(torch.stack(known).sum()) / len(share.batch)
+            torch._foreach_div_(
+                [each.grad for each in self.model.parameters() if each.grad is not None], total
+            )
 
     def rehearse(self, share: Share) -> None:
         """Run two forward and backward passes that change nothing.
@@ -99,7 +130,8 @@ class Step:
         with kept_random_states(self.shard.world.device), self._pass():
             for _ in range(2):
                 self.optimizer.zero_grad(set_to_none=True)
-                self._forward_train(share)[2].backward()  # type: ignore[no-untyped-call]
+                first = next(share.parts(self.accumulate, self.shard.world))
+                self._forward_train(first)[2].backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
         self.model.load_state_dict(kept)
         with torch.no_grad():
@@ -107,13 +139,26 @@ class Step:
                 buffer.copy_(value)
 
     @torch.no_grad()
-    def evaluate(self, share: Share) -> Tensor:
-        """Evaluate one batch of the test set and add to the totals; return this rank's summed loss."""
+    def evaluate(self, share: Share, part: str = "test") -> Tensor:
+        """Evaluate one batch of a part of the data and add to the totals; return this rank's summed loss."""
         with self._pass():
-            images, labels = self.data.test.gather(self._chosen(share))
-            logits, labels, loss, _ = self._forward(share, images, Targets(labels), self._test_criterion)
+            images, labels = self.data.evaluated[part].gather(self._chosen(share))
+            logits, labels, loss, _ = self._forward(share, images, Targets(labels), self._criteria[part])
         self.totals.add(loss, logits, labels)
         return loss
+
+    @torch.no_grad()
+    def estimate_norms(self, share: Share, number: int) -> None:
+        """Move the batch norms' running statistics to the mean over so many batches and this one."""
+        norms = [each for each in self.model.modules() if isinstance(each, _BatchNorm)]
+        momenta = [each.momentum for each in norms]
+        for each in norms:
+            each.momentum = 1 / (number + 1)
+        with self._pass():
+            images, labels = self.data.train.gather(self._chosen(share))
+            self._forward(share, images, Targets(labels), self._train_criterion)
+        for each, momentum in zip(norms, momenta, strict=True):
+            each.momentum = momentum
 
     @contextlib.contextmanager
     def _pass(self) -> Iterator[None]:

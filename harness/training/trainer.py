@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Literal
 from torch import nn
 
 from harness.config.suite import Trial
+from harness.results.epoch_rule import reported, stops
 from harness.results.record import EngineName, Epoch
 from harness.training.callbacks import Callbacks
 from harness.training.checkpoint import Checkpoints
@@ -28,6 +29,7 @@ from harness.training.distributed import ProcessGroup
 from harness.training.prepared_trial import PreparedTrial, prepare
 from harness.training.step import averages
 from harness.training.trainer_state import TrainerState
+from harness.training.weight_average import copied
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,14 @@ class Trainer:
         places: Places,
         callbacks: Callbacks,
     ) -> None:
-        self.trial, self.data, self.prepared, self.callbacks = trial, data, prepared, callbacks
+        self.trial, self.training, self.data = trial, trial.settings.training, data
+        self.prepared, self.callbacks = prepared, callbacks
         self.state, self.step, self.world = prepared.state, prepared.step, prepared.step.shard.world
         self.checkpoints = Checkpoints(places.paths, f"{trial.digest} {places.code}")
         save = partial(_save, self.checkpoints, self.state, callbacks)
         self.policy = CheckpointPolicy(self.world, places.every_seconds, callbacks.on_boundary, save)
         self.started = 0.0
+        self.metrics: dict[str, float] = {}  # of the parts that have been evaluated
 
     def run(self) -> Generator[None, None, Outcome | None]:
         """Train the remaining epochs; return None if all ranks stop before the trial's end."""
@@ -103,12 +107,16 @@ class Trainer:
                     return None
                 yield
             self.update()
-            for number, share in enumerate(self.test_shares()):
-                self.evaluate(number, share)
-                if self.policy.leaves():  # what is saved meanwhile is the state before the evaluation
-                    return None
-                yield
-            self.end_epoch()
+            with self.average_in_model():
+                for number, share in enumerate(self.norm_shares()):
+                    self.step.estimate_norms(share, number)
+                    yield
+                for part, number, share in self.test_shares():
+                    self.evaluate(part, number, share)
+                    if self.policy.leaves():  # what is saved meanwhile is the state before the evaluation
+                        return None
+                    yield
+                self.end_epoch()
             if self.leaves_after_epoch():
                 return None
         return self.outcome()
@@ -121,7 +129,8 @@ class Trainer:
     @property
     def is_over(self) -> bool:
         """Tell whether the trial is done or has diverged."""
-        return self.state.has_diverged or len(self.state.history) == self.trial.settings.training.epochs
+        history, training = self.state.history, self.training
+        return self.state.has_diverged or len(history) == training.epochs or stops(training, history)
 
     @property
     def next_step(self) -> int:
@@ -130,13 +139,15 @@ class Trainer:
 
     def train_shares(self) -> Iterator[Share]:
         """Begin to train an epoch, or the rest of it; return this rank's shares of its batches."""
-        batch_size, epoch = self.trial.settings.training.batch_size, len(self.state.history) + 1
         self.started = self.now() - self.state.seconds
         self.step.model.train()
         self.step.shard.step.fill_(self.next_step)
         self.step.totals.start(self.state.sums_of(self.world))
-        shares = self.data.train.train_shares(self.trial.seed, epoch, batch_size, self.world)
-        return itertools.islice(shares, self.state.steps, None)
+        return itertools.islice(self._epoch_shares(), self.state.steps, None)
+
+    def _epoch_shares(self) -> Iterator[Share]:
+        epoch = len(self.state.history) + 1
+        return self.data.train.train_shares(self.trial.seed, epoch, self.training.batch_size, self.world)
 
     def take_step(self, share: Share) -> None:
         """Take one training step."""
@@ -152,31 +163,50 @@ class Trainer:
         self.state.sums = self.step.totals.of_ranks(self.world)
         self.state.seconds = self.now() - self.started
 
-    def test_shares(self) -> Iterator[Share]:
-        """Begin to evaluate the test set; return this rank's shares of its batches."""
-        self.step.totals.start()
+    def average_in_model(self) -> AbstractContextManager[None]:
+        """Have the weights' average in the model, if there is one, until the context ends."""
+        average = self.state.average
+        if average is None:
+            return nullcontext()
+        average.update_after(len(self.state.history) + 1)
+        return average.in_model()
+
+    def norm_shares(self) -> Iterator[Share]:
+        """Return this rank's shares of the batches on which an average's batch norms are estimated."""
+        average = self.state.average
+        return self._epoch_shares() if average and average.has_norms else iter(())
+
+    def test_shares(self) -> Iterator[tuple[str, int, Share]]:
+        """Yield this rank's shares of the batches to evaluate, each with its part of the data and number."""
         self.step.model.eval()
         if self.prepared.may_draw:  # its buffers may follow the rows that a rank has
             self.world.share_tensors(list(self.state.model.buffers()))
-        return self.data.test.eval_shares(self.world)
+        for part, split in self.data.evaluated.items():
+            self.step.totals.start()
+            for number, share in enumerate(split.eval_shares(self.world)):
+                yield part, number, share
+            self.metrics |= averages(self.step.totals.of_ranks(self.world), part)
 
-    def evaluate(self, number: int, share: Share) -> None:
-        """Evaluate one batch of the test set."""
-        self.prepared.seed_draws("test", len(self.state.history), number)
-        self.prepared.engine.evaluate(share)
+    def evaluate(self, part: str, number: int, share: Share) -> None:
+        """Evaluate one batch of a part of the data."""
+        self.prepared.seed_draws(part, len(self.state.history), number)
+        self.prepared.engine.evaluate(share, part)
         self.callbacks.on_batch()
 
     def end_epoch(self) -> None:
         """Add the epoch's metrics, over the samples of all ranks, to the state."""
-        state, test_sums = self.state, self.step.totals.of_ranks(self.world)
+        state = self.state
         epoch = Epoch.of(
-            averages(state.sums, "train") | averages(test_sums, "test"),
+            averages(state.sums, "train") | self.metrics,
             epoch=len(state.history) + 1,
             lr=self.prepared.lr.at(self.next_step - 1),
             train_seconds=state.seconds,
             eval_seconds=self.now() - self.started - state.seconds,
         )
         state.end_epoch(epoch)
+        is_reported = reported(self.training, state.history) == len(state.history) - 1
+        if is_reported and (state.average or self.training.epoch != "last"):
+            state.kept = copied(state.model)
 
     def leaves_after_epoch(self) -> bool:
         """Save the state and tell of the epoch; return whether all ranks stop before the trial's end."""
@@ -188,6 +218,8 @@ class Trainer:
     def outcome(self) -> Outcome:
         """Return the result of the whole trial."""
         prepared = self.prepared
+        if self.state.kept is not None:
+            self.state.model.load_state_dict(self.state.kept)
         return Outcome(
             status="diverged" if self.state.has_diverged else "done",
             epochs=self.state.history,

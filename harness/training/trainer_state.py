@@ -12,6 +12,7 @@ from torch import nn
 from harness.results.record import Epoch
 from harness.training.distributed import ProcessGroup
 from harness.training.optim import load_state
+from harness.training.weight_average import WeightAverage
 
 
 @dataclass
@@ -19,15 +20,18 @@ class TrainerState:
     """All that a checkpoint holds: with it any number of ranks go on to the same numbers.
 
     `history` holds the complete epochs. Of the next one, `steps` are taken; `sums` are each rank's totals
-    over them, `seconds` the time that they took.
+    over them, `seconds` the time that they took. `kept` is the model's state as the epoch that counts was
+    evaluated, where that is not the model's own at the end.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
+    average: WeightAverage | None = None
     history: list[Epoch] = field(default_factory=list)
     steps: int = 0
     sums: list[list[float]] = field(default_factory=list)
     seconds: float = 0.0
+    kept: dict[str, Any] | None = None
 
     @property
     def place(self) -> list[int]:
@@ -58,13 +62,18 @@ class TrainerState:
             "steps": self.steps,
             "sums": self.sums,
             "seconds": self.seconds,
-            "model": self.model.state_dict(),
+            "model": (self.average and self.average.live) or self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "average": self.average and self.average.state(),
+            "kept": self.kept,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a state, which may come from any device, engine and number of ranks."""
         self.model.load_state_dict(state["model"])
         load_state(self.optimizer, state["optimizer"])
+        if self.average:
+            self.average.load_state(state["average"])
+        self.kept = state["kept"]
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.steps, self.sums, self.seconds = int(state["steps"]), state["sums"], float(state["seconds"])

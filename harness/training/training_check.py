@@ -47,9 +47,9 @@ def check_training(training: Training, dataset: Dataset) -> None:
 
 
 def _check_own(loss: OwnLoss, classes: int, *, allow_rank_dependent: bool) -> None:
-    function, called = own_function(loss.name, loss.settings), loss.name.partition(":")[2]
+    function, called = own_function(loss.name, loss.arguments), loss.name.partition(":")[2]
     about = f"loss {loss.name!r}"
-    if problem := problem_of_call(function.func, called, loss.settings, _EXPECTED):
+    if problem := problem_of_call(function.func, called, loss.arguments, _EXPECTED):
         raise LossError(f"{about}: {problem}")
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(_ROWS, classes, generator=generator, dtype=torch.float64).requires_grad_()

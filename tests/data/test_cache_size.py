@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness import environment
 from harness.data import load, named
 from harness.data.cache import folder_of
-from harness.data.cache_size import VARIABLE, clean, entries, limit_bytes, prune
+from harness.data.cache_size import clean, entries, limit_bytes, prune
 from harness.data.folders import Search
 from harness.errors import DataError
 
@@ -34,14 +35,14 @@ def left(prepared: Path) -> list[str]:
 
 @pytest.mark.parametrize(("mib", "expected"), [(3, "abc"), (2.5, "bc"), (2, "bc"), (1.5, "b"), (0.1, "")])
 def test_the_least_recently_used_goes(prepared: Path, mib: float, expected: str) -> None:
-    removed = prune(prepared, {VARIABLE: str(mib / 1024)}, NOW)
+    removed = prune(prepared, {environment.CACHE_GIB: str(mib / 1024)}, NOW)
     assert "".join(left(prepared)) == expected
     assert len(removed) == 3 - len(expected)
 
 
 def test_what_was_used_within_a_day_stays(prepared: Path) -> None:
     os.utime(prepared / "a/digest.json", (NOW, NOW - 80_000))
-    prune(prepared, {VARIABLE: "0.000001"}, NOW)
+    prune(prepared, {environment.CACHE_GIB: "0.000001"}, NOW)
     assert left(prepared) == ["a"]
 
 
@@ -64,4 +65,4 @@ def test_opening_counts_as_use(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", ["x", "0", "-1", "nan"])
 def test_a_wrong_limit_is_told(given: str) -> None:
     with pytest.raises(DataError, match=f"HARNESS_CACHE_GIB: found '{given}', expected a number above 0"):
-        limit_bytes({VARIABLE: given})
+        limit_bytes({environment.CACHE_GIB: given})

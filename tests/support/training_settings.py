@@ -15,8 +15,7 @@ from harness.config.optimizers import OPTIMIZERS
 from harness.config.schedulers import SCHEDULERS
 from harness.config.suite import Trial
 from harness.data import Dataset, Split
-from harness.registry import example_of
-from harness.strict import name_of
+from harness.registry import example_of, names_of
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from tests.support.calls import Calls
@@ -33,7 +32,7 @@ def _short(settings: dict[str, Any]) -> str:
 
 
 OWN_LOSS = {"name": "tests.support.own_losses:focal", "gamma": 1.5}
-_LOSSES: list[dict[str, Any]] = [{"name": name_of(each)} for each in LOSSES] + [OWN_LOSS]
+_LOSSES = [*map(example_of, LOSSES), OWN_LOSS]
 
 _OPTIMIZERS = [
     *map(example_of, OPTIMIZERS),
@@ -46,7 +45,7 @@ _AUGMENTATIONS = [*map(example_of, AUGMENTATIONS)]
 
 def settings_of(name: str, **others: Any) -> AugmentationSettings:
     """Return an augmentation's settings."""
-    (kind,) = (each for each in AUGMENTATIONS if name_of(each) == name)
+    (kind,) = (each for each in AUGMENTATIONS if name in names_of(each))
     return kind.model_validate({"name": name, **others})
 
 
@@ -59,6 +58,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "optimizer without decay": {"optimizer": {"name": "AdamW", "lr": 0.01, "no_decay": ["norm", "bias"]}},
     **{f"schedule {_short(each)}": {"scheduler": each} for each in _SCHEDULES},
     **{f"schedule {_short(each)} per step": {"scheduler": each | _BY_STEP} for each in _SCHEDULES},
+    "clipped": {"clip_grad_norm": 0.1},
+    "accumulated": {"accumulate": 3},
+    "accumulated, weighed, mixed": {
+        "accumulate": 4,
+        "loss": {"name": "cross_entropy", "class_weights": "balanced"},
+        "augment": [{"name": "mixup", "alpha": 0.4}],
+    },
+    "ema": {"ema": {"decay": 0.7}},
+    "swa": {"swa": {"start_epoch": 2}},
+    "best on validation": {"epoch": "best_on_validation", "ema": {"decay": 0.5}},
+    "early stopping": {"early_stopping": {"patience": 1, "by": "validation_accuracy"}},
     **{f"loss {_short(each)}": {"loss": each} for each in _LOSSES},
     **{f"loss {_short(each)}, balanced": {"loss": {**each, "class_weights": "balanced"}} for each in _LOSSES},
     **{each["name"]: {"augment": [each]} for each in _AUGMENTATIONS},
@@ -78,7 +88,7 @@ def dataset(num_classes: int = 3, channels: int = 3, train: int = 42, test: int 
         images[np.arange(size), :, labels] += 100
         return Split(images, labels)
 
-    return Dataset("kmnist_sample", split(train), split(test), num_classes, "0" * 64)
+    return Dataset("kmnist_sample", split(train), split(test), num_classes, "0" * 64, split(13))
 
 
 def trial_of(name: str, precision: str = "fp64", epochs: int = 3) -> Trial:

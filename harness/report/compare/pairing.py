@@ -77,5 +77,7 @@ def _row(name: str, a: Side, b: Side) -> ComparedRow:
         [
             contrast(metric, a, b, obstacle if metric.kind == "speed" else other_data)
             for metric in COMPARED_METRICS
+            if not metric.key.startswith("validation_")
+            or any(metric.usable(each) is not None for side in (a, b) for each in side.done.values())
         ],
     )

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from harness.report.aggregate import SuiteResults
+from harness.report.aggregate import SuiteResults, recorded
 from harness.report.html.embedded import Embedded, Read
 from harness.report.html.seeds import MEASURED, curves, metric_titles
 from harness.report.html.sparkline import HEIGHT, WIDTH
@@ -31,13 +31,16 @@ def page(contents: Sequence[SuiteResults], tables: Sequence[Table], read: Read) 
     `read` returns the bytes of a file by its path within the results, None if it is missing.
     """
     embedded = Embedded(read)
-    suites = [SuiteView.of(each, table, embedded) for each, table in zip(contents, tables, strict=True)]
+    metrics = recorded(row for each in contents for row in each.rows)
+    suites = [
+        SuiteView.of(each, table, embedded, metrics) for each, table in zip(contents, tables, strict=True)
+    ]
     style, script = _asset("page.css"), _asset("page.js")
     return _template().render(
         suites=suites,
         totals=counts(row for each in contents for row in each.rows),
         experiments=sum(len(each.rows) for each in contents),
-        metrics=metric_titles(),
+        metrics=metric_titles(metrics),
         curves=[metric.title for metric in curves()],
         measured=MEASURED,
         width=WIDTH,

@@ -17,6 +17,7 @@ from harness.results.metrics import COMPARED, PARTS, Metric
 from harness.results.record import Attempt, Record
 
 _MOST_ERROR = 4000  # characters; the record has all of them
+_DRAWN = ("train", "test")
 MEASURED = ("Images/s", "Peak memory (GiB)", "Took")
 
 
@@ -65,9 +66,13 @@ class SeedsView:
     has_attempts: bool
 
 
-def metric_titles() -> list[str]:
-    """Return the titles of the metrics, for the training and the test set each."""
-    return [f"{PARTS[part]} {metric.title}" for part, metric in COMPARED.values()]
+def metric_titles(names: Sequence[str]) -> list[str]:
+    """Return the titles of these metrics."""
+    return [f"{PARTS[part]} {metric.title}" for part, metric in _shown(names)]
+
+
+def _shown(names: Sequence[str]) -> list[tuple[str, Metric]]:
+    return [(part, metric) for part, metric in COMPARED.values() if f"{part}_{metric.name}" in names]
 
 
 def curves() -> list[Metric]:
@@ -75,7 +80,7 @@ def curves() -> list[Metric]:
     return list(dict.fromkeys(metric for _, metric in COMPARED.values()))
 
 
-def seeds_of(row: Row, digits: int) -> SeedsView:
+def seeds_of(row: Row, digits: int, metrics: Sequence[str]) -> SeedsView:
     """Return what the page shows of an experiment's seeds."""
     records = [each.record for each in row.entries if each.record]
     found = {name: {fact(record) for record in records} for name, fact in FACTS.items()}
@@ -84,11 +89,11 @@ def seeds_of(row: Row, digits: int) -> SeedsView:
     shared = [(name, min(values)) for name, values in found.items() if len(values) == 1]
     bounds = {
         metric: Bounds.of(
-            each.epochs[f"{part}_{metric.name}"] for each in row.entries if each.epochs for part in PARTS
+            each.epochs[f"{part}_{metric.name}"] for each in row.entries if each.epochs for part in _DRAWN
         )
         for metric in curves()
     }
-    lines = [_line(each, digits, differing, bounds) for each in row.entries]
+    lines = [_line(each, digits, differing, bounds, metrics) for each in row.entries]
     return SeedsView(
         lines,
         differing,
@@ -99,7 +104,11 @@ def seeds_of(row: Row, digits: int) -> SeedsView:
 
 
 def _line(
-    entry: Entry, digits: int, differing: Sequence[str], bounds: dict[Metric, Bounds | None]
+    entry: Entry,
+    digits: int,
+    differing: Sequence[str],
+    bounds: dict[Metric, Bounds | None],
+    metrics: Sequence[str],
 ) -> SeedLine:
     record = entry.record
     return SeedLine(
@@ -107,7 +116,7 @@ def _line(
         state=entry.word,
         file=_file(entry),
         error=_placed(entry),
-        metrics=_metrics(entry, digits),
+        metrics=_metrics(entry, digits, metrics),
         drawings=[_drawing(entry, metric, digits, each) for metric, each in bounds.items()],
         measured=_measured(entry),
         facts=[(FACTS[name](record) if record else "") or "–" for name in differing],
@@ -134,9 +143,9 @@ def _placed(entry: Entry) -> str | None:
     return folder + rest if found else entry.error
 
 
-def _metrics(entry: Entry, digits: int) -> list[Value]:
+def _metrics(entry: Entry, digits: int, metrics: Sequence[str]) -> list[Value]:
     values = []
-    for part, metric in COMPARED.values():
+    for part, metric in _shown(metrics):
         value = entry.last(f"{part}_{metric.name}") if entry.state == "done" else math.nan
         scale = 100 if metric.is_fraction else 1
         is_known = math.isfinite(value)  # records that are older than a metric lack it
@@ -166,7 +175,7 @@ def _took(record: Record | None) -> Value:
 
 
 def _drawing(entry: Entry, metric: Metric, digits: int, bounds: Bounds | None) -> Drawing | None:
-    train, test = (entry.epochs.get(f"{part}_{metric.name}") for part in PARTS)
+    train, test = (entry.epochs.get(f"{part}_{metric.name}") for part in _DRAWN)
     if not train or not test or bounds is None:
         return None
     write = _writer(metric, digits)

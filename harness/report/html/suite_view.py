@@ -63,7 +63,9 @@ class SuiteView:
     experiments: Sequence[ExperimentView]
 
     @classmethod
-    def of(cls, contents: SuiteResults, table: Table, embedded: Embedded) -> SuiteView:
+    def of(
+        cls, contents: SuiteResults, table: Table, embedded: Embedded, metrics: Sequence[str]
+    ) -> SuiteView:
         """Return the view of a suite."""
         known = {each.path: each.alt for each in figures(contents)}
 
@@ -85,11 +87,15 @@ class SuiteView:
             columns=[column for column in range(len(table.header)) if column not in common],
             groups=own if is_runs else [[line for group in own for line in group]],
             figure=figure("comparison"),
-            experiments=[_experiment(contents, row, group[-1].cells[result], figure) for row, group in rows],
+            experiments=[
+                _experiment(contents, row, group[-1].cells[result], figure, metrics) for row, group in rows
+            ],
         )
 
 
-def _experiment(contents: SuiteResults, row: Row, result: Cell, figure: _Figure) -> ExperimentView:
+def _experiment(
+    contents: SuiteResults, row: Row, result: Cell, figure: _Figure, metrics: Sequence[str]
+) -> ExperimentView:
     return ExperimentView(
         name=row.name,
         anchor=_anchor(contents.suite.folder, row.name),
@@ -97,7 +103,7 @@ def _experiment(contents: SuiteResults, row: Row, result: Cell, figure: _Figure)
         counts=counts([row]),
         settings=list(_settings(row.entries[0].trial.settings.model_dump())) if row.entries else [],
         figure=figure(f"{row.name}/curves"),
-        seeds=seeds_of(row, DIGITS[contents.suite.table.style]),
+        seeds=seeds_of(row, DIGITS[contents.suite.table.style], metrics),
         again=rerun_command.again(contents, row),
         rest=rerun_command.rest(contents, row),
     )

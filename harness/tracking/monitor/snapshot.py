@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.config.suite import Trial
 from harness.formatting import duration, percent
+from harness.results.epoch_rule import reported_epoch
 from harness.results.lease_owner import LeaseOwner
 from harness.results.lease_progress import LeaseProgress
 from harness.results.store import Found, State
@@ -62,7 +63,8 @@ class EndedTrial:
         if record is not None:
             when = record.ended_at
             if record.status == "done":
-                text = f"done, test {percent(record.epochs[-1].test_accuracy)}"
+                epoch = reported_epoch(found.trial.settings.training, record.epochs)
+                text = f"done, test {percent(epoch.test_accuracy)}"
             elif record.attempts:
                 last = record.attempts[-1]
                 text = f"{last.status}, {(last.error.strip().splitlines() or [''])[-1]}"

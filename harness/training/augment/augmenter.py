@@ -104,7 +104,7 @@ class Augmenter:
 
         All rows of the global batch, whose order is random, are rotated by a random number of rows.
         """
-        bits = hashed(derive(self._seed, "partners"), step).long() + 2**31
-        rotation = 1 + (bits * (share.size - 1) >> 32)
+        size, bits = len(share.batch), hashed(derive(self._seed, "partners"), step).long() + 2**31
+        rotation = 1 + (bits * (size - 1) >> 32)
         row = torch.arange(share.first_row, share.first_row + rows, device=step.device)
-        return share.batch.index_select(0, (row + rotation) % share.size)
+        return share.batch.index_select(0, (row + rotation) % size)

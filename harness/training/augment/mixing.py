@@ -6,6 +6,8 @@ quantiles of the shares' distribution.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from harness.training.augment.erasing import rectangles
 _QUANTILES = 1 << 16
 
 
+@functools.cache
 def quantiles(alpha: float) -> Tensor:
     """Return 65,536 quantiles of Beta(alpha, alpha), at the middles of equal steps; float64."""
     from scipy.special import betaincinv  # its import takes 0.1 s, and few trials mix
