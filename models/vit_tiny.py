@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 SETTINGS = {
     "patch_size": {
@@ -41,7 +40,9 @@ class Attention(nn.Module):
         n, tokens, width = x.shape
         qkv = self.qkv(x).view(n, tokens, 3, self.heads, width // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
+        # As products: the backward of torch's fused attention is not deterministic on every GPU.
+        weights = (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(-1)
+        mixed = weights @ value
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(n, tokens, width))
         return out
 
