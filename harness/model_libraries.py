@@ -87,6 +87,10 @@ class Library:
         signature = self._signature(constructor)
 
         def build(image_shape: ImageShape, num_classes: int, **settings: Any) -> nn.Module:
+            if len(image_shape) != 3:
+                raise ModelError(
+                    f"model '{self.name}:{name}': found {image_shape[0]} features, expected images"
+                )
             for key in self.extra:
                 if not isinstance(found := settings.get(key, False), bool):
                     raise ModelError(

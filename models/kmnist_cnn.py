@@ -10,8 +10,10 @@ from __future__ import annotations
 from torch import nn
 
 
-def build(image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+def build(image_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """Build two 3 x 3 convolutions without padding, one max pooling and two linear layers."""
+    if len(image_shape) != 3:
+        raise ValueError(f"found {image_shape[0]} features, expected images")
     channels, rows, columns = image_shape
     if min(rows, columns) < 6:
         raise ValueError(f"found images of {rows} x {columns}, expected 6 x 6 or more")

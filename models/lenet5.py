@@ -62,8 +62,10 @@ class PartialConvolution(nn.Module):
         return functional.conv2d(x, dense.index_put((self.targets, self.sources), self.weight), self.bias)
 
 
-def build(image_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+def build(image_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     """Build LeNet-5 for images up to 32 x 32; smaller ones get a frame of zeros."""
+    if len(image_shape) != 3:
+        raise ValueError(f"found {image_shape[0]} features, expected images")
     channels, rows, columns = image_shape
     if max(rows, columns) > _SIDE:
         raise ValueError(f"found images of {rows} x {columns}, expected {_SIDE} x {_SIDE} or less")

@@ -22,7 +22,7 @@ SETTINGS = {
 }
 
 
-def build(image_shape: tuple[int, int, int], num_classes: int, *, dropout: float) -> nn.Module:
+def build(image_shape: tuple[int, ...], num_classes: int, *, dropout: float) -> nn.Module:
     """Build linear layers with batch norm, ReLU and dropout, then an output layer."""
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs in (math.prod(image_shape), 1024, 1024):

@@ -68,7 +68,7 @@ class MlpMixer(nn.Module):
 
 
 def build(
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     num_classes: int,
     *,
     patch_size: int,
@@ -78,6 +78,8 @@ def build(
     channels_hidden: int = 2048,
 ) -> nn.Module:
     """Build the mixer; raise ValueError where the patches do not tile the image."""
+    if len(image_shape) != 3:
+        raise ValueError(f"found {image_shape[0]} features, expected images")
     channels, rows, columns = image_shape
     if rows % patch_size or columns % patch_size:
         raise ValueError(

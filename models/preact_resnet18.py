@@ -44,8 +44,10 @@ class Unit(nn.Module):
         return shortcut + residual
 
 
-def build(image_shape: tuple[int, int, int], num_classes: int, *, width: int = 64) -> nn.Module:
+def build(image_shape: tuple[int, ...], num_classes: int, *, width: int = 64) -> nn.Module:
     """Build a stem, four stages of two units, a norm, and a linear layer on the mean over pixels."""
+    if len(image_shape) != 3:
+        raise ValueError(f"found {image_shape[0]} features, expected images")
     layers: list[nn.Module] = [nn.Conv2d(image_shape[0], width, 3, padding=1, bias=False)]
     inputs = width
     for stage in range(4):

@@ -82,7 +82,7 @@ class VisionTransformer(nn.Module):
 
 
 def build(
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     num_classes: int,
     *,
     patch_size: int,
@@ -91,6 +91,8 @@ def build(
     heads: int = 3,
 ) -> nn.Module:
     """Build the transformer; raise ValueError where patches do not tile the image, or heads the width."""
+    if len(image_shape) != 3:
+        raise ValueError(f"found {image_shape[0]} features, expected images")
     channels, rows, columns = image_shape
     if rows % patch_size or columns % patch_size:
         raise ValueError(

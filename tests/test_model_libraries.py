@@ -138,6 +138,11 @@ def test_mistakes_are_told(model: dict[str, Any], reason: str) -> None:
     assert str(refusal.value).startswith(f"model {model['name']!r}: ")
 
 
+def test_features_are_refused() -> None:
+    with pytest.raises(ModelError, match="'torchvision:vit_b_32': found 5 features, expected images"):
+        model_registry.build({"name": "torchvision:vit_b_32"}, (5,), 3)
+
+
 def check(name: str, settings: dict[str, Any], side: int) -> None:
     trial = small_trial({"name": f"torchvision:{name}", **settings}, batch_size=6)
     check_model(trial.settings, small_dataset(train=6, test=4, side=side))

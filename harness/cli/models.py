@@ -57,15 +57,17 @@ def _models_of(suite: Suite, data_dir: Path | None) -> Iterator[str]:
     from harness.training.model_summary import summary_of
 
     dataset = data.load(suite.dataset, data_dir, os.environ, say=lambda text: print(text, file=sys.stderr))  # noqa: T201
-    experiments: dict[str, list[str]] = {}
+    experiments: dict[tuple[str, int], list[str]] = {}
     for experiment, settings in suite.experiments.items():
-        experiments.setdefault(json.dumps(settings.model), []).append(experiment)
+        outputs = settings.training.loss.outputs(dataset.num_classes)
+        experiments.setdefault((json.dumps(settings.model), outputs), []).append(experiment)
     shape = " × ".join(map(str, dataset.image_shape))
-    yield f"{suite.folder}: images of {shape}, {dataset.num_classes} classes\n{_FLOPS}"
-    for model, names in experiments.items():
-        settings = json.loads(model)
-        found = summary_of(settings, dataset.image_shape, dataset.num_classes)
-        yield "\n" + model_text(f"{', '.join(names)}: {settings['name']}", found)
+    given = f"images of {shape}" if len(dataset.image_shape) == 3 else f"{shape} features"
+    yield f"{suite.folder}: {given}, {dataset.num_classes} classes\n{_FLOPS}"
+    for (text, outputs), names in experiments.items():
+        model = json.loads(text)
+        found = summary_of(model, dataset.image_shape, outputs)
+        yield "\n" + model_text(f"{', '.join(names)}: {model['name']}", found)
 
 
 def model_text(heading: str, found: ModelSummary) -> str:

@@ -60,3 +60,19 @@ def test_mistakes(
     code, _, err = call(("models", *arguments), monkeypatch, capsys)
     assert code == 2
     assert reason in err
+
+
+def test_features_are_counted_and_outputs_are_the_losss(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("t.csv").write_text("a,b,kind\n" + "1,2,x\n3,4,y\n" * 4, encoding="utf-8")
+    head, _, _ = SUITE.partition("experiments:")
+    csv = "{name: csv, path: t.csv, label: kind, split: {test: 0.5, seed: 0}}"
+    text = head.replace("{name: kmnist_sample, resize: 16}", csv)
+    model = "experiments:\n  mlp: {model: {name: mlp, hidden: [4], dropout: 0.0}}\n"
+    text = text.replace("epochs: 1,", "epochs: 1, loss: {name: binary},")
+    Path("nets.yaml").write_text(text + model, encoding="utf-8")
+    code, out, _ = call(("models", "nets.yaml"), monkeypatch, capsys)
+    assert code == 0
+    assert out.startswith("nets: 2 features, 2 classes\n")
+    assert "Linear       N × 1 " in out  # one output under this loss
