@@ -78,13 +78,22 @@ class Resident:
 
     def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the chosen samples, bytes scaled to [0, 1], normalized if asked for, and their labels."""
+        images, labels = self.gather_plain(chosen)
+        return self.normalize_(images), labels
+
+    def gather_plain(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return them before they are normalized."""
         images = self.images.index_select(0, chosen).to(self.dtype)
         if self.images.dtype == torch.uint8:
             images.div_(255)
-        if self.scaling is not None:
-            mean, std = self.scaling
-            images.sub_(mean).div_(std)
         return images, self.labels.index_select(0, chosen)
+
+    def normalize_(self, images: Tensor) -> Tensor:
+        """Normalize samples in place if that is asked for."""
+        if self.scaling is None:
+            return images
+        mean, std = self.scaling
+        return images.sub_(mean).div_(std)
 
     def train_shares(self, seed: int, epoch: int, batch_size: int, world: ProcessGroup) -> Iterator[Share]:
         """Yield this rank's shares of an epoch's batches, in the seed's order; the last may be smaller."""

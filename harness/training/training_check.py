@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.config.augmentations import ColorJitter
 from harness.config.losses import Binary, OwnLoss
 from harness.config.settings import Training
 from harness.data import Dataset
@@ -30,6 +35,11 @@ def check_training(training: Training, dataset: Dataset) -> None:
                 f"training.augment[{place}], {each.name}: found {problem} ({dataset.name} has samples of "
                 f"shape {shape})"
             )
+        if isinstance(each, ColorJitter) and not _is_within_0_and_1(dataset.train.images):
+            raise AugmentationError(
+                f"training.augment[{place}], color_jitter: found samples below 0 or above 1, "
+                "expected all in [0, 1]"
+            )
     loss, classes = training.loss, dataset.num_classes
     if isinstance(loss, Binary) and classes != 2:
         raise LossError(
@@ -44,6 +54,10 @@ def check_training(training: Training, dataset: Dataset) -> None:
         )
     if isinstance(loss, OwnLoss):
         _check_own(loss, classes, allow_rank_dependent=training.allow_rank_dependent)
+
+
+def _is_within_0_and_1(images: NDArray[Any]) -> bool:
+    return images.dtype == np.uint8 or bool(images.min() >= 0 and images.max() <= 1)
 
 
 def _check_own(loss: OwnLoss, classes: int, *, allow_rank_dependent: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
@@ -13,12 +14,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.config.augmentations import AugmentationSettings
 from harness.config.settings import Training
+from harness.data import Split
 from harness.training.augment.augmenter import Augmenter
-from harness.training.dataloader import Share
+from harness.training.dataloader import Resident, Share
 from harness.training.losses import Targets
 from harness.training.prepared_trial import prepare
 from tests.support.ranks import ALONE, CPU
-from tests.support.training_settings import SETTINGS, data_of, trial_of
+from tests.support.training_settings import SETTINGS, data_of, dataset, trial_of
 from tests.support.trials import ADAM
 
 AUGMENTED = {name: each["augment"] for name, each in SETTINGS.items() if "augment" in each}
@@ -105,6 +107,26 @@ def test_without_augmentations_a_batch_is_what_is_gathered() -> None:
     assert torch.equal(images, DATA.gather(BATCH)[0])
     assert torch.equal(targets.labels, DATA.labels[BATCH])
     assert targets == Targets(targets.labels)
+
+
+def test_samples_are_normalized_once_they_are_augmented() -> None:
+    scaling = ([0.2, 0.3, 0.4], [0.5, 0.6, 0.7])
+    scaled = Resident.of(dataset().train, CPU, torch.float64, scaling)
+    (share,), augmenter = shares_of(1), augmenter_of("several augmentations")
+    plain, found = (augmenter.batch(data, share, share.chosen, STEP)[0] for data in (DATA, scaled))
+    mean, std = (torch.tensor(each, dtype=torch.float64).view(3, 1, 1) for each in scaling)
+    torch.testing.assert_close(found, (plain - mean) / std, rtol=1e-12, atol=1e-12)
+
+
+def test_features_are_mixed() -> None:
+    features = np.random.default_rng(0).random((42, 5))
+    data = Resident.of(Split(features, dataset().train.labels), CPU, torch.float64)
+    (share,) = shares_of(1)
+    mixed, targets = augmenter_of("mixup").batch(data, share, share.chosen, STEP)
+    assert targets.share is not None
+    partners = augmenter_of("mixup").partners(share, len(BATCH), STEP)
+    one, other = (data.gather(each)[0] for each in (BATCH, partners))
+    torch.testing.assert_close(mixed, torch.lerp(other, one, targets.share[:, None]))
 
 
 def test_random_numbers_never_change() -> None:

@@ -80,7 +80,7 @@ class Augmenter:
             return images, Targets(labels)
         rows = len(chosen)
         samples = chosen if self._quantiles is None else torch.cat((chosen, self.partners(share, rows, step)))
-        images, labels = data.gather(samples)
+        images, labels = data.gather_plain(samples)
         targets = Targets(labels[:rows])
         draws = torch.split(self.draws(samples, step), self._widths, 1)
         for each, drawn in zip(self._all, draws, strict=True):
@@ -90,7 +90,7 @@ class Augmenter:
                 targets = Targets(labels[:rows], labels[rows:], weight)
             else:
                 images = function(each, images, drawn[: len(images)])
-        return images, targets
+        return data.normalize_(images), targets
 
     def draws(self, samples: Tensor, step: Tensor) -> Tensor:
         """Return the random numbers of all augmentations, from [0, 1); float64 (N, draws)."""
