@@ -97,14 +97,13 @@ def _step(
     facts: ModelFacts,
 ) -> Step:
     training, precision = trial.settings.training, PRECISIONS[trial.settings.training.precision]
-    steps_per_epoch = math.ceil(len(data.train) / training.batch_size)
     return Step(
         world.wrap(state.model, find_unused_parameters=facts.has_unused),
         state.optimizer,
         data,
         precision,
         Criterion.of(training.loss, data.train.labels, data.num_classes, precision.dtype),
-        Augmenter(training.augment, trial.seed, steps_per_epoch, world.device),
+        Augmenter(training.augment, trial.seed, len(data.train), training.batch_size, world.device),
         BatchShard(world, trial.seed, expects_recomputation=facts.recomputes),
         takeover,
         state.average,

@@ -61,7 +61,8 @@ def keep_mask(hashed: Tensor, step: Tensor, p: float) -> Tensor:
 
     `step` is an int64 scalar on the same device, so that a captured graph can increment it.
     """
-    fate = hashed_with(hashed, step)  # from -2^31 to 2^31 - 1
+    key = mix(mix(_int32(step & _WORD)) ^ _int32(step >> 32))
+    fate = mix(hashed ^ key)  # from -2^31 to 2^31 - 1
     return fate >= min(round(p * 2**32), _WORD) - 2**31
 
 
@@ -72,11 +73,6 @@ def hashed(key: int, numbers: Tensor) -> Tensor:
     """
     low, high = numbers & _WORD, numbers >> 32
     return mix(mix(_int32(low ^ (key & _WORD))) ^ _int32(high ^ (key >> 32)))
-
-
-def hashed_with(hashes: Tensor, number: Tensor) -> Tensor:
-    """Hash int32 hashes with a number, an int64 scalar on the same device."""
-    return mix(hashes ^ mix(mix(_int32(number & _WORD)) ^ _int32(number >> 32)))
 
 
 def _int32(x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ def settings(card: Card, facts: Facts) -> None:
     augment = trial_of("several augmentations").settings.training.augment
     samples, step = torch.arange(5000), torch.tensor(2**33 + 5)
     here, there = (
-        Augmenter(augment, 7, 3, each).draws(samples.to(each), step.to(each)).cpu()
+        Augmenter(augment, 7, 5000, 1700, each).draws(samples.to(each), step.to(each)).cpu()
         for each in (CPU, card.device)
     )
     facts.equal("random numbers are the CPU's", torch.equal(here, there), True)

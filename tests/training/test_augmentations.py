@@ -33,7 +33,7 @@ def applied(
 
 def many(settings: AugmentationSettings, count: int) -> Tensor:
     """Return the image augmented as each of so many samples."""
-    draws = Augmenter([settings], 1, 1, CPU).draws(torch.arange(count), torch.tensor(0))
+    draws = Augmenter([settings], 1, 10000, 10000, CPU).draws(torch.arange(count), torch.tensor(0))
     return applied(settings, draws)
 
 

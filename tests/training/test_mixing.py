@@ -27,7 +27,7 @@ def test_shares_are_of_the_beta_distribution(alpha: float) -> None:
     assert scipy.stats.beta(alpha, alpha).cdf(below) == pytest.approx((np.arange(2**15) + 0.5) / 2**16)
     assert table[::-1] == pytest.approx(1 - table)
     settings = settings_of("mixup", alpha=alpha)
-    draws = Augmenter([settings], 1, 1, CPU).draws(torch.arange(4000), torch.tensor(0))
+    draws = Augmenter([settings], 1, 10000, 10000, CPU).draws(torch.arange(4000), torch.tensor(0))
     ones = torch.ones(4000, 1, dtype=torch.float64)
     mixed, share = mixing.mixup(settings, ones, 0 * ones, draws, torch.from_numpy(table))  # type: ignore[arg-type]
     assert torch.equal(mixed[:, 0], share)
@@ -37,7 +37,7 @@ def test_shares_are_of_the_beta_distribution(alpha: float) -> None:
 @pytest.mark.parametrize("name", ["mixup", "cutmix"])
 def test_samples_are_mixed_with_a_probability(name: str) -> None:
     settings = settings_of(name, alpha=1.0, p=0.25)
-    draws = Augmenter([settings], 1, 1, CPU).draws(torch.arange(4000), torch.tensor(0))
+    draws = Augmenter([settings], 1, 10000, 10000, CPU).draws(torch.arange(4000), torch.tensor(0))
     images = IMAGE.expand(4000, *IMAGE.shape)
     mixed, share = FUNCTIONS[type(settings)].function(
         settings, images, 0 * images, draws, mixing.quantiles(1)
@@ -50,7 +50,7 @@ def test_samples_are_mixed_with_a_probability(name: str) -> None:
 
 def test_a_rectangle_of_cutmix_is_torchvisions() -> None:
     settings, table = settings_of("cutmix"), mixing.quantiles(1.0)
-    draws = Augmenter([settings], 3, 1, CPU).draws(torch.arange(200), torch.tensor(0))
+    draws = Augmenter([settings], 3, 200, 200, CPU).draws(torch.arange(200), torch.tensor(0))
     images = IMAGE.expand(200, *IMAGE.shape)
     found, shares = mixing.cutmix(settings, images, 1 - images, draws, table)  # type: ignore[arg-type]
     for image, share, (_, quantile, down, right) in zip(found, shares, draws.tolist(), strict=True):

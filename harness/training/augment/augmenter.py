@@ -7,6 +7,7 @@ for the device, and all that changes from step to step is a tensor, so that a ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from harness.training.augment.erasing import ATTEMPTS, cutout, random_erasing
 from harness.training.augment.mixing import cutmix, mixup, quantiles
 from harness.training.dataloader import Resident, Share
 from harness.training.losses import Targets
-from harness.training.rng import derive, hashed, hashed_with, mix
+from harness.training.rng import derive, hashed, mix
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,24 @@ FUNCTIONS: dict[type[AugmentationSettings], Augmentation] = {
 
 
 class Augmenter:
-    """Augments the training batches of one trial; without augmentations it only gathers them."""
+    """Augments the training batches of a trial on `size` samples; without augmentations it only gathers."""
 
     def __init__(
         self,
         augmentations: Sequence[AugmentationSettings],
         seed: int,
-        steps_per_epoch: int,
+        size: int,
+        batch_size: int,
         device: torch.device,
     ) -> None:
-        self._all = augmentations
-        self._seed, self._steps_per_epoch = seed, steps_per_epoch
+        self._all, self._steps_per_epoch = augmentations, math.ceil(size / batch_size)
+        self._samples = hashed(
+            derive(seed, "augment"), torch.arange(size if augmentations else 0, device=device)
+        )
+        self._rotation_key = _int32(derive(seed, "partners"))
         self._widths = [FUNCTIONS[type(each)].draws(each) for each in augmentations]
         keys = [
-            derive(seed, "augment", place, each.name, draw) % 2**32 - 2**31
+            _int32(derive(seed, "augment", place, each.name, draw))
             for place, (each, width) in enumerate(zip(augmentations, self._widths, strict=True))
             for draw in range(width)
         ]
@@ -94,9 +99,8 @@ class Augmenter:
 
     def draws(self, samples: Tensor, step: Tensor) -> Tensor:
         """Return the random numbers of all augmentations, from [0, 1); float64 (N, draws)."""
-        epoch = step // self._steps_per_epoch
-        hashes = hashed_with(hashed(derive(self._seed, "augment"), samples), epoch)
-        bits = mix(hashes[:, None] ^ self._keys)  # from -2^31 to 2^31 - 1
+        epoch = (step // self._steps_per_epoch).int()
+        bits = mix(self._samples.index_select(0, samples)[:, None] ^ mix(epoch ^ self._keys))
         return (bits.double() + 2**31) * 2**-32
 
     def partners(self, share: Share, rows: int, step: Tensor) -> Tensor:
@@ -104,7 +108,12 @@ class Augmenter:
 
         All rows of the global batch, whose order is random, are rotated by a random number of rows.
         """
-        size, bits = len(share.batch), hashed(derive(self._seed, "partners"), step).long() + 2**31
+        size, bits = len(share.batch), mix(step.int() ^ self._rotation_key).long() + 2**31
         rotation = 1 + (bits * (size - 1) >> 32)
         row = torch.arange(share.first_row, share.first_row + rows, device=step.device)
         return share.batch.index_select(0, (row + rotation) % size)
+
+
+def _int32(seed: int) -> int:
+    """Return the low word of a derived seed as a number that int32 holds."""
+    return seed % 2**32 - 2**31
