@@ -64,7 +64,7 @@ def test_edits_between_seeds_are_said_and_mended() -> None:
     output = run("suite.yaml", "--retrain", "a", "--nproc", "1")
     assert "small/a: 3 records set aside, kept as superseded" in output
     assert "do not share" not in output
-    assert "superseded, kept and in no figure above: a: 3." in output
+    assert "Superseded records, kept and in no figure above: a: 3." in output
     assert "small/a: 3 superseded records, kept, in no table" in run("status")
 
 
