@@ -19,7 +19,8 @@ from harness.config.losses import CrossEntropy
 from harness.config.overrides import Assignment
 from harness.config.settings import Settings
 from harness.data.folders import roots
-from harness.data.official_sources import SOURCES, locate
+from harness.data.kinds.official import OfIdxFiles
+from harness.data.official_sources import locate
 from harness.errors import UsageError, nearest
 
 
@@ -64,8 +65,10 @@ def prepared(options: Namespace, folder: Path) -> Benchmark:
     file = folder / "suite.yaml"
     base = json.dumps(str(options.suite.resolve()))
     file.write_text(f"extends: {base}\nsuite: peers\nseeds: {seeds * options.rounds}\n", encoding="utf-8")
+    if not isinstance(suite.dataset, OfIdxFiles):
+        raise UsageError(f"{options.suite}: found the dataset {suite.dataset.title}, expected idx files")
     dataset = data.load(suite.dataset, options.data_dir)
-    source = SOURCES[dataset.name]
+    source = suite.dataset.source
     found = locate(source, roots(options.data_dir, os.environ))
     if found is None:
         raise UsageError(f"{dataset.name}: its official files are not here; give their folder as --data-dir")

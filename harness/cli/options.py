@@ -31,6 +31,14 @@ class PlacementChoice(StrEnum):
     spread = "spread"
 
 
+class DataOnChoice(StrEnum):
+    """Place of the samples while trials train."""
+
+    auto = "auto"
+    device = "device"
+    host = "host"
+
+
 class EngineChoice(StrEnum):
     """Engine that executes the steps."""
 
@@ -119,6 +127,14 @@ PlacementOption = Annotated[
 EngineOption = Annotated[
     EngineChoice,
     typer.Option("--engine", help="How steps are executed. Default: captured graphs on a GPU, else eager."),
+]
+DataOn = Annotated[
+    DataOnChoice,
+    typer.Option(
+        "--data-on",
+        help="Where the samples are kept: the device, or the host's memory with the next batches read ahead; "
+        "auto: the host if they need more than half of a GPU's free memory. The numbers are the same.",
+    ),
 ]
 TrialsPerDevice = Annotated[
     int | None,

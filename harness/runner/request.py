@@ -22,6 +22,7 @@ from harness.runner.model_mistakes import check_models
 from harness.runner.placement import RequestedPlacement
 from harness.runner.suite_data import told, with_digest
 from harness.tracking.console import say
+from harness.training.dataloader import DataOn
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Request:
     device: str | None = None
     placement: RequestedPlacement = "auto"
     engine: EngineName | None = None
+    data_on: DataOn = "auto"
     trials_per_device: int | None = None
     calibrate: bool = True
     timeout_seconds: float = 600.0

@@ -88,7 +88,8 @@ class TrialRunner:
         if key not in self.residents:
             dataset = load_data(self.request, trial, self.env)
             self._check_data(trial, dataset.digest)
-            self.residents[key] = ResidentDataset.of(dataset, self.run_ranks.device, dtype), dataset.digest
+            device, data_on = self.run_ranks.device, self.request.data_on
+            self.residents[key] = ResidentDataset.of(dataset, device, dtype, data_on), dataset.digest
         return self.residents[key]
 
     def _check_data(self, trial: Trial, digest: str) -> None:

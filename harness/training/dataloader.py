@@ -1,9 +1,11 @@
-"""Datasets that reside on a device, and each rank's shares of their global batches."""
+"""Datasets that reside on a device or in the host's memory, and each rank's shares of their batches."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,8 +13,12 @@ from torch import Tensor
 from harness.data import Dataset, Split
 from harness.training.distributed import ProcessGroup
 from harness.training.rng import permutation
+from harness.training.staging import Staging
 
 EVAL_BATCH_SIZE = 500
+
+DataOn = Literal["auto", "device", "host"]
+_MOST_OF_FREE_MEMORY = 0.5  # of a GPU, for data: models and activations need some, too
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,15 @@ class Resident:
     """One split on a device: samples (N, …) as they are stored, labels int64 (N,).
 
     Bytes are divided by 255. `scaling` is the mean and the standard deviation that samples are normalized by.
+    With `staging` the images are in the host's memory, and those of a share on the device until the next
+    share of the split is asked for.
     """
 
     images: Tensor
     labels: Tensor
     dtype: torch.dtype
     scaling: tuple[Tensor, Tensor] | None = None
+    staging: Staging | None = None
 
     @classmethod
     def of(
@@ -63,15 +72,16 @@ class Resident:
         device: torch.device,
         dtype: torch.dtype,
         scaling: tuple[list[float], list[float]] | None = None,
+        *,
+        on_host: bool = False,
     ) -> Resident:
         """Copy a split to the device; on the CPU the images stay in the memory that all ranks share."""
         labels = torch.from_numpy(split.labels).to(device=device, dtype=torch.int64)
-        images = torch.from_numpy(split.images).to(device)
-        if scaling is None:
-            return cls(images, labels, dtype)
+        images = torch.from_numpy(split.images).to(torch.device("cpu") if on_host else device)
         shape = (-1, *[1] * (images.dim() - 2))
-        mean, std = (torch.tensor(each, dtype=dtype, device=device).view(shape) for each in scaling)
-        return cls(images, labels, dtype, (mean, std))
+        tensors = [torch.tensor(each, dtype=dtype, device=device).view(shape) for each in scaling or ()]
+        staging = Staging(images, device) if on_host else None
+        return cls(images, labels, dtype, (tensors[0], tensors[1]) if tensors else None, staging)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -83,8 +93,9 @@ class Resident:
 
     def gather_plain(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return them before they are normalized."""
-        images = self.images.index_select(0, chosen).to(self.dtype)
-        if self.images.dtype == torch.uint8:
+        stored, places = self.staging.current(chosen) if self.staging else (self.images, chosen)
+        images = stored.index_select(0, places).to(self.dtype)
+        if stored.dtype == torch.uint8:
             images.div_(255)
         return images, self.labels.index_select(0, chosen)
 
@@ -95,18 +106,40 @@ class Resident:
         mean, std = self.scaling
         return images.sub_(mean).div_(std)
 
-    def train_shares(self, seed: int, epoch: int, batch_size: int, world: ProcessGroup) -> Iterator[Share]:
-        """Yield this rank's shares of an epoch's batches, in the seed's order; the last may be smaller."""
-        order = permutation(seed, epoch, len(self)).to(self.images.device)
-        yield from self._shares(order, batch_size, world)
+    def train_shares(
+        self,
+        seed: int,
+        epoch: int,
+        batch_size: int,
+        world: ProcessGroup,
+        first_step: int = 0,
+        *,
+        whole: bool = False,
+    ) -> Iterator[Share]:
+        """Yield this rank's shares of an epoch's batches, in the seed's order; the last may be smaller.
+
+        The first `first_step` batches are left out. `whole` has all samples of a batch at hand, not only the
+        rank's own.
+        """
+        order = permutation(seed, epoch, len(self))
+        yield from self._shares(order, batch_size, world, first_step, whole=whole)
 
     def eval_shares(self, world: ProcessGroup) -> Iterator[Share]:
         """Yield this rank's shares of all samples, in the order of the file, each sample once."""
-        yield from self._shares(torch.arange(len(self), device=self.images.device), EVAL_BATCH_SIZE, world)
+        yield from self._shares(torch.arange(len(self)), EVAL_BATCH_SIZE, world)
 
-    def _shares(self, order: Tensor, batch_size: int, world: ProcessGroup) -> Iterator[Share]:
-        for batch in torch.split(order, batch_size):
-            start, stop = world.share(len(batch))
+    def _shares(
+        self, order: Tensor, batch_size: int, world: ProcessGroup, first_step: int = 0, *, whole: bool = False
+    ) -> Iterator[Share]:
+        batches, on_host = (
+            torch.split(each, batch_size)[first_step:] for each in (order.to(self.labels.device), order)
+        )
+        spans = [world.share(len(batch)) for batch in batches]
+        wanted = [
+            batch if whole else batch[start:stop] for batch, (start, stop) in zip(on_host, spans, strict=True)
+        ]
+        uploads = self.staging.uploaded(wanted) if self.staging else itertools.repeat(None)
+        for batch, (start, stop), _ in zip(batches, spans, uploads, strict=False):
             yield Share.of(batch, start, stop - start)
 
 
@@ -131,12 +164,24 @@ class ResidentDataset:
         return {name: len(split) for name, split in {"train": self.train, **self.evaluated}.items()}
 
     @classmethod
-    def of(cls, dataset: Dataset, device: torch.device, dtype: torch.dtype) -> ResidentDataset:
-        """Copy a dataset to the device."""
+    def of(
+        cls, dataset: Dataset, device: torch.device, dtype: torch.dtype, data_on: DataOn = "auto"
+    ) -> ResidentDataset:
+        """Copy a dataset to the device, or leave it on the host: `auto` does so if it is too large."""
+        splits = [split for split in (dataset.train, dataset.test, dataset.validation) if split]
+        on_host = data_on == "host" or (data_on == "auto" and not _fits(splits, device))
 
         def resident(split: Split) -> Resident:
-            return Resident.of(split, device, dtype, dataset.scaling)
+            return Resident.of(split, device, dtype, dataset.scaling, on_host=on_host)
 
         validation = resident(dataset.validation) if dataset.validation else None
         shape, classes = dataset.image_shape, dataset.num_classes
         return cls(resident(dataset.train), resident(dataset.test), shape, classes, validation)
+
+
+def _fits(splits: list[Split], device: torch.device) -> bool:
+    """Tell whether the samples leave enough of a GPU's memory free; on a CPU they are where they were."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return sum(split.images.nbytes for split in splits) <= _MOST_OF_FREE_MEMORY * free

@@ -80,6 +80,11 @@ class Step:
             part: self.criterion.over(split.labels) for part, split in self.data.evaluated.items()
         }
 
+    @property
+    def needs_whole_batches(self) -> bool:
+        """Tell whether a rank needs more samples of a batch than its share of it."""
+        return self.augmenter.mixes or self.accumulate > 1
+
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
         self.optimizer.zero_grad(set_to_none=True)

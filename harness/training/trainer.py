@@ -6,7 +6,6 @@ is a `trainer_state.TrainerState`.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -143,11 +142,13 @@ class Trainer:
         self.step.model.train()
         self.step.shard.step.fill_(self.next_step)
         self.step.totals.start(self.state.sums_of(self.world))
-        return itertools.islice(self._epoch_shares(), self.state.steps, None)
+        return self._epoch_shares(self.state.steps)
 
-    def _epoch_shares(self) -> Iterator[Share]:
-        epoch = len(self.state.history) + 1
-        return self.data.train.train_shares(self.trial.seed, epoch, self.training.batch_size, self.world)
+    def _epoch_shares(self, first_step: int = 0) -> Iterator[Share]:
+        epoch, batch_size = len(self.state.history) + 1, self.training.batch_size
+        return self.data.train.train_shares(
+            self.trial.seed, epoch, batch_size, self.world, first_step, whole=self.step.needs_whole_batches
+        )
 
     def take_step(self, share: Share) -> None:
         """Take one training step."""

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import torch
 
 from harness.config.suite import Trial
-from harness.training.dataloader import ResidentDataset
+from harness.training.dataloader import DataOn, ResidentDataset
 from harness.training.device import compute_exactly
 from harness.training.distributed import ProcessGroup, alone
+from harness.training.precision import PRECISIONS
 from tests.gpu import engines
-from tests.support.trials import MIXER, resident, small_trial
+from tests.support.trials import MIXER, small_dataset, small_trial
 
 T = TypeVar("T")
 
@@ -64,10 +65,12 @@ class Card:
             return small_trial(MIXER, seed, precision, **training)
         return small_trial(model, seed, precision, side=32, **{"batch_size": 128, **training})
 
-    def data(self, trial: Trial, train: int = 2000) -> ResidentDataset:
+    def data(self, trial: Trial, train: int = 2000, data_on: DataOn = "device") -> ResidentDataset:
         """Put made-up data for the trial on the card: 2,000 images are 16 batches."""
         side = trial.settings.dataset.resize
-        return resident(trial, self.alone, train=self.either(train, 90), side=side or 28)
+        dataset = small_dataset(train=self.either(train, 90), side=side or 28)
+        dtype = PRECISIONS[trial.settings.training.precision].dtype
+        return ResidentDataset.of(dataset, self.device, dtype, data_on)
 
     def allocated_mib(self) -> float:
         """Return what tensors take of the card now."""

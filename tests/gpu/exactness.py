@@ -75,7 +75,7 @@ def _masks(card: Card, facts: Facts) -> None:
 
 
 def same_bits(card: Card, facts: Facts) -> None:
-    """Train a trial twice, eagerly, beside two others, and broken off three times: always the same bits."""
+    """Train a trial in many ways, broken off three times or with data on the host: always the same bits."""
     for precision in card.either(("fp32", "tf32", "bf16"), ("bf16",)):
         trials = [card.trial(EXP_3, precision, seed, epochs=3, scheduler=_EACH_EPOCH) for seed in (3, 4, 5)]
         data = card.data(trials[0])
@@ -85,12 +85,16 @@ def same_bits(card: Card, facts: Facts) -> None:
         facts.equal(f"{precision} engine", whole.engine, "graph")
         facts.equal(f"{precision} notes and warnings", [*whole.notes, *whole.warnings], [])
         facts.note(f"{precision} graph and eager differ by", f"{whole.difference(eager):.1e}")
+        on_host = card.data(trials[0], data_on="host")
+        staged = train_all(trials, on_host, card.alone, "graph")[0]
         broken_off, is_left = _broken_off(trials[0], data, card)
         facts.equal(f"{precision} was left each time", is_left, True)
         for name, found in {
             "twice": again,
             "eagerly": eager,
             "beside two others": beside,
+            "from the host's memory, eagerly": train(trials[0], on_host, card.alone, "eager"),
+            "from the host's memory, beside two others": staged,
             "broken off three times": broken_off,
         }.items():
             facts.equal(f"{precision} the same bits {name}", found.is_bitwise(whole), True)

@@ -29,7 +29,7 @@ PARTS = {
     "where": Part("tests.gpu.place:where", 30),
     "main": Part("tests.gpu.runs:main", 90),
     "right": Part("tests.gpu.exactness:right", 100),
-    "same_bits": Part("tests.gpu.exactness:same_bits", 70),
+    "same_bits": Part("tests.gpu.exactness:same_bits", 90),
     "settings": Part("tests.gpu.settings:settings", 90),
     "speed": Part("tests.gpu.speeds:speed", 80),
     "lanes": Part("tests.gpu.speeds:lanes", 60),

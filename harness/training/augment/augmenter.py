@@ -75,6 +75,11 @@ class Augmenter:
         alphas = [each.alpha for each in augmentations if isinstance(each, MixingSettings)]
         self._quantiles = quantiles(alphas[0]).to(device) if alphas else None
 
+    @property
+    def mixes(self) -> bool:
+        """Tell whether samples are mixed with others of their batch."""
+        return self._quantiles is not None
+
     def batch(self, data: Resident, share: Share, chosen: Tensor, step: Tensor) -> tuple[Tensor, Targets]:
         """Return the images and targets of the chosen samples, which are a rank's share of a global batch.
 
