@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from harness.data.resize import resized_image
 from harness.errors import DataError
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_THREADS = 4  # PIL decodes without the interpreter's lock
 _GREY = ("1", "L")
 _COLOUR = ("RGB", "P", "RGBA", "LA", "PA", "CMYK", "YCbCr")
 
@@ -59,9 +60,7 @@ class ImageFiles:
 
     def __getitem__(self, rows: Array) -> Array:
         """Decode the images of these rows."""
-        with ThreadPoolExecutor(4) as pool:
-            images = list(pool.map(self._decoded, (self.paths[int(row)] for row in rows)))
-        return np.stack(images).reshape(len(rows), *self.shape[1:])
+        return stacked(lambda row: self._decoded(self.paths[row]), rows, self.shape)
 
     def _decoded(self, path: Path) -> Bytes:
         from PIL import Image
@@ -71,6 +70,13 @@ class ImageFiles:
                 return pixels(image, self.mode, self.resize)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: found no whole image ({error}), expected one; replace it") from None
+
+
+def stacked(decode: Callable[[int], Bytes], rows: Array, shape: tuple[int, ...]) -> Bytes:
+    """Return the decoded images of these rows, as (n, rows, columns, channels)."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        images = list(pool.map(decode, map(int, rows)))
+    return np.stack(images).reshape(len(rows), *shape[1:])
 
 
 def pixels(image: Any, mode: str, resize: int | None) -> Bytes:

@@ -5,36 +5,50 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.data.raw import Array
 from harness.data.settings import DatasetSettings, Statistics
 from harness.errors import DataError
 
-_CHUNK = 1000
+_CHUNK = 1000  # samples that are counted at a time
 
 
 def statistics(samples: Array) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation (of the population) of each channel, or feature.
 
-    Those of bytes are of values in [0, 1]. What does not vary has the standard deviation 1. Rows are added
-    one after the other in float64, then pixels exactly: no order depends on the machine.
+    Those of bytes are of values in [0, 1]. What does not vary has the standard deviation 1.
     """
-    unit = 255 if samples.dtype == np.uint8 else 1
-    count = math.prod(samples.shape) // samples.shape[1]
-    mean = np.array([total / count for total in _sums(samples, np.zeros(samples.shape[1]), power=1)])
-    squares = _sums(samples, mean, power=2)
-    std = [math.sqrt(total / count) / unit or 1.0 for total in squares]
-    return [float(each) / unit for each in mean], std
+    mean, std = _of_bytes(samples) if samples.dtype == np.uint8 else _of_floats(samples)
+    return mean, [each or 1.0 for each in std]
 
 
-def _sums(samples: Array, mean: npt.NDArray[np.float64], *, power: int) -> list[float]:
-    """Return the sum of (sample - mean) ** power for each channel, or feature."""
-    totals = np.zeros(samples.shape[1:])
-    shift = mean.reshape(-1, *[1] * (samples.ndim - 2))
+def _of_bytes(samples: Array) -> tuple[list[float], list[float]]:
+    """Count how often each channel has each byte: what is summed are whole numbers."""
+    counts = np.zeros((samples.shape[1], 256), np.int64)
     for start in range(0, len(samples), _CHUNK):
-        for row in samples[start : start + _CHUNK].astype(np.float64):
-            totals += (row - shift) ** power
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(samples[start : start + _CHUNK, channel].ravel(), minlength=256)
+    size = samples.size // samples.shape[1]
+    sums = [sum(byte * each for byte, each in enumerate(count.tolist())) for count in counts]
+    squares = [sum(byte**2 * each for byte, each in enumerate(count.tolist())) for count in counts]
+    mean = [total / size / 255 for total in sums]
+    pairs = zip(sums, squares, strict=True)
+    return mean, [math.sqrt(size * square - total**2) / size / 255 for total, square in pairs]
+
+
+def _of_floats(samples: Array) -> tuple[list[float], list[float]]:
+    """Add rows one after the other in float64, then pixels exactly: no order depends on the machine."""
+    size = samples.size // samples.shape[1]
+    mean = [total / size for total in _sums(samples)]
+    shift = np.reshape(mean, (-1, *[1] * (samples.ndim - 2)))
+    return mean, [math.sqrt(total / size) for total in _sums(samples, shift)]
+
+
+def _sums(samples: Array, shift: Array | None = None) -> list[float]:
+    """Return each channel's sum, or that of the squared differences from `shift`."""
+    totals = np.zeros(samples.shape[1:])
+    for row in samples:
+        totals += row if shift is None else (row - shift) ** 2
     return [math.fsum(channel.ravel()) for channel in totals]
 
 

@@ -65,6 +65,16 @@ def test_split_and_validation_are_disjoint_and_whole() -> None:
         assert np.ptp(np.bincount(split.labels)) == 0
 
 
+def test_validation_arrays_are_kept_beside_a_split() -> None:
+    x = np.arange(90, dtype=np.float32).reshape(90, 1)
+    y = np.arange(90) % 3
+    np.savez("x.npz", x_train=x[:60], y_train=y[:60], x_val=x[60:], y_val=y[60:])
+    dataset = loaded(name="npz", path="x.npz", split={"test": 0.2})
+    assert dataset.validation is not None
+    assert dataset.validation.images[:, 0].tolist() == list(range(60, 90))
+    assert (len(dataset.train.labels), len(dataset.test.labels)) == (48, 12)
+
+
 def test_a_split_does_not_depend_on_the_validation() -> None:
     np.savez("x.npz", x_train=np.arange(90.0).reshape(90, 1), y_train=np.arange(90) % 3)
     plain = loaded(name="npz", path="x.npz", split={"test": 0.2})

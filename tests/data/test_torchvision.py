@@ -92,6 +92,14 @@ def test_damaged_files_are_told_in_torchvisions_words(
         loaded("cifar10", tmp_path)
 
 
+def test_a_damaged_image_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_torchvision.make("dtd", tmp_path, monkeypatch)
+    path = next((tmp_path / "dtd/dtd/images/banded").iterdir())
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"image \d+ cannot be read .*; replace it"):
+        loaded("dtd", tmp_path)
+
+
 def test_it_is_downloaded_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchvision.datasets import usps
 

@@ -16,8 +16,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from harness.data.download import with_timeout
 from harness.data.folders import Search, download_root
-from harness.data.image_files import pixels
-from harness.data.raw import Array, Raw, RawSplit
+from harness.data.image_files import pixels, stacked
+from harness.data.raw import Array, Bytes, Raw, RawSplit
 from harness.data.settings import DatasetSettings, Facts, TestSplit
 from harness.data.torchvision_sets import SETS, TorchvisionSet
 from harness.errors import DataError
@@ -181,8 +181,15 @@ class _TorchvisionImages:
 
     def __getitem__(self, rows: Array) -> Array:
         """Decode the images of these rows."""
-        images = [pixels(self.dataset[int(row)][0], self.mode, self.resize) for row in rows]
-        return np.stack(images).reshape(len(rows), *self.shape[1:])
+        return stacked(self._decoded, rows, self.shape)
+
+    def _decoded(self, row: int) -> Bytes:
+        try:
+            return pixels(self.dataset[row][0], self.mode, self.resize)
+        except Exception as error:  # whatever torchvision and PIL raise on damaged files
+            raise DataError(
+                f"{self.dataset.root}: image {row} cannot be read ({error}); replace it"
+            ) from error
 
 
 def _classes(dataset: Any, official: TorchvisionSet) -> tuple[str, ...]:
