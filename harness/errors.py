@@ -60,6 +60,12 @@ class AugmentationError(ModelError):
     path = ("training", "augment")
 
 
+class TrainingError(ModelError):
+    """Training settings that do not fit the data or the model."""
+
+    path = ("training",)
+
+
 class LossError(ModelError):
     """A loss that cannot be found or called, or that does not fit the data."""
 

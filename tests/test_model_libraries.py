@@ -13,7 +13,7 @@ from torchvision import models  # type: ignore[import-untyped]
 
 from harness import model_registry
 from harness.errors import ModelError
-from harness.model_libraries import LIBRARIES, library_of
+from harness.model_libraries import library_of
 from harness.training.model_check import check_model
 from tests.support.trials import small_dataset, small_trial
 
@@ -245,8 +245,3 @@ def test_without_timm_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPat
 def test_a_library_is_known_by_its_prefix(name: str, library: str | None) -> None:
     found = library_of(name)
     assert (found.name if found else None) == library
-
-
-def test_builds_of_one_version_are_the_same_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.26.0+cu130")
-    assert LIBRARIES[0].distribution == "torchvision==0.26.0"

@@ -65,8 +65,8 @@ class Training(Strict):
     )
     accumulate: Annotated[int, Field(ge=1, le=1000)] = added_later(
         1,
-        description="Number of parts in which a batch passes the model before the update: less memory. Norms "
-        "and dropouts see one part at a time.",
+        description="Number of parts in which a batch passes the model before the update, which takes less "
+        "memory; norms see one part at a time.",
     )
     ema: Ema | None = added_later(
         None,

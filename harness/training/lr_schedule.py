@@ -13,7 +13,7 @@ from torch import Tensor
 
 from harness.config.schedulers import Function, OfTorchScheduler, OwnScheduler
 from harness.config.settings import Training
-from harness.errors import ModelError
+from harness.errors import TrainingError
 from harness.plugins import imported
 from harness.training.dynamo_stub import optimizer_class
 from harness.user_code import calling
@@ -68,13 +68,15 @@ def rates(training: Training, length: int) -> Iterator[float]:
 def _factor(scheduler: Function | OwnScheduler) -> Callable[[float], float]:
     if isinstance(scheduler, Function):
         return scheduler.factor
-    own = imported("scheduler", scheduler.name, ModelError)
+    own = imported("scheduler", scheduler.name, TrainingError)
 
     def factor(done: float) -> float:
-        with calling(f"scheduler {scheduler.name!r}"):
+        with calling(f"scheduler {scheduler.name!r}", TrainingError):
             found = float(own(done, **scheduler.arguments))
         if not 0 <= found < math.inf:
-            raise ModelError(f"scheduler {scheduler.name!r}: found the factor {found!r}, expected 0 or more")
+            raise TrainingError(
+                f"scheduler {scheduler.name!r}: found the factor {found!r}, expected 0 or more"
+            )
         return found
 
     return factor

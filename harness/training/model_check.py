@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness.config.settings import Settings, Training
 from harness.data import Dataset
-from harness.errors import HarnessError, ModelError
+from harness.errors import HarnessError, ModelError, TrainingError
 from harness.training.batch_shard import BatchShard
 from harness.training.dataloader import EVAL_BATCH_SIZE
 from harness.training.distributed import alone
@@ -202,6 +202,8 @@ class _CheckedModel:
             self.examples().passed(model, BatchShard(alone(CPU), seed=0))
         try:
             optimizer_for(self.training, model, has_sparse=has_sparse).step()
+        except TrainingError:
+            raise
         except Exception as error:
             raise self.error(f"{self.training.optimizer.name} does not train it: {error}") from error
 

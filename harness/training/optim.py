@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from harness.config.optimizers import OwnOptimizer
 from harness.config.settings import Training
-from harness.errors import ModelError
+from harness.errors import TrainingError
 from harness.plugins import imported
 from harness.training.dynamo_stub import optimizer_class
 from harness.user_code import calling
@@ -45,11 +45,11 @@ def optimizer_for(training: Training, model: nn.Module, *, has_sparse: bool = Fa
 
 
 def _own(chosen: OwnOptimizer, trained: list[nn.Parameter]) -> torch.optim.Optimizer:
-    made = imported("optimizer", chosen.name, ModelError)
-    with calling(f"optimizer {chosen.name!r}"):
+    made = imported("optimizer", chosen.name, TrainingError)
+    with calling(f"optimizer {chosen.name!r}", TrainingError):
         found = made(trained, lr=chosen.lr, **chosen.arguments)
     if not isinstance(found, torch.optim.Optimizer):
-        raise ModelError(
+        raise TrainingError(
             f"optimizer {chosen.name!r}: found a {type(found).__name__}, expected a torch.optim.Optimizer"
         )
     return found

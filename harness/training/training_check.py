@@ -13,9 +13,10 @@ from harness.config.augmentations import ColorJitter
 from harness.config.losses import Binary, OwnLoss
 from harness.config.settings import Training
 from harness.data import Dataset
-from harness.errors import AugmentationError, LossError
+from harness.errors import AugmentationError, LossError, TrainingError
 from harness.model_contract import problem_of_call
 from harness.training.losses import own_function
+from harness.training.lr_schedule import rates
 from harness.user_code import calling
 
 _ROWS = 4
@@ -40,6 +41,12 @@ def check_training(training: Training, dataset: Dataset) -> None:
                 f"training.augment[{place}], color_jitter: found samples below 0 or above 1, "
                 "expected all in [0, 1]"
             )
+    if (asking := training.asks_for_validation) and dataset.validation is None:
+        raise TrainingError(
+            f"training.{asking[0]}: {dataset.name} has no validation samples to go by; hold some out, as by "
+            "`dataset: {validation: {fraction: 0.1}}`"
+        )
+    list(rates(training, training.epochs))  # a schedule of the user's own may fail
     loss, classes = training.loss, dataset.num_classes
     if isinstance(loss, Binary) and classes != 2:
         raise LossError(

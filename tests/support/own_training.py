@@ -17,6 +17,10 @@ def falling(done: float, power: float) -> float:
     return float((1 - done) ** power)
 
 
+def negative(done: float) -> float:
+    return done - 0.5
+
+
 def matrices(image_shape: tuple[int, ...], num_classes: int, **_: Any) -> nn.Module:
     channels, rows, columns = image_shape
     return nn.Sequential(
