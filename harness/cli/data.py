@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import DataDir
+from harness.cli.suites import names_a_file
+from harness.config.loader import load_suite
 from harness.errors import DataError, UsageError
 
 _HEADER = ("name", "samples", "size", "classes", "source", "here")
@@ -18,7 +20,8 @@ _HEADER = ("name", "samples", "size", "classes", "source", "here")
 
 def data(
     name: Annotated[
-        str | None, typer.Argument(help="A dataset; without it, all that have a name are listed.")
+        str | None,
+        typer.Argument(help="A dataset's name, or a suite's file; without it, all names are listed."),
     ] = None,
     resize: Annotated[
         int | None, typer.Option("--resize", min=1, max=1024, help="Side in pixels to resize images to.")
@@ -28,7 +31,7 @@ def data(
         bool, typer.Option("--clean", help="Remove all prepared data from the cache; downloads stay.")
     ] = False,
 ) -> None:
-    """Find or download a dataset and check its files; or list all, and whether they are here."""
+    """Find or download a dataset and check it; or list all that have a name, and whether they are here."""
     if clean:
         if name is not None:
             raise UsageError(
@@ -48,10 +51,17 @@ def _say(text: str) -> None:
 def _fetched(name: str, resize: int | None, data_dir: Path | None) -> str:
     from harness.data import load, named
 
-    found = load(named(name, resize), data_dir, os.environ, _say)
+    if names_a_file(name):
+        if resize is not None:
+            raise UsageError(f"--resize: found the suite {name} too, whose dataset says it; leave it out")
+        settings = load_suite(Path(name)).dataset
+    else:
+        settings = named(name, resize)
+    found = load(settings, data_dir, os.environ, _say)
     splits = [found.train, found.test, *([found.validation] if found.validation else [])]
     counts = " + ".join(f"{len(split.labels):,}" for split in splits)
-    lines = [f"{name}: {counts} images of {found.image_shape}, digest {found.digest[:16]}"]
+    kind = "images" if len(found.image_shape) == 3 else "samples"
+    lines = [f"{found.name}: {counts} {kind} of {found.image_shape}, digest {found.digest[:16]}"]
     return "\n".join([*lines, f"{found.num_classes} classes: {', '.join(found.classes)}"])
 
 
