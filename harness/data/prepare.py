@@ -49,16 +49,19 @@ def prepared(settings: DatasetSettings, raw: Raw, say: Callable[[str], None]) ->
             found = f"`resize`, but images of {raw.train.images.dtype}"
             raise _mistake(settings, f"{found}, expected bytes from 0 to 255; resize them before")
         say(f"resizing {settings.name} to {settings.resize} x {settings.resize} pixels, once")
-    parts, classes = _labelled(settings, raw)
-    arrays = {}
-    for name, (images, rows, labels) in zip(_PARTS, _split(settings, parts), strict=False):
-        if not len(rows):
+    read, classes = _labelled(settings, raw)
+    parts = _split(settings, read)
+    arrays: dict[str, Chunks] = {}
+    for name in (name for name in _PARTS if name in parts):
+        part = parts[name]
+        if not len(part.rows):
             raise _mistake(settings, f"no {name} sample, expected one at least")
-        arrays[f"{name}_images"] = _images(images, rows, settings.resize)
-        arrays[f"{name}_labels"] = Chunks.of(labels)
-        if arrays[f"{name}_images"].shape[1:] != arrays["train_images"].shape[1:]:
-            shape, expected = arrays[f"{name}_images"].shape[1:], arrays["train_images"].shape[1:]
-            raise _mistake(settings, f"{name} samples of shape {shape}, expected {expected} as in training")
+        images = arrays[f"{name}_images"] = _images(part, settings.resize)
+        arrays[f"{name}_labels"] = Chunks.of(part.labels)
+        expected = arrays["train_images"].shape[1:]
+        if images.shape[1:] != expected:
+            found = f"{name} samples of shape {images.shape[1:]}"
+            raise _mistake(settings, f"{found}, expected {expected} as in training")
     return Prepared(arrays, classes)
 
 
@@ -66,12 +69,17 @@ def _mistake(settings: DatasetSettings, found: str) -> DataError:
     return DataError(f"dataset {settings.title}: found {found}")
 
 
-_Part = tuple[Images, Rows, Array]
+@dataclass(frozen=True)
+class _Part:
+    """Some rows of what was read, and their labels as numbers."""
+
+    images: Images
+    rows: Rows
+    labels: Array
 
 
-def _labelled(settings: DatasetSettings, raw: Raw) -> tuple[list[_Part], tuple[str, ...]]:
-    """Return images, all rows and the labels as numbers of each part that was read, and the classes."""
-    splits = [split for split in (raw.train, raw.test, raw.validation) if split]
+def _labelled(settings: DatasetSettings, raw: Raw) -> tuple[dict[str, _Part], tuple[str, ...]]:
+    """Return the parts that were read, whole, and the classes."""
     if raw.classes:
         names: Array = np.arange(len(raw.classes))
         classes = raw.classes
@@ -81,15 +89,15 @@ def _labelled(settings: DatasetSettings, raw: Raw) -> tuple[list[_Part], tuple[s
     if len(classes) < 2:
         raise _mistake(settings, f"one class, {', '.join(classes)}, expected two or more")
     dtype = np.uint8 if len(classes) <= 256 else np.int64
-    parts = []
-    for split in splits:
+    parts = {}
+    for name, split in zip(_PARTS, (raw.train, raw.test, raw.validation), strict=True):
+        if split is None:
+            continue
         numbers = np.searchsorted(names, split.labels)
         unknown = np.flatnonzero(names[np.minimum(numbers, len(names) - 1)] != split.labels)
         if len(unknown):
             raise DataError(_unknown_label(split, int(unknown[0]), classes))
-        parts.append((split.images, np.arange(len(split.labels)), numbers.astype(dtype)))
-    if raw.test is None and raw.validation is not None:
-        parts.insert(1, (raw.train.images, np.arange(0), np.arange(0)))  # until the training part is split
+        parts[name] = _Part(split.images, np.arange(len(split.labels)), numbers.astype(dtype))
     return parts, classes
 
 
@@ -99,21 +107,20 @@ def _unknown_label(split: RawSplit, row: int, classes: tuple[str, ...]) -> str:
     return f"{split.place(row)}: found the label {shown(label)}, which no training sample has; {known}"
 
 
-def _split(settings: DatasetSettings, parts: list[_Part]) -> list[_Part]:
-    """Return training, test and, if there is one, validation part."""
-    split = settings.split_of()
-    train, *others = parts
+def _split(settings: DatasetSettings, read: dict[str, _Part]) -> dict[str, _Part]:
+    """Return the parts, with those that are taken from the training samples."""
+    split, train = settings.split_of(), read["train"]
     seed = split.seed if split else 0
+    taken = {}
     if split:
-        train, test = _divided(settings, train, round(split.test * len(train[1])), seed, "split")
-        others = [test, *others[1:]]
+        count = round(split.test * len(train.rows))
+        train, taken["test"] = _divided(settings, train, count, seed, "split")
     if settings.validation:
-        if len(others) > 1:
+        if "validation" in read:
             raise _mistake(settings, "`validation`, but its data have validation samples; leave it out")
-        count = _count(settings.validation, len(train[1]))
-        train, validation = _divided(settings, train, count, seed, "validation")
-        others = [*others, validation]
-    return [train, *others]
+        count = _count(settings.validation, len(train.rows))
+        train, taken["validation"] = _divided(settings, train, count, seed, "validation")
+    return {**read, **taken, "train": train}
 
 
 def _count(validation: Validation, samples: int) -> int:
@@ -121,18 +128,20 @@ def _count(validation: Validation, samples: int) -> int:
 
 
 def _divided(settings: DatasetSettings, part: _Part, count: int, seed: int, key: str) -> tuple[_Part, _Part]:
-    images, rows, labels = part
+    rows, labels = part.rows, part.labels
     if not 0 < count < len(rows):
         found = f"`{key}`, which takes {count} of {len(rows)} samples"
         raise _mistake(settings, f"{found}, expected at least one on either side")
     stay, taken = stratified(labels, count, seed)
     if len(np.unique(labels[stay])) < len(np.unique(labels)):
         raise _mistake(settings, f"`{key}`, which leaves a class without a training sample; take fewer")
-    return (images, rows[stay], labels[stay]), (images, rows[taken], labels[taken])
+    first, second = (_Part(part.images, rows[those], labels[those]) for those in (stay, taken))
+    return first, second
 
 
-def _images(images: Images, rows: Rows, resize: int | None) -> Chunks:
-    """Return the samples of these rows: (N, channels, rows, columns), or (N, features)."""
+def _images(part: _Part, resize: int | None) -> Chunks:
+    """Return the samples of a part: (N, channels, rows, columns), or (N, features)."""
+    images, rows = part.images, part.rows
 
     def made(some: Rows) -> Array:
         found = np.asarray(images[some])

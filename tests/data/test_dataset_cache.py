@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import multiprocessing
 import os
 import shutil
@@ -75,6 +76,15 @@ def test_damaged_cache_is_rebuilt(place: Place, damage: Callable[[Path], None], 
     again: list[str] = []
     assert place.load(place.official, again.append).digest == digest
     assert again == []
+
+
+def test_a_cache_of_an_earlier_version_is_made_again(place: Place) -> None:
+    digest = place.load(place.official).digest
+    about = place.resized / "digest.json"
+    about.write_text(json.dumps({"digest": digest}), encoding="utf-8")
+    dataset = place.load(place.official)
+    assert dataset.digest == digest
+    assert dataset.classes == tuple("0123456789")
 
 
 def test_a_rebuilt_cache_leaves_what_lies_beside(place: Place) -> None:
