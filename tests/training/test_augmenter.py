@@ -73,7 +73,7 @@ def test_another_epoch_or_seed_draws_anew_and_another_step_of_the_epoch_only_par
 
 
 class NoWait(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Refuses what makes a host wait for a GPU, or gives shapes that depend on data."""
+    """Refuses what makes a host wait for a GPU or copies a number to it, and shapes that depend on data."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -82,6 +82,8 @@ class NoWait(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
         assert not any(each in str(function) for each in self.waits), function
+        if "aten.where" in str(function):  # it copies a number to the device
+            assert all(each.dim() for each in arguments), function
         indices = arguments[1] if "aten.index.Tensor" in str(function) else ()
         assert not any(each is not None and each.dtype == torch.bool for each in indices), function
         return function(*arguments, **(named or {}))
@@ -97,6 +99,8 @@ def test_nothing_waits_for_the_device(name: str) -> None:
 def test_a_wait_is_found() -> None:
     with NoWait(), pytest.raises(AssertionError, match="_local_scalar_dense"):
         torch.zeros(2).sum().item()
+    with NoWait(), pytest.raises(AssertionError, match="where"):
+        torch.where(DATA.labels > 1, DATA.labels, 0)
     with NoWait(), pytest.raises(AssertionError, match="index"):
         DATA.labels[DATA.labels > 1]
 

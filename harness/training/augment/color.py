@@ -46,7 +46,7 @@ def _turned(images: Tensor, turn: Tensor) -> Tensor:
     red, green, blue = images.unbind(1)
     value, low, turn = images.amax(1), images.amin(1), turn[:, 0]
     chroma = value - low
-    by = torch.where(chroma > 0, chroma, 1)
+    by = chroma.masked_fill(chroma == 0, 1)
     sixth = torch.where(
         value == red,
         (green - blue) / by,

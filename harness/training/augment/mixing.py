@@ -53,4 +53,4 @@ def cutmix(
 def _shares(settings: MixUp | CutMix, draws: Tensor, table: Tensor) -> Tensor:
     """Return each sample's share, 1 where it is not mixed; float64 (N,)."""
     shares = table.index_select(0, (draws[:, 1] * len(table)).long())
-    return torch.where(draws[:, 0] < settings.p, shares, 1.0)
+    return shares.masked_fill(draws[:, 0] >= settings.p, 1)
