@@ -62,6 +62,11 @@ def test_every_shipped_suite_names_the_schema_and_fits_it(path: Path) -> None:
         {"experiments": {"a": {"model": {"name": "patch_mixr"}}}},
         {"experiments": {"a": {"matrix": {"dataset.resize": [8]}}}},
         {"dataset": {"name": "imagenet"}},
+        {"common": {"training": {"loss": {"name": "mse"}}}},
+        {"common": {"training": {"loss": {"class_weights": "balance"}}}},
+        {"common": {"training": {"augment": {"name": "flip"}}}},
+        {"common": {"training": {"augment": [{"name": "pad_crop"}]}}},
+        {"common": {"training": {"augment": [{"name": "crop", "padding": 2}]}}},
     ],
     ids=str,
 )

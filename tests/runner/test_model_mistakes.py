@@ -71,6 +71,39 @@ def test_every_wrong_experiment_is_named_once_with_its_line() -> None:
 
 
 @pytest.mark.usefixtures("files")
+def test_a_loss_and_augmentations_are_named_with_their_own_lines() -> None:
+    text = TOP.replace(
+        "  plain:",
+        """\
+  own:
+    model: {name: mlp, hidden: [4], dropout: 0.0}
+    training:
+      loss: {class_weights: [1, 2]}
+  cut:
+    model: {name: mlp, hidden: [5], dropout: 0.0}
+    matrix:
+      training.augment: [[], [{name: cutout, size: 2}],
+        [{name: cutout, size: 20}]]
+  plain:""",
+    )
+    Path("top.yaml").write_text(text, encoding="utf-8")
+    suite = load_suite(Path("top.yaml"))
+    found = mistakes(
+        suite.model_copy(
+            update={
+                "experiments": {
+                    name: each for name, each in suite.experiments.items() if name.startswith(("own", "cut"))
+                }
+            }
+        )
+    )
+    assert [line.partition(" (experiment ")[2] for line in found] == [
+        "own, top.yaml:11)",
+        "cut-augment=name-cutout-size-20, top.yaml:16)",
+    ]
+
+
+@pytest.mark.usefixtures("files")
 def test_what_set_has_changed_is_named() -> None:
     Path("base.yaml").write_text(BASE.replace("      how: two\n", "      width: 3\n"), encoding="utf-8")
     (line,) = mistakes(load_suite(Path("base.yaml"), [Assignment.parse("model.how=leave")]))[:1]
