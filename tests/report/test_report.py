@@ -44,6 +44,17 @@ def of_library(store: Store, suite: Suite) -> None:
         store.save(trial, with_code(record, version[-3] * 64, model_library=version))
 
 
+def validated(store: Store, suite: Suite) -> None:
+    """Record validation samples, on which the experiment is better that is worse on the test set."""
+    for trial in suite.trials():
+        record, better = record_of(trial, accuracy(trial)), 1.0 - accuracy(trial)
+        epochs = [
+            each.model_copy(update={"others": {"validation_loss": 0.5, "validation_accuracy": better}})
+            for each in record.epochs
+        ]
+        store.save(trial, record.model_copy(update={"epochs": epochs}))
+
+
 def first_seeds(count: int, step: float) -> Callable[[Store, Suite], None]:
     """Return what leaves so many seeds of each experiment done, their accuracies a step apart in turn."""
 
@@ -81,6 +92,9 @@ CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "fixed-weights": (SUITE, fixed_weights),
     "mixed-commits": (SUITE, mixed_commits),
     "library": (LIBRARY, of_library),
+    "validation": (SUITE, validated),
+    "chosen": (SUITE + PUBLISHED + "choose: {by: validation_accuracy}\n", validated),
+    "chosen-by-test": (SUITE + "choose: {by: test_accuracy}\n", full),
     "matrix": (MATRIX, full),
     "published-mean": (SUITE + published("0.8125", "runs: 3"), full),
     "published-values": (SUITE + published("[0.812, 0.8125, 0.8135]", "runs: 3"), first_seeds(3, 0.001)),
