@@ -16,7 +16,7 @@ from harness.report.artifacts import TextFile
 from harness.report.number_format import percent, signed
 from harness.results.store import Store
 from tests.support import ROOT
-from tests.support.filled_stores import MATRIX, ONE, accuracy, full, mixed, nothing, troubled
+from tests.support.filled_stores import MATRIX, ONE, accuracy, full, mixed, nothing, troubled, validated
 from tests.support.golden import assert_golden
 from tests.support.records import PUBLISHED, RUNS, SUITE, record_of, suite_of, with_code
 
@@ -42,17 +42,6 @@ def of_library(store: Store, suite: Suite) -> None:
         version = f"torchvision==0.{26 + (trial.seed == 2)}.0"
         record = record_of(trial, accuracy(trial))
         store.save(trial, with_code(record, version[-3] * 64, model_library=version))
-
-
-def validated(store: Store, suite: Suite) -> None:
-    """Record validation samples, on which the experiment is better that is worse on the test set."""
-    for trial in suite.trials():
-        record, better = record_of(trial, accuracy(trial)), 1.0 - accuracy(trial)
-        epochs = [
-            each.model_copy(update={"others": {"validation_loss": 0.5, "validation_accuracy": better}})
-            for each in record.epochs
-        ]
-        store.save(trial, record.model_copy(update={"epochs": epochs}))
 
 
 def first_seeds(count: int, step: float) -> Callable[[Store, Suite], None]:
