@@ -100,6 +100,19 @@ class Training(Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _warm_up_fits(self) -> Self:
+        if self.scheduler is None:
+            return self
+        warm_up, per = self.scheduler.warmup_epochs, self.scheduler.per
+        if warm_up >= self.epochs:
+            raise ValueError(
+                f"scheduler.warmup_epochs {warm_up:g}, expected less than {self.epochs} as `epochs`"
+            )
+        if per == "epoch" and warm_up % 1:
+            raise ValueError(f"scheduler.warmup_epochs {warm_up:g}, expected whole epochs or `per: step`")
+        return self
+
     @property
     def asks_for_validation(self) -> list[str]:
         """List the keys that need validation samples."""

@@ -118,5 +118,6 @@ def _experiment(trial: Trial) -> str:
 
 def _callables(trial: Trial) -> str:
     """Return the callables of a trial with their settings."""
-    settings = trial.settings
-    return json.dumps([settings.model, settings.training.loss.model_dump()], sort_keys=True)
+    settings, training = trial.settings, trial.settings.training
+    sections = (settings.dataset, training.loss, training.optimizer, training.scheduler)
+    return json.dumps([settings.model, *(each and each.model_dump() for each in sections)], sort_keys=True)

@@ -162,9 +162,11 @@ class TrialRunner:
 
 
 def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, int]:
-    """Count the steps and the evaluation batches of one epoch."""
-    steps = math.ceil(len(resident.train) / trial.settings.training.batch_size)
-    return steps, math.ceil(len(resident.test) / EVAL_BATCH_SIZE)
+    """Count the steps of one epoch, and its batches of evaluation, norms of an average included."""
+    training = trial.settings.training
+    steps = math.ceil(len(resident.train) / training.batch_size)
+    batches = sum(math.ceil(len(split) / EVAL_BATCH_SIZE) for split in resident.evaluated.values())
+    return steps, batches + (steps if training.ema or training.swa else 0)
 
 
 def _progress_of(trial: Trial, trial_progress: TrialProgress, train_size: int) -> LeaseProgress:

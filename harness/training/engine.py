@@ -168,13 +168,21 @@ class Graph:
 
 
 def engine_for(
-    step: Step, requested: EngineName | None, tell: Callable[[str], None], *, has_unused: bool = False
+    step: Step,
+    requested: EngineName | None,
+    tell: Callable[[str], None],
+    *,
+    has_unused: bool = False,
+    is_own_optimizer: bool = False,
 ) -> Engine:
     """Return the requested engine; by default graphs on a GPU.
 
     If parameters are unused, DDP waits for the device to learn which, and cannot be captured.
     """
     if (requested or default_engine(step.shard.world.device)) == "eager":
+        return Eager(step)
+    if is_own_optimizer:
+        tell("engine: eager, because an optimizer of your own may count its steps on the host")
         return Eager(step)
     if has_unused and step.shard.world.world_size > 1:
         tell("engine: eager, because DDP cannot be captured where parameters get no gradient")
@@ -190,7 +198,7 @@ def default_engine(device: torch.device) -> EngineName:
 def _obstacle(optimizer: torch.optim.Optimizer) -> str | None:
     """Return why an optimizer cannot be captured, or None: it may count its steps on the host."""
     for parameter, state in optimizer.state.items():
-        if parameter.is_cuda and "step" in state and not state["step"].is_cuda:
+        if parameter.is_cuda and "step" in state and not getattr(state["step"], "is_cuda", False):
             return f"{type(optimizer).__name__} counts its steps on the host"
     return None
 

@@ -25,10 +25,14 @@ class LearningRate:
     def __init__(self, training: Training, optimizer: torch.optim.Optimizer, steps_per_epoch: int) -> None:
         is_per_step = training.scheduler is not None and training.scheduler.per == "step"
         self._optimizer, self._steps_per_unit = optimizer, 1 if is_per_step else steps_per_epoch
+        self._is_constant = training.scheduler is None
+        # An optimizer of the user's own may have groups with rates of their own.
+        lrs = [group["lr"] for group in optimizer.param_groups]
+        self._shares = [1.0 if isinstance(lr, Tensor) else lr / training.optimizer.lr for lr in lrs]
         length = training.epochs * steps_per_epoch // self._steps_per_unit
         self._next_rates = rates(training, length)
         self._rates: list[float] = []  # of the units, epochs or steps, that have been asked for
-        self._set = training.optimizer.lr
+        self._set: float | None = None
 
     def at(self, step: int) -> float:
         """Return the learning rate of a step, by its number from 0 over the whole trial."""
@@ -39,30 +43,31 @@ class LearningRate:
     def set(self, step: int) -> None:
         """Have the optimizer take this step with its rate."""
         rate = self.at(step)
-        if rate == self._set:
+        if self._is_constant or rate == self._set:
             return
         self._set = rate
-        for group in self._optimizer.param_groups:
+        for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(rate * share)
             else:
-                group["lr"] = rate
+                group["lr"] = rate * share
 
 
 def rates(training: Training, length: int) -> Iterator[float]:
-    """Yield the rate of each of the `length` epochs or steps of a trial: the warm-up, then the schedule."""
+    """Return the rate of each of the `length` epochs or steps of a trial: the warm-up, then the schedule.
+
+    Raise TrainingError, at the latest when a rate is asked for, if there is none.
+    """
     lr, scheduler = training.optimizer.lr, training.scheduler
     if scheduler is None:
-        yield from itertools.repeat(lr, length)
-        return
+        return itertools.repeat(lr, length)
     warm_up = min(length, round(scheduler.warmup_epochs * length / training.epochs))
-    yield from (lr * (unit + 1) / (warm_up + 1) for unit in range(warm_up))
     rest = length - warm_up
+    rising = (lr * (unit + 1) / (warm_up + 1) for unit in range(warm_up))
     if isinstance(scheduler, OfTorchScheduler):
-        yield from itertools.islice(_of_torch(scheduler, lr, rest), rest)
-    else:
-        factor = _factor(scheduler)
-        yield from (lr * factor(unit / rest) for unit in range(rest))
+        return itertools.chain(rising, _of_torch(scheduler, lr, rest))
+    factor = _factor(scheduler)  # imported now, while the user's code is what the run started with
+    return itertools.chain(rising, (lr * factor(unit / rest) for unit in range(rest)))
 
 
 def _factor(scheduler: Function | OwnScheduler) -> Callable[[float], float]:
@@ -93,10 +98,15 @@ def _of_torch(scheduler: OfTorchScheduler, lr: float, length: int) -> Iterator[f
         settings[scheduler.length] = max(1, length)
     settings |= {scheduler.highest: lr} if scheduler.highest else {}
     stand_in = optimizer_class("SGD")([torch.zeros(())], lr=lr)  # type: ignore[call-arg]
-    kind = getattr(torch.optim.lr_scheduler, type(scheduler).__name__)
-    driven = kind(stand_in, **settings, **scheduler.fixed)
-    while True:
-        yield float(stand_in.param_groups[0]["lr"])
-        with warnings.catch_warnings():  # the stand-in takes no steps
-            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-            driven.step()
+    name = type(scheduler).__name__
+    try:
+        driven = getattr(torch.optim.lr_scheduler, name)(stand_in, **settings, **scheduler.fixed)
+        for _ in range(length):
+            yield float(stand_in.param_groups[0]["lr"])
+            with warnings.catch_warnings():  # the stand-in takes no steps
+                warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+                driven.step()
+    except (ArithmeticError, ValueError) as error:
+        raise TrainingError(
+            f"scheduler {name}: torch has no rates for {length} {scheduler.per}s with these settings: {error}"
+        ) from error

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from harness.config.optimizers import OwnOptimizer
@@ -16,7 +16,7 @@ from harness.plugins import imported
 from harness.training.dynamo_stub import optimizer_class
 from harness.user_code import calling
 
-_OWN = ("lr", "fused", "foreach", "capturable", "differentiable")
+_OWN = ("fused", "foreach", "capturable", "differentiable")
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
@@ -70,9 +70,11 @@ def _reads_rate_from_tensor(parameter: nn.Parameter) -> bool:
 
 
 def load_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load a state, perhaps from another device or engine; keep the rate and the execution options."""
+    """Load a state, perhaps from another device or engine; keep execution options, and a rate's tensor."""
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
         saved.update({key: group[key] for key in _OWN if key in group})
+        if isinstance(group["lr"], Tensor) or isinstance(saved["lr"], Tensor):
+            saved["lr"] = group["lr"]
     optimizer.load_state_dict(state)
     for held in optimizer.state.values():
         if "mu_product" in held:  # of NAdam; torch loads it in the dtype of the weights

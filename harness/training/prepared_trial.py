@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from harness.config.optimizers import OwnOptimizer
 from harness.config.suite import Trial
 from harness.results.record import EngineName
 from harness.training.augment.augmenter import Augmenter
@@ -79,7 +80,13 @@ def prepare(
     return PreparedTrial(
         state,
         step,
-        engine_for(step, engine, tell, has_unused=facts.has_unused),
+        engine_for(
+            step,
+            engine,
+            tell,
+            has_unused=facts.has_unused,
+            is_own_optimizer=isinstance(training.optimizer, OwnOptimizer),
+        ),
         LearningRate(training, state.optimizer, steps_per_epoch),
         steps_per_epoch,
         takeover.replaced_layers,

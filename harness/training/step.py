@@ -154,11 +154,13 @@ class Step:
 
     @torch.no_grad()
     def estimate_norms(self, share: Share, number: int) -> None:
-        """Move the batch norms' running statistics to the mean over so many batches and this one."""
+        """Move the batch norms' running statistics to the mean over batches, of which this is one, from 0."""
         norms = [each for each in self.model.modules() if isinstance(each, _BatchNorm)]
         momenta = [each.momentum for each in norms]
         for each in norms:
-            each.momentum = 1 / (number + 1)
+            if number == 0:
+                each.reset_running_stats()
+            each.momentum = None  # torch's word for the mean
         with self._pass():
             images, labels = self.data.train.gather(self._chosen(share))
             self._forward(share, images, Targets(labels), self._train_criterion)

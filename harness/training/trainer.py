@@ -1,8 +1,4 @@
-"""Training of one trial: load its state; for each epoch take the steps, evaluate, save.
-
-The loop is `Trainer.run`. What is called meanwhile is a Protocol, `callbacks.Callbacks`; all that is saved
-is a `trainer_state.TrainerState`.
-"""
+"""Training of one trial, in `Trainer.run`: load its state; for each epoch take the steps, evaluate, save."""
 
 from __future__ import annotations
 
@@ -106,13 +102,15 @@ class Trainer:
                     return None
                 yield
             self.update()
-            with self.average_in_model():
+            with self.average_in_model():  # what is saved meanwhile is the state before the evaluation
                 for number, share in enumerate(self.norm_shares()):
-                    self.step.estimate_norms(share, number)
+                    self.estimate_norms(number, share)
+                    if self.policy.leaves():
+                        return None
                     yield
                 for part, number, share in self.test_shares():
                     self.evaluate(part, number, share)
-                    if self.policy.leaves():  # what is saved meanwhile is the state before the evaluation
+                    if self.policy.leaves():
                         return None
                     yield
                 self.end_epoch()
@@ -176,6 +174,12 @@ class Trainer:
         """Return this rank's shares of the batches on which an average's batch norms are estimated."""
         average = self.state.average
         return self._epoch_shares() if average and average.has_norms else iter(())
+
+    def estimate_norms(self, number: int, share: Share) -> None:
+        """Estimate the batch norms of an average on one more batch."""
+        self.prepared.seed_draws("norms", len(self.state.history), number)
+        self.step.estimate_norms(share, number)
+        self.callbacks.on_batch()
 
     def test_shares(self) -> Iterator[tuple[str, int, Share]]:
         """Yield this rank's shares of the batches to evaluate, each with its part of the data and number."""

@@ -40,9 +40,9 @@ class TrainerState:
 
     @property
     def has_diverged(self) -> bool:
-        """Tell whether a loss of the last epoch is not finite."""
-        losses = [loss for epoch in self.history[-1:] for loss in (epoch.train_loss, epoch.test_loss)]
-        return not all(map(math.isfinite, losses))
+        """Tell whether a metric of the last epoch is not finite."""
+        metrics = self.history[-1].metrics.values() if self.history else ()
+        return not all(map(math.isfinite, metrics))
 
     def sums_of(self, world: ProcessGroup) -> list[float] | None:
         """Return this rank's sums; if the number of ranks has changed, the total on rank 0, else None."""
@@ -64,7 +64,7 @@ class TrainerState:
             "seconds": self.seconds,
             "model": (self.average and self.average.live) or self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average and self.average.state(),
+            "average": self.average and self.average.state_dict(),
             "kept": self.kept,
         }
 
@@ -73,7 +73,7 @@ class TrainerState:
         self.model.load_state_dict(state["model"])
         load_state(self.optimizer, state["optimizer"])
         if self.average:
-            self.average.load_state(state["average"])
+            self.average.load_state_dict(state["average"])
         self.kept = state["kept"]
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.steps, self.sums, self.seconds = int(state["steps"]), state["sums"], float(state["seconds"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -46,7 +48,9 @@ def check_training(training: Training, dataset: Dataset) -> None:
             f"training.{asking[0]}: {dataset.name} has no validation samples to go by; hold some out, as by "
             "`dataset: {validation: {fraction: 0.1}}`"
         )
-    list(rates(training, training.epochs))  # a schedule of the user's own may fail
+    is_per_step = training.scheduler is not None and training.scheduler.per == "step"
+    steps = math.ceil(len(dataset.train.labels) / training.batch_size) if is_per_step else 1
+    deque(rates(training, training.epochs * steps), maxlen=0)  # some schedules fail on the way
     loss, classes = training.loss, dataset.num_classes
     if isinstance(loss, Binary) and classes != 2:
         raise LossError(

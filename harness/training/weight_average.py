@@ -22,8 +22,11 @@ class WeightAverage:
 
     def __init__(self, training: Training, model: nn.Module) -> None:
         self._ema, self._swa, self.model = training.ema, training.swa, model
-        self._weights = [each.detach() for each in model.parameters() if each.is_floating_point()]
+        self._weights = [
+            each.detach() for each in model.parameters() if each.is_floating_point() or each.is_complex()
+        ]
         self._averages = [each.clone() for each in self._weights]
+        self._counted = 0  # the last epoch that counts under SWA
         self.live: dict[str, Any] | None = None  # the model's own state, while it has the average
 
     @classmethod
@@ -43,10 +46,11 @@ class WeightAverage:
             torch._foreach_lerp_(self._averages, self._weights, 1 - self._ema.decay)
 
     def update_after(self, epoch: int) -> None:
-        """Count the end of an epoch, by its number from 1."""
-        if self._swa:
+        """Count the end of an epoch, by its number from 1; once, also where its evaluation is repeated."""
+        if self._swa and epoch > self._counted:
             count = max(0, epoch - self._swa.start_epoch)
             torch._foreach_lerp_(self._averages, self._weights, 1 / (count + 1))
+            self._counted = epoch
 
     @contextlib.contextmanager
     def in_model(self) -> Iterator[None]:
@@ -59,13 +63,19 @@ class WeightAverage:
             self.model.load_state_dict(self.live)
             self.live = None
 
-    def state(self) -> list[Tensor]:
-        """Return the average."""
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Return the average of each weight."""
         return self._averages
 
-    def load_state(self, averages: list[Tensor]) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """Return the average and the last epoch that counts."""
+        return {"averages": self._averages, "counted": self._counted}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore an average."""
-        for own, each in zip(self._averages, averages, strict=True):
+        self._counted = int(state["counted"])
+        for own, each in zip(self._averages, state["averages"], strict=True):
             own.copy_(each)
 
 

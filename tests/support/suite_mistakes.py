@@ -60,6 +60,8 @@ SUITE_RULES = {
             "schedule-per": "scheduler: {name: cosine, per: batch}",
             "schedule-warmup": "scheduler: {name: cosine, warmup_epochs: -1}",
             "schedule-key": "scheduler: {name: cosine, eta_min: 0.1}",
+            "schedule-warmup-too-long": "scheduler: {name: cosine, warmup_epochs: 1}",
+            "schedule-one-cycle": "scheduler: {name: OneCycleLR, total_steps: 3, per: step}",
             "schedule-final": "scheduler: {name: cosine, final: 2}",
             "schedule-own-module": "scheduler: {name: 'no_such:falling'}",
             "schedule-own-setting": "scheduler: {name: 'tests.support.own_training:falling'}",

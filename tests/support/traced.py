@@ -55,5 +55,5 @@ def _state(step: Step) -> list[Tensor]:
         for value in each.values()
         if isinstance(value, Tensor)
     ]
-    model, average = step.model, step.average.state() if step.average else []
+    model, average = step.model, step.average.tensors if step.average else []
     return [*model.parameters(), *model.buffers(), *held, *average, step.totals.sums, step.shard.step]

@@ -66,7 +66,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "augment": [{"name": "mixup", "alpha": 0.4}],
     },
     "ema": {"ema": {"decay": 0.7}},
-    "swa": {"swa": {"start_epoch": 2}},
+    "swa": {"swa": {"start_epoch": 1}},
     "best on validation": {"epoch": "best_on_validation", "ema": {"decay": 0.5}},
     "early stopping": {"early_stopping": {"patience": 1, "by": "validation_accuracy"}},
     **{f"loss {_short(each)}": {"loss": each} for each in _LOSSES},

@@ -87,3 +87,21 @@ def test_norms_and_biases_may_be_without_weight_decay() -> None:
         assert (decayed["weight_decay"], free["weight_decay"]) == (0.01, 0.0)
         assert [names[each] for each in free["params"]] == exempt
         assert len(decayed["params"]) + len(exempt) == len(names)
+
+
+def test_groups_of_an_own_optimizer_keep_their_rates_relative_to_the_schedule() -> None:
+    settings = small_trial(optimizer={"name": "SGD", "lr": 0.1}, scheduler=DECAY).settings.training
+    one, other = (nn.Parameter(torch.zeros(1)) for _ in range(2))
+    groups = [{"params": [one]}, {"params": [other], "lr": 1.0}]
+    optimizer = torch.optim.SGD(groups, lr=0.1)  # type: ignore[arg-type]
+    LearningRate(settings, optimizer, steps_per_epoch=1).set(1)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.1])
+
+
+def test_a_rate_that_an_own_optimizer_has_changed_is_kept_without_a_schedule() -> None:
+    settings = small_trial(optimizer={"name": "SGD", "lr": 0.1}).settings.training
+    before, after = (torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1) for _ in range(2))
+    before.param_groups[0]["lr"] = 0.07
+    load_state(after, before.state_dict())
+    LearningRate(settings, after, steps_per_epoch=1).set(1)
+    assert after.param_groups[0]["lr"] == 0.07

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,14 @@ from torch.nn import functional
 from torch.optim import swa_utils
 
 from harness.config.suite import Trial
+from harness.results.record import Epoch
+from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import ResidentDataset
 from harness.training.model_facts import initialised
+from harness.training.trainer_state import TrainerState
+from tests.support.calls import Calls
 from tests.support.ranks import ALONE
-from tests.support.trials import resident, small_trial, train
+from tests.support.trials import course, figures, places, resident, small_trial, train
 
 NORMS = {"name": "mlp", "hidden": [12, 9], "dropout": 0.0}
 SGD = {"name": "SGD", "lr": 0.1, "momentum": 0.9}
@@ -119,3 +125,35 @@ def test_an_average_is_torchs_with_its_norms_estimated_again(kind: str, tmp_path
     images, labels = data.test.gather(torch.arange(len(data.test)))
     loss = functional.cross_entropy(average.module.eval()(images), labels)
     assert outcome.epochs[-1].test_loss == pytest.approx(float(loss.detach()), rel=1e-9)
+
+
+def test_an_epoch_counts_once_where_its_evaluation_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.training.checkpoint_policy._SECONDS", 0.0)  # a boundary after every step
+    trial = small_trial(NORMS, epochs=4, optimizer=SGD, swa={"start_epoch": 1})
+    data = resident(trial, ALONE)
+    expected = figures(train(trial, data, ALONE, tmp_path / "whole").epochs)
+    for stop_at in range(8, 14):  # the steps, the norms, the test batch, the end of an epoch
+        wishes = itertools.cycle([CheckpointAction.GO_ON] * stop_at + [CheckpointAction.STOP])
+        calls, where = (
+            Calls(on_boundary=lambda _, wishes=wishes: next(wishes)),
+            places(tmp_path / str(stop_at)),
+        )
+        stops = 0
+        while (outcome := course(trial, data, ALONE, where, calls)) is None:
+            stops += 1
+        assert stops
+        assert figures(outcome.epochs) == expected
+
+
+def test_a_figure_of_validation_that_is_not_finite_is_a_divergence() -> None:
+    model = nn.Linear(1, 1)
+    state = TrainerState(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    figures = {"train_loss": 1.0, "train_accuracy": 0.5, "test_loss": 1.0, "test_accuracy": 0.5}
+    for loss, has_diverged in ((1.0, False), (math.inf, True)):
+        epoch = Epoch.of(
+            {**figures, "validation_loss": loss}, epoch=1, lr=0.1, train_seconds=1, eval_seconds=1
+        )
+        state.history = [epoch]
+        assert state.has_diverged == has_diverged
