@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.report.aggregate import Row, SuiteResults, numbers_text, seeds_text
+from harness.report.counted_epochs import figures_are
 from harness.report.facts import short
 from harness.report.published import verdict_notes
 from harness.stats import binomial_half_width
@@ -51,11 +52,9 @@ def _chosen(contents: SuiteResults) -> list[str]:
 def _figures(contents: SuiteResults) -> str:
     suite = contents.suite
     seeds = "" if suite.seed_rule else f" Seeds: {numbers_text(suite.seeds)}."
-    asked = {settings.training.epoch for settings in suite.experiments.values()}
-    epochs = {"last": "last epoch's", "best_on_validation": "best epoch's on validation"}
-    epoch = " or the ".join(text for key, text in epochs.items() if key in asked)
+    figures = figures_are(settings.training for settings in suite.experiments.values())
     return (
-        f"Dataset: {suite.dataset.description}.{seeds} Figures are the {epoch}; ± is the sample "
+        f"Dataset: {suite.dataset.description}.{seeds} {figures}; ± is the sample "
         "standard deviation over the n seeds in parentheses, and the interval is Student's t"
         f"{_cut_off(contents)}."
     )

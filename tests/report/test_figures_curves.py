@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from pathlib import Path
 
 import pytest
 
+from harness.config.suite import Trial
+from harness.report.aggregate import SuiteResults
 from harness.report.figures import figures
+from harness.results.record import Record
 from tests.support.drawn_figures import (
     CURVE,
     by_marker,
@@ -19,6 +23,7 @@ from tests.support.drawn_figures import (
     learning,
     picture_of,
     solid,
+    trained,
     words,
 )
 from tests.support.records import PUBLISHED, RUNS, SUITE
@@ -122,3 +127,64 @@ def test_many_epochs_have_few_markers_and_the_last_is_one(tmp_path: Path) -> Non
     assert 8 <= len(marked) <= 12
     assert marked[-1] == 202
     assert len(line.get_ydata()) == 203
+
+
+def stopped(trial: Trial) -> Record:
+    """Return a record of a trial that stopped early, one epoch for each number of its seed."""
+    record = trained(trial, learning)
+    return record.model_copy(update={"epochs": record.epochs[: trial.seed]})
+
+
+EARLY = SUITE.replace("epochs: 2", "epochs: 3\n    early_stopping: {patience: 1}")
+
+
+def test_seeds_that_ended_at_different_epochs_count_where_they_are(tmp_path: Path) -> None:
+    contents = contents_of(tmp_path, EARLY, without={("one", 1): stopped, ("one", 2): stopped})
+    curves = curves_of(contents)
+    losses = {trial.seed: [learning(trial, epoch)[0] for epoch in (1, 2, 3)] for trial in trials_of(contents)}
+    columns = [
+        [losses[1][0], losses[2][0], losses[3][0]],
+        [losses[2][1], losses[3][1]],
+        [losses[3][2]],
+    ]
+    assert curves.train_loss.mean == pytest.approx([statistics.mean(each) for each in columns])
+    assert curves.train_loss.high is not None
+    spreads = [high - mean for high, mean in zip(curves.train_loss.high, curves.train_loss.mean, strict=True)]
+    assert spreads[:2] == pytest.approx([statistics.stdev(each) for each in columns[:2]])
+    assert math.isnan(spreads[2])  # one seed has no spread
+    last = [values[seed - 1] for seed, values in losses.items()]
+    assert curves.alt().startswith(
+        "Curves of one over 1 to 3 epochs, 3 seeds. The seeds ended at different epochs; each mean is over"
+        " those that reached it. At each seed's last epoch: training loss "
+        f"{statistics.mean(last):.5f} ± {statistics.stdev(last):.5f}, "
+    )
+    figure = picture_of(curves)
+    assert "over 3 seeds of 1 to 3 epochs" in words(figure)
+    assert list(solid(figure.axes[0])[0].get_ydata()) == pytest.approx(list(curves.train_loss.mean))
+    assert "3 seeds. At the end: " in curves_of(contents, 1).alt()
+
+
+def trials_of(contents: SuiteResults) -> list[Trial]:
+    return [each.trial for each in contents.rows[0].entries]
+
+
+def test_the_words_are_on_the_epoch_that_counts(tmp_path: Path) -> None:
+    text = SUITE.replace("32}", "32, validation: {fraction: 0.1}}").replace(
+        "epochs: 2", "epochs: 3\n    epoch: best_on_validation"
+    )
+
+    def best_first(trial: Trial) -> Record:
+        record = trained(trial, learning)
+        epochs = [
+            each.model_copy(
+                update={"others": {"validation_loss": 1.0, "validation_accuracy": 1 / each.epoch}}
+            )
+            for each in record.epochs
+        ]
+        return record.model_copy(update={"epochs": epochs})
+
+    contents = contents_of(tmp_path, text, without={("one", seed): best_first for seed in (1, 2, 3)})
+    first = statistics.mean(learning(trial, 1)[0] for trial in trials_of(contents))
+    curves = curves_of(contents)
+    assert curves.train_loss.mean[0] == pytest.approx(first)
+    assert f"3 seeds. At each seed's best epoch on validation: training loss {first:.5f} ±" in curves.alt()

@@ -50,6 +50,8 @@ def picture(shown: Curves) -> Figure:
 
 def _what(shown: Curves) -> str:
     over = seeds(shown.n, shown.seeds)
+    if min(shown.ends) < shown.epochs:
+        over += f" of {shown.span}"
     return over if shown.n == 1 else f"mean ± sample standard deviation over {over}"
 
 
