@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from harness.config.settings import Training
 
-_NAMES = {"last": "last epoch", "best_on_validation": "best epoch on validation"}
+LAST = "last epoch"
+_NAMES = {"last": LAST, "best_on_validation": "best epoch on validation"}
 
 
 def counted_epochs(trainings: Iterable[Training]) -> str:

@@ -69,6 +69,17 @@ def test_the_committed_equivalence_is_what_was_found_by_hand(harness: Harness, t
         assert verdict == f"EQUIVALENT ({interval})"
 
 
+def test_it_names_the_epochs_that_count(harness: Harness) -> None:
+    best = FIVE.replace("resize: 32", "resize: 32, validation: {fraction: 0.1}").replace(
+        "epochs: 2", "epochs: 2\n    epoch: best_on_validation"
+    )
+    for where, text in (("a", FIVE), ("b", best), ("c", best)):
+        made(where, text, with_accuracies(ACCURACIES))
+    assert "Figures are the best epoch's on validation, mean" in harness("compare", "b/small", "c/small")[1]
+    both = "Figures are the last epoch's or the best epoch's on validation, mean"
+    assert both in harness("compare", "a/small", "b/small")[1]
+
+
 def test_only_seeds_that_the_results_call_for_count(harness: Harness) -> None:
     made(
         "a",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import stats
-from harness.report.figures import figures
+from harness.report.figures import Figure, figures
 from tests.support.drawn_figures import (
     by_marker,
     comparison_of,
@@ -20,7 +21,7 @@ from tests.support.drawn_figures import (
     words,
 )
 from tests.support.filled_stores import ONE
-from tests.support.records import PUBLISHED, RUNS, SUITE
+from tests.support.records import BEST_ON_VALIDATION, PUBLISHED, RUNS, SUITE
 
 
 def test_the_comparison_shows_seeds_means_intervals_and_published_means(tmp_path: Path) -> None:
@@ -47,6 +48,21 @@ def test_the_comparison_shows_seeds_means_intervals_and_published_means(tmp_path
 def test_one_experiment_is_compared_with_the_published_one(tmp_path: Path) -> None:
     axes = picture_of(comparison_of(contents_of(tmp_path, ONE + PUBLISHED))).axes[0]
     assert by_marker(axes, "D") == [(81.25, 0)]
+
+
+def test_it_names_the_epochs_that_count(tmp_path: Path) -> None:
+    texts = {
+        "last epoch": SUITE,
+        "best epoch on validation": BEST_ON_VALIDATION,
+        "last epoch or the best epoch on validation": BEST_ON_VALIDATION.replace(
+            "lr: 0.02}", "lr: 0.02}, epoch: last"
+        ),
+    }
+    found = {name: comparison_of(contents_of(tmp_path, text)) for name, text in texts.items()}
+    for name, shown in found.items():
+        assert f"kmnist, {name}, 3 seeds each" in words(picture_of(shown))
+    digests = {Figure(dataclasses.replace(shown, dataset="")).digest for shown in found.values()}
+    assert len(digests) == 3  # the words are in the picture
 
 
 @pytest.mark.parametrize("accuracy", [1.0, 0.0, 0.5])

@@ -26,7 +26,7 @@ from tests.support.drawn_figures import (
     trained,
     words,
 )
-from tests.support.records import PUBLISHED, RUNS, SUITE
+from tests.support.records import BEST_ON_VALIDATION, PUBLISHED, RUNS, SUITE
 
 
 def test_curves_are_means_over_seeds_with_a_band_of_the_sample_standard_deviation(tmp_path: Path) -> None:
@@ -169,10 +169,6 @@ def trials_of(contents: SuiteResults) -> list[Trial]:
 
 
 def test_the_words_are_on_the_epoch_that_counts(tmp_path: Path) -> None:
-    text = SUITE.replace("32}", "32, validation: {fraction: 0.1}}").replace(
-        "epochs: 2", "epochs: 3\n    epoch: best_on_validation"
-    )
-
     def best_first(trial: Trial) -> Record:
         record = trained(trial, learning)
         epochs = [
@@ -183,7 +179,9 @@ def test_the_words_are_on_the_epoch_that_counts(tmp_path: Path) -> None:
         ]
         return record.model_copy(update={"epochs": epochs})
 
-    contents = contents_of(tmp_path, text, without={("one", seed): best_first for seed in (1, 2, 3)})
+    contents = contents_of(
+        tmp_path, BEST_ON_VALIDATION, without={("one", seed): best_first for seed in (1, 2, 3)}
+    )
     first = statistics.mean(learning(trial, 1)[0] for trial in trials_of(contents))
     curves = curves_of(contents)
     assert curves.train_loss.mean[0] == pytest.approx(first)

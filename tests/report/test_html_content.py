@@ -15,7 +15,7 @@ from harness.results.atomic_files import write_whole
 from harness.results.store import Store
 from tests.support.filled_stores import MATRIX, full, mixed, nothing, troubled
 from tests.support.html_page import SVG, Structure, page_of, stored
-from tests.support.records import PUBLISHED, RUNS, SUITE, failed_of, record_of
+from tests.support.records import BEST_ON_VALIDATION, PUBLISHED, RUNS, SUITE, failed_of, record_of
 
 CASES = {
     "experiments": (SUITE + PUBLISHED, full),
@@ -83,6 +83,12 @@ def test_a_cell_leads_to_its_seeds_settings_origin_and_commands(tmp_path: Path) 
         "harness run small.yaml --only two --results results-again",
     ):
         assert text in words
+
+
+def test_seeds_are_captioned_by_the_epoch_that_counts(tmp_path: Path) -> None:
+    for name, text in (("last epoch", SUITE), ("best epoch on validation", BEST_ON_VALIDATION)):
+        (folder := tmp_path / name).mkdir()
+        assert f"Seeds of one, figures of the {name}" in page_of(stored(folder, text)[0])
 
 
 def test_what_is_not_done_is_said_in_words_with_the_command_that_trains_it(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ experiments:
   one:
   two: {model: {hidden: [16]}, training: {optimizer: {lr: 0.02}}}
 """
+BEST_ON_VALIDATION = SUITE.replace("resize: 32", "resize: 32, validation: {fraction: 0.1}").replace(
+    "epochs: 2", "epochs: 2\n    epoch: best_on_validation"
+)
 PUBLISHED = """\
 published:
   dataset: kmnist

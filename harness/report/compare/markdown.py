@@ -7,6 +7,7 @@ from harness.markdown import escaped
 from harness.report.compare.contrast import Contrast
 from harness.report.compare.notes import notes
 from harness.report.compare.pairing import ComparedTable
+from harness.report.counted_epochs import figures_are
 from harness.stats import Summary
 
 _COLUMNS = ("Experiment", "Figure", "A", "B", "n", "B - A (95 % interval)", "Verdict")
@@ -63,7 +64,9 @@ def _explained(table: ComparedTable, margin_points: float) -> list[str]:
     contrasts = [each for row in table.rows for each in row.contrasts]
     if not contrasts:
         return []
-    lines = ["Figures are the last epoch's, mean ± sample standard deviation over n seeds."]
+    entries = [each for row in table.rows for side in (row.a, row.b) for each in side.row.entries]
+    figures = figures_are(each.trial.settings.training for each in entries)
+    lines = [f"{figures}, mean ± sample standard deviation over n seeds."]
     if any(each.pairs for each in contrasts):
         lines.append("Pairs are trials of one seed: the mean of their differences, with Student's t.")
     if any(each.pairs is None and each.difference for each in contrasts):

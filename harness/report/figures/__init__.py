@@ -76,5 +76,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if dataclasses.is_dataclass(value):
-        return [_plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.compare]
+        shown = [(field, getattr(value, field.name)) for field in dataclasses.fields(value) if field.compare]
+        return [
+            _plain(each)
+            for field, each in shown
+            if field.metadata.get("unhashed", dataclasses.MISSING) != each
+        ]
     return value

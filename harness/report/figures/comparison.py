@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.formatting import half_up, percent
 from harness.report.aggregate import Row, SuiteResults
+from harness.report.counted_epochs import LAST, counted_epochs
 from harness.report.figures.curves import seeds
 from harness.report.published import published_figure
 from harness.stats import Summary
@@ -51,11 +52,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Data of a suite's comparison figure: its experiments, in the suite's order."""
+    """Data of a suite's comparison figure: its experiments, in the suite's order.
+
+    `counted` names the epochs that count; at `unhashed`, it leaves a figure's digest as it was without it.
+    """
 
     folder: str
     dataset: str
     lines: tuple[Line, ...]
+    counted: str = field(default=LAST, metadata={"unhashed": LAST})
 
     @classmethod
     def of(cls, contents: SuiteResults) -> Comparison | None:
@@ -64,7 +69,8 @@ class Comparison:
         lines = tuple(Line.of(row, is_published_dataset=same) for row in contents.rows)
         if not any(line.values for line in lines):
             return None
-        return cls(contents.suite.folder, contents.suite.dataset.title, lines)
+        counted = counted_epochs(each.training for each in contents.suite.experiments.values())
+        return cls(contents.suite.folder, contents.suite.dataset.title, lines, counted)
 
     @property
     def path(self) -> str:

@@ -37,7 +37,7 @@ def picture(shown: Comparison) -> Figure:
     height = rows + _BELOW + _ABOVE
     figure = Figure(figsize=(WIDTH, height))
     every, exceptions = _seeds(shown)
-    heading(figure, shown.folder, f"{shown.dataset}, last epoch, {every}")
+    heading(figure, shown.folder, f"{shown.dataset}, {shown.counted}, {every}")
     names = _names(shown)
     left = 0.2 + 0.062 * max(len(line) for name in names.values() for line in name.splitlines())
     right = 0.9 if exceptions else 0.12

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.formatting import half_up
 from harness.report.aggregate import Row, SuiteResults
-from harness.report.counted_epochs import counted_epochs
+from harness.report.counted_epochs import LAST, counted_epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Curves:
     def alt(self) -> str:
         """Describe the figure in words."""
         loss, train, test = self.figures
-        is_even, is_last = min(self.ends) == self.epochs, self.counted == "last epoch"
+        is_even, is_last = min(self.ends) == self.epochs, self.counted == LAST
         text = (
             f"Curves of {self.experiment} over {self.span}, {seeds(self.n, self.seeds)}. "
             + (

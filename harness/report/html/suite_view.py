@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from harness.report.aggregate import Row, SuiteResults
 from harness.report.columns import DIGITS, Cell
+from harness.report.counted_epochs import counted_epochs
 from harness.report.figures import figures
 from harness.report.html import rerun_command
 from harness.report.html.embedded import Embedded, EmbeddedFigure
@@ -23,12 +24,16 @@ _Figure = Callable[[str], EmbeddedFigure | None]
 
 @dataclass(frozen=True)
 class ExperimentView:
-    """An experiment of a suite with the details behind its cells; `anchor` is its id in the page."""
+    """An experiment of a suite with the details behind its cells.
+
+    `anchor` is its id in the page, and `counted` names the epoch that counts.
+    """
 
     name: str
     anchor: str
     result: Cell
     counts: Mapping[str, int]
+    counted: str
     settings: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     figure: EmbeddedFigure | None
     seeds: SeedsView
@@ -101,6 +106,7 @@ def _experiment(
         anchor=_anchor(contents.suite.folder, row.name),
         result=result,
         counts=counts([row]),
+        counted=counted_epochs([contents.suite.experiments[row.name].training]),
         settings=list(_settings(row.entries[0].trial.settings.model_dump())) if row.entries else [],
         figure=figure(f"{row.name}/curves"),
         seeds=seeds_of(row, DIGITS[contents.suite.table.style], metrics),
