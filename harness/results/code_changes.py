@@ -46,19 +46,24 @@ def _other_code(store: Store, name: str, trials: Sequence[Trial], codes: UserCod
     found = [(each, store.find(each).record) for each in trials]
     records = [(each, record) for each, record in found if record and record.status != "failed"]
     others = [record for each, record in records if is_of_other_code(each, record, codes)]
-    if others:
-        library = library_of(str(trials[0].settings.model["name"]))
-        what = f"another version of {library.name}" if library else "other user code"
-        hashes = ", ".join(sorted({_made_of(each) for each in others}))
-        now = (library and library.distribution) or (codes.hash_of(trials[0]) or "")[:8]
+    changes: dict[tuple[str, str], list[str]] = {}
+    for each in others:
+        what, before, now = _change(each, trials[0], codes)
+        changes.setdefault((what, now), []).append(before)
+    for (what, now), hashes in changes.items():
         yield (
-            f"{trials[0].folder}/{name}: {len(others)} of {len(records)} records are of {what} "
-            f"({hashes}; now {now}); `harness run … --retrain {name}` sets them aside and trains them again"
+            f"{trials[0].folder}/{name}: {len(hashes)} of {len(records)} records are of {what} "
+            f"({', '.join(sorted(set(hashes)))}; now {now}); `harness run … --retrain {name}` sets them "
+            "aside and trains them again"
         )
 
 
-def _made_of(record: Record) -> str:
-    return record.versions.model_library or (record.user_code or "none")[:8]
+def _change(record: Record, trial: Trial, codes: UserCodes) -> tuple[str, str, str]:
+    """Return what a record is of that differs, that of the record, and what it is now."""
+    library, recorded = library_of(str(trial.settings.model["name"])), record.versions.model_library
+    if library and library.distribution and recorded not in (None, library.distribution):
+        return f"another version of {library.name}", str(recorded), library.distribution
+    return "other user code", (record.user_code or "none")[:8], (codes.hash_of(trial) or "")[:8]
 
 
 def _earlier_numerics(store: Store, name: str, trials: Sequence[Trial]) -> Iterator[str]:

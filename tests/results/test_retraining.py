@@ -139,3 +139,20 @@ def test_records_of_another_version_of_a_library_are_told(tmp_path: Path, store:
         "small/one: 1 of 2 records are of another version of torchvision (torchvision==0.1.0; now "
         f"{now}); `harness run … --retrain one` sets them aside and trains them again"
     ]
+
+
+def test_other_user_code_beside_a_library_is_told_as_such(suite: Suite, tmp_path: Path, store: Store) -> None:
+    text = OWN.replace("net.own:net", "torchvision:resnet18").replace("name: Adam", "name: 'net.own:make'")
+    suite = suite_of(tmp_path, text)
+    one, two, three = trials_of(suite)
+    version, before = LIBRARIES[0].distribution, UserCodes().hash_of(one)
+    for each, library in ((one, version), (two, version), (three, "torchvision==0.1.0")):
+        store.save(each, with_code(record_of(each), before, model_library=library))
+    Path("net/own.py").write_text("act = 2", encoding="utf-8")
+    now = UserCodes().hash_of(one)
+    again = "`harness run … --retrain one` sets them aside and trains them again"
+    assert sentences(store, suite, UserCodes()) == [
+        f"small/one: 2 of 3 records are of other user code ({str(before)[:8]}; now {str(now)[:8]}); {again}",
+        "small/one: 1 of 3 records are of another version of torchvision (torchvision==0.1.0; now "
+        f"{version}); {again}",
+    ]
