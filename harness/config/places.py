@@ -10,7 +10,7 @@ from harness.config import suite_file, suite_text
 from harness.config.overrides import expand
 from harness.config.suite import Suite
 from harness.config.validation import Checker
-from harness.config.yaml_reader import KeyPath, dotted
+from harness.config.yaml_reader import Document, KeyPath, dotted
 from harness.errors import SuiteError
 
 
@@ -19,20 +19,31 @@ def places_of(suite: Suite, path: KeyPath) -> dict[str, str]:
 
     Empty if the files are gone, or have changed since the suite was read.
     """
-    source = suite.source
-    if source is None or source.path is None:
-        return {}
-    try:
-        document, known = suite_file.read(Path(suite_text.shown(source.path)))
-    except SuiteError:
-        return {}
-    if known["source"].digest != source.digest:
+    if (document := _document_of(suite)) is None:
         return {}
     sets = [f"--set {key}={value}" for key, value in suite.changed.items() if _is_at(key, path)]
     return {
         name: " with ".join([place, *sets])
         for name, place in _places(document.data["experiments"], Checker(document, ()), path)
     }
+
+
+def place_of(suite: Suite, path: KeyPath) -> str:
+    """Return where a setting of the suite itself is written, as `file:line`, or else the suite's name."""
+    document = _document_of(suite)
+    return Checker(document, ()).place(path, [()]) if document else f"suite {suite.folder}"
+
+
+def _document_of(suite: Suite) -> Document | None:
+    """Return what the suite's files say; None if they are gone, or have changed since the suite was read."""
+    source = suite.source
+    if source is None or source.path is None:
+        return None
+    try:
+        document, known = suite_file.read(Path(suite_text.shown(source.path)))
+    except SuiteError:
+        return None
+    return document if known["source"].digest == source.digest else None
 
 
 def _is_at(key: str, path: KeyPath) -> bool:

@@ -73,6 +73,11 @@ class Choose(Strict):
         examples=["validation_accuracy"],
     )
 
+    @property
+    def needs_validation(self) -> bool:
+        """Return whether the figure is one of validation samples."""
+        return self.by.startswith("validation_")
+
 
 class TableSettings(Strict):
     """Layout of a suite's table and report."""

@@ -53,6 +53,15 @@ class Dataset:
         """Return the shape of one sample: (channels, rows, columns), or (features,)."""
         return self.train.images.shape[1:]
 
+    def problem_of_validation(self) -> str:
+        """Say that it has no validation samples, and how to get some; nothing if it has."""
+        if self.validation is not None:
+            return ""
+        return (
+            f"{self.name} has no validation samples to go by; hold some out, as by "
+            "`dataset: {validation: {fraction: 0.1}}`"
+        )
+
 
 def silent(_: str) -> None:
     """Ignore a message."""

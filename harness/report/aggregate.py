@@ -187,8 +187,8 @@ class SuiteResults:
 
     def hides_test(self, row: Row) -> bool:
         """Tell whether an experiment's test figures are not shown, as validation has chosen another one."""
-        by = self.suite.choose.by if self.suite.choose else ""
-        return by.startswith("validation_") and row is not self.chosen
+        rule = self.suite.choose
+        return rule is not None and rule.needs_validation and row is not self.chosen
 
     @property
     def is_published_dataset(self) -> bool:

@@ -46,7 +46,10 @@ def _chosen(contents: SuiteResults) -> list[str]:
     how = f"Chosen by the {rule.by.replace('_', ' ')}: {chosen.name}"
     if rule.by == "test_accuracy":
         return [f"{how}. As the test set itself decided, its figure there is better than on new data."]
-    return [f"{how}. The table shows the test set's figures for it alone."]
+    return [
+        f"{how}. The table's rows show the test set's figures for it alone; plots, CSV files and the page's "
+        "tables of seeds show all."
+    ]
 
 
 def _figures(contents: SuiteResults) -> str:

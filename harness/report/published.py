@@ -113,7 +113,8 @@ def _way_out(judged: Verdict, ours: Summary, obstacle: str) -> str:
 def verdict_notes(contents: SuiteResults, digits: int) -> list[str]:
     """Return sentences on the rules of the verdicts and on the result without equal variances."""
     published = contents.suite.published
-    judged = {row.name: found for row in contents.rows if (found := verdict_of(contents, row))}
+    rows = [row for row in contents.rows if not contents.hides_test(row)]
+    judged = {row.name: found for row in rows if (found := verdict_of(contents, row))}
     if published is None or not judged:
         return []
     margin = f"±{published.margin_points:g} points"

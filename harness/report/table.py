@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from harness.report.aggregate import Row, SuiteResults
-from harness.report.columns import DIGITS, Cell, RowContext, columns
+from harness.report.aggregate import Entry, Row, SuiteResults
+from harness.report.columns import DIGITS, Cell, Column, RowContext, columns
 from harness.report.footnotes import source
 from harness.report.hyper_parameters import hyper_parameters
 
+_NOT_CHOSEN = "not chosen"
 _NO_LABEL = re.compile(r"[^A-Za-z0-9._@=,+-]")
 
 
@@ -68,11 +69,18 @@ def _runs(contents: SuiteResults, table: Table) -> None:
         for number, each in enumerate(row.entries):
             settings = ", ".join(filter(None, (shared, own[row.name]))) if number == 0 else "″"
             first = [f"{prefix}Run {number + 1} (seed {each.seed})", settings]
-            cells = [column.of_run(place, each, number) for column in columns(contents)]
+            cells = [_of_run(column, place, each, number) for column in columns(contents)]
             table.lines.append(list(map(Cell, [*first, *cells])))
         first_cells = [Cell(f"{prefix}Mean ± std (n)", bold=True), Cell("″")]
         is_any = row.test_accuracy is not None
         table.lines.append([*first_cells, *_means(contents, row, table, bold=is_any)])
+
+
+def _of_run(column: Column, place: RowContext, entry: Entry, number: int) -> str:
+    """Return a run's cell; the test figures of an experiment that was not chosen are not shown."""
+    text = column.of_run(place, entry, number)
+    is_hidden = column.is_of_test and entry.state == "done" and place.contents.hides_test(place.row)
+    return _NOT_CHOSEN if is_hidden and text != "–" else text
 
 
 def _means(contents: SuiteResults, row: Row, table: Table, *, bold: bool) -> list[Cell]:
@@ -84,6 +92,6 @@ def _means(contents: SuiteResults, row: Row, table: Table, *, bold: bool) -> lis
     if not contents.hides_test(row):
         return cells
     return [
-        replace(cell, text="not chosen") if column.is_of_test else cell
+        replace(cell, text=_NOT_CHOSEN, bold=False) if column.is_of_test else cell
         for column, cell in zip(shown, cells, strict=True)
     ]

@@ -11,9 +11,10 @@ from functools import cached_property
 from pathlib import Path
 
 from harness import data, environment, tracking
+from harness.config.places import place_of
 from harness.config.suite import Suite, Trial, chosen
 from harness.data import Dataset, DatasetSettings
-from harness.errors import DataError, HarnessError, UsageError
+from harness.errors import DataError, HarnessError, SuiteError, UsageError
 from harness.results.record import EngineName
 from harness.results.seed_rule import called_for
 from harness.results.store import Found, Store, to_train
@@ -159,10 +160,22 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
     for name in request.log:
         tracking.opener("--log", name)
     _check_code(request, env.get(environment.CODE, ""))
+    trials = list(trials)
+    _check_choices(request, trials, env)
     alike = check_models(request.suites, trials, lambda trial: load_data(request, trial, env))
     if alike and env.get("RANK", "0") == "0":
         text = "all seeds begin with the same weights, as the model's build fixes a seed of its own"
         say(f"{', '.join(alike)}: {text}", sys.stderr)
+
+
+def _check_choices(request: Request, trials: Sequence[Trial], env: Mapping[str, str]) -> None:
+    """Raise SuiteError if a suite's experiment is to be chosen by validation samples that its data lack."""
+    for suite in request.suites:
+        trial = next((each for each in trials if each.folder == suite.folder), None)
+        if trial is None or suite.choose is None or not suite.choose.needs_validation:
+            continue
+        if problem := load_data(request, trial, env).problem_of_validation():
+            raise SuiteError([f"{place_of(suite, ('choose', 'by'))}: choose.by: {problem}"])
 
 
 def _check_code(request: Request, expected: str) -> None:

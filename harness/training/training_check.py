@@ -43,11 +43,8 @@ def check_training(training: Training, dataset: Dataset) -> None:
                 f"training.augment[{place}], color_jitter: found samples below 0 or above 1, "
                 "expected all in [0, 1]"
             )
-    if (asking := training.asks_for_validation) and dataset.validation is None:
-        raise TrainingError(
-            f"training.{asking[0]}: {dataset.name} has no validation samples to go by; hold some out, as by "
-            "`dataset: {validation: {fraction: 0.1}}`"
-        )
+    if (asking := training.asks_for_validation) and (problem := dataset.problem_of_validation()):
+        raise TrainingError(f"training.{asking[0]}: {problem}")
     is_per_step = training.scheduler is not None and training.scheduler.per == "step"
     steps = math.ceil(len(dataset.train.labels) / training.batch_size) if is_per_step else 1
     deque(rates(training, training.epochs * steps), maxlen=0)  # some schedules fail on the way

@@ -18,7 +18,7 @@ from harness.results.store import Store
 from tests.support import ROOT
 from tests.support.filled_stores import MATRIX, ONE, accuracy, full, mixed, nothing, troubled, validated
 from tests.support.golden import assert_golden
-from tests.support.records import PUBLISHED, RUNS, SUITE, record_of, suite_of, with_code
+from tests.support.records import BEST_ON_VALIDATION, PUBLISHED, RUNS, SUITE, record_of, suite_of, with_code
 
 
 def mixed_commits(store: Store, suite: Suite) -> None:
@@ -83,6 +83,7 @@ CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "library": (LIBRARY, of_library),
     "validation": (SUITE, validated),
     "chosen": (SUITE + PUBLISHED + "choose: {by: validation_accuracy}\n", validated),
+    "chosen-runs": (BEST_ON_VALIDATION + RUNS + "choose: {by: validation_accuracy}\n", validated),
     "chosen-by-test": (SUITE + "choose: {by: test_accuracy}\n", full),
     "matrix": (MATRIX, full),
     "published-mean": (SUITE + published("0.8125", "runs: 3"), full),
