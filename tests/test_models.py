@@ -171,7 +171,7 @@ def test_declared_settings_are_those_of_build(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_model_takes_features_or_says_that_it_takes_images_only(name: str) -> None:
-    if name in {"mlp", "mlp_3x1024"}:
+    if name in {"fashion_mlp", "mlp", "mlp_3x1024"}:
         assert model_registry.build(SHIPPED[name], (5,), 3)(torch.zeros(2, 5)).shape == (2, 3)
     else:
         with pytest.raises(ModelError, match="found 5 features, expected images"):

@@ -31,6 +31,16 @@ def test_kmnist_s_network_has_the_parameters_of_keras_example() -> None:
     assert parameters("kmnist_cnn", GREY, 10) == 1_199_882
 
 
+def test_fashion_mnist_s_perceptron_has_its_parameters_and_keras_loss() -> None:
+    assert parameters("fashion_mlp", GREY, 10) == 200_960 + 32_896 + 12_900 + 1_010  # its repository's README
+    model = model_registry.build({"name": "fashion_mlp"}, GREY, 10).double().eval()
+    images, labels = torch.rand(7, *GREY, dtype=torch.float64), torch.arange(7)
+    units = torch.sigmoid(model[:-1](images))  # type: ignore[index]
+    shares = units / units.sum(1, keepdim=True)
+    expected = -shares[labels, labels].log().mean()  # keras.backend.categorical_crossentropy
+    torch.testing.assert_close(functional.cross_entropy(model(images), labels), expected)
+
+
 def test_the_perceptron_has_its_weights_biases_and_norms() -> None:
     assert parameters("mlp_3x1024", GREY, 10, dropout=0.2) == 2_913_290 + 3 * 2 * 1024
 

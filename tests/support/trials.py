@@ -28,6 +28,7 @@ _SHIPPED: tuple[dict[str, Any], ...] = (
     MIXER,
     CONVNET,
     MLP,
+    {"name": "fashion_mlp"},
     {"name": "kmnist_cnn"},
     {"name": "lenet5"},
     {"name": "mlp_3x1024", "dropout": 0.2},
