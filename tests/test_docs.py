@@ -55,6 +55,14 @@ def test_the_readmes_suite_has_the_rows_that_it_says(tmp_path: Path) -> None:
     assert len(list(suite.trials())) == 30
 
 
+def test_the_verdicts_of_the_readme_are_those_of_the_committed_tables() -> None:
+    rows = re.findall(r"^\| \[.*?\]\((results/\S+/table\.md)\)[^|]*\| (.*) \|$", README.text, re.MULTILINE)
+    assert rows
+    for table, cells in rows:
+        (row,) = re.findall(r"^\| (?!Experiment|---).* \|$", Page(ROOT / table).text, re.MULTILINE)
+        assert not [cell for cell in cells.split(" | ") if cell not in row]
+
+
 def test_the_comparison_that_is_shown_is_that_of_the_committed_results(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
