@@ -20,6 +20,7 @@ from harness.config.published_curves import published_curves
 from harness.config.settings import model_settings
 from harness.config.suite import (
     EXPERIMENT_NAME,
+    Choose,
     ExperimentName,
     ExperimentSettings,
     SeedRule,
@@ -89,6 +90,9 @@ class SuiteFile(Strict):
         default=None, description="Figures that somebody else reported, to compare with."
     )
     table: TableSettings = Field(default=TableSettings(), description="Layout of the table and the report.")
+    choose: Choose | None = Field(
+        default=None, description="How one of the experiments is chosen, which the table then says."
+    )
 
 
 def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
@@ -118,6 +122,7 @@ def load_suite(path: Path, assignments: Sequence[Assignment] = ()) -> Suite:
         "published": file.published,
         "curves": curves,
         "table": file.table,
+        "choose": file.choose,
     }
     changed = {".".join(each.path): each.value for each in assignments}
     return Suite(**{**said, **known, "changed": {**known.get("changed", {}), **changed}})

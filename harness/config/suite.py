@@ -16,7 +16,7 @@ from harness.config.any_dataset import AnyDataset
 from harness.config.published import Published, PublishedCurve
 from harness.config.settings import Settings, Training
 from harness.data.kinds import without_paths
-from harness.strict import Strict
+from harness.strict import Strict, added_later
 
 # In records, but left out of the digest at this value; later settings are in neither (strict.added_later).
 _ADDED_LATER: dict[tuple[str, str], Any] = {("training", "allow_rank_dependent"): False}
@@ -62,6 +62,16 @@ class SeedRule(Strict):
         if self.at_least > self.at_most:
             raise ValueError(f"at_least {self.at_least}, expected at most {self.at_most} as `at_most`")
         return self
+
+
+class Choose(Strict):
+    """How one of the suite's experiments is chosen."""
+
+    by: Literal["validation_accuracy", "validation_loss", "test_accuracy"] = Field(
+        description="Figure whose mean over the seeds is the best in the chosen experiment; if it is one of "
+        "validation, the table shows the test set's figures for that experiment alone.",
+        examples=["validation_accuracy"],
+    )
 
 
 class TableSettings(Strict):
@@ -151,6 +161,7 @@ class Suite(Strict):
     published: Published | None = None
     curves: dict[ExperimentName, list[PublishedCurve]] = Field(default_factory=dict)
     table: TableSettings = TableSettings()
+    choose: Choose | None = added_later(None)
     changed: dict[str, Any] = Field(default_factory=dict)
     data_digest: str = ""
     source: SuiteSource | None = None

@@ -177,6 +177,19 @@ class SuiteResults:
         """Return the error messages of unreadable records."""
         return [error for row in self.rows for error in row.errors]
 
+    @cached_property
+    def chosen(self) -> Row | None:
+        """Return the experiment that the suite's rule chooses, the first of equals; None without a rule."""
+        by = self.suite.choose.by if self.suite.choose else ""
+        means = [(value.mean, row) for row in self.rows if by and (value := row.summary(by))]
+        best = min if by.endswith("loss") else max
+        return best(means, key=lambda pair: pair[0])[1] if means else None
+
+    def hides_test(self, row: Row) -> bool:
+        """Tell whether an experiment's test figures are not shown, as validation has chosen another one."""
+        by = self.suite.choose.by if self.suite.choose else ""
+        return by.startswith("validation_") and row is not self.chosen
+
     @property
     def is_published_dataset(self) -> bool:
         """Return whether the published figures are for the same dataset."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.report.aggregate import Entry, Row, SuiteResults, seeds_text
+from harness.report.aggregate import Entry, Row, SuiteResults, recorded, seeds_text
 from harness.report.facts import in_sentence
 from harness.report.number_format import interval_cell, loss, mean_cell, percent, signed
 from harness.report.published import difference_cell, published_cell, published_figure, verdict_cell
@@ -57,12 +57,21 @@ class Column:
     title: str
     of_mean: Callable[[RowContext], Cell | str]
     of_run: Callable[[RowContext, Entry, int], str] = lambda place, entry, number: "–"
-    needs_published: bool = False
+    is_shown: Callable[[SuiteResults], bool] = lambda contents: True
+    is_of_test: bool = False
 
 
 def columns(contents: SuiteResults) -> list[Column]:
     """Return the columns that a suite's table has."""
-    return [each for each in COLUMNS if contents.suite.published or not each.needs_published]
+    return [each for each in COLUMNS if each.is_shown(contents)]
+
+
+def _is_published(contents: SuiteResults) -> bool:
+    return contents.suite.published is not None
+
+
+def _has_validation(contents: SuiteResults) -> bool:
+    return "validation_accuracy" in recorded(contents.rows)
 
 
 def _last(name: str, write: Callable[[RowContext, float], str]) -> Callable[[RowContext, Entry, int], str]:
@@ -115,19 +124,35 @@ COLUMNS = (
         lambda place: place.mean("train_accuracy", place.write),
         _last("train_accuracy", RowContext.write),
     ),
-    Column("Final testing accuracy", _test_of_mean, _test_of_run),
-    Column("95 % interval of its mean", lambda place: interval_cell(place.row.test_accuracy, place.digits)),
+    Column(
+        "Final validation accuracy",
+        lambda place: place.mean("validation_accuracy", place.write),
+        _last("validation_accuracy", RowContext.write),
+        is_shown=_has_validation,
+    ),
+    Column("Final testing accuracy", _test_of_mean, _test_of_run, is_of_test=True),
+    Column(
+        "95 % interval of its mean",
+        lambda place: interval_cell(place.row.test_accuracy, place.digits),
+        is_of_test=True,
+    ),
     Column(
         "Published (loss / training / testing)",
         lambda place: published_cell(place.row.published, place.digits),
         lambda place, entry, number: published_cell(place.row.published, place.digits, number),
-        needs_published=True,
+        is_shown=_is_published,
     ),
     Column(
         "Difference (points)",
         lambda place: difference_cell(place.contents, place.row, place.digits),
         _difference_of_run,
-        needs_published=True,
+        is_shown=_is_published,
+        is_of_test=True,
     ),
-    Column("Verdict", lambda place: verdict_cell(place.contents, place.row), needs_published=True),
+    Column(
+        "Verdict",
+        lambda place: verdict_cell(place.contents, place.row),
+        is_shown=_is_published,
+        is_of_test=True,
+    ),
 )

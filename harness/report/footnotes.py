@@ -11,7 +11,7 @@ from harness.stats import binomial_half_width
 def source(contents: SuiteResults, digits: int) -> list[str]:
     """Return the sentences, one line each."""
     suite = contents.suite
-    lines = [_figures(contents), *_test_set(contents), *_adaptive(contents)]
+    lines = [_figures(contents), *_chosen(contents), *_test_set(contents), *_adaptive(contents)]
     if suite.dataset.note:
         lines.append(suite.dataset.note)
     if suite.changed:
@@ -38,11 +38,24 @@ def source(contents: SuiteResults, digits: int) -> list[str]:
     return [*lines, *(note for each in notes for note in each)]
 
 
+def _chosen(contents: SuiteResults) -> list[str]:
+    rule, chosen = contents.suite.choose, contents.chosen
+    if rule is None or chosen is None:
+        return []
+    how = f"Chosen by the {rule.by.replace('_', ' ')}: {chosen.name}"
+    if rule.by == "test_accuracy":
+        return [f"{how}. As the test set itself decided, its figure there is better than on new data."]
+    return [f"{how}. The table shows the test set's figures for it alone."]
+
+
 def _figures(contents: SuiteResults) -> str:
     suite = contents.suite
     seeds = "" if suite.seed_rule else f" Seeds: {numbers_text(suite.seeds)}."
+    asked = {settings.training.epoch for settings in suite.experiments.values()}
+    epochs = {"last": "last epoch's", "best_on_validation": "best epoch's on validation"}
+    epoch = " or the ".join(text for key, text in epochs.items() if key in asked)
     return (
-        f"Dataset: {suite.dataset.description}.{seeds} Figures are the last epoch's; ± is the sample "
+        f"Dataset: {suite.dataset.description}.{seeds} Figures are the {epoch}; ± is the sample "
         "standard deviation over the n seeds in parentheses, and the interval is Student's t"
         f"{_cut_off(contents)}."
     )

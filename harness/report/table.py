@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.report.aggregate import Row, SuiteResults
 from harness.report.columns import DIGITS, Cell, RowContext, columns
@@ -55,6 +55,7 @@ def _experiments(contents: SuiteResults, table: Table) -> None:
     for row in rows:
         test = row.test_accuracy
         is_best = test is not None and len(rows) > 1 and test.mean == max(means)
+        is_best = row is contents.chosen if contents.suite.choose else is_best
         first = [row.name, shared if row is rows[0] else "″", own[row.name] or "–"]
         table.lines.append([*map(Cell, first), *_means(contents, row, table, bold=is_best)])
 
@@ -77,5 +78,12 @@ def _runs(contents: SuiteResults, table: Table) -> None:
 def _means(contents: SuiteResults, row: Row, table: Table, *, bold: bool) -> list[Cell]:
     """Return the cells of an experiment's means and of the published figures."""
     place = RowContext(contents, row, bold, table.add_note)
-    cells = [column.of_mean(place) for column in columns(contents)]
-    return [each if isinstance(each, Cell) else Cell(each) for each in cells]
+    shown = columns(contents)
+    found = [column.of_mean(place) for column in shown]
+    cells = [each if isinstance(each, Cell) else Cell(each) for each in found]
+    if not contents.hides_test(row):
+        return cells
+    return [
+        replace(cell, text="not chosen") if column.is_of_test else cell
+        for column, cell in zip(shown, cells, strict=True)
+    ]

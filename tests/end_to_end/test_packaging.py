@@ -162,4 +162,8 @@ def test_the_page_on_models_is_followed_to_the_letter(installed: Installed, tmp_
     assert len(records) == 4
     (code_hash,) = {each["versions"]["user_code"] for each in records}
     kept = here / "results/.code" / code_hash
-    assert {path.name for path in kept.rglob("*.py")} == {"__init__.py", "blocks.py"}
+    files = {path.name for path in kept.rglob("*.py")}
+    assert files == {"__init__.py", "blocks.py", "data.py", "schedules.py"}
+    table = (here / "results/tiny/table.md").read_text(encoding="utf-8")
+    assert "(2)" in table
+    assert all(each["epochs"][-1]["lr"] < 0.01 / 10 for each in records)  # of the epoch's last step

@@ -25,9 +25,9 @@ from tests.support.trials import CONVNET, MIXER, MLP, resident, small_trial
 # nearly one less one, which RAdam's rectification takes the difference of once more.
 _COARSE = {"NAdam": 1e-5, "RAdam": 1e-3}
 # The gradient of a bias before a norm is rounding alone. eps keeps these from dividing it by its own size.
-_OPTIMIZERS = [SGD] + [
-    {"name": name, "lr": 0.01, "eps": 1e-3} for name in ("Adam", "AdamW", "RMSprop", "Adagrad", *_COARSE)
-]
+_WITH_EPS = ("Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", *_COARSE)
+_OPTIMIZERS = [SGD, {"name": "ASGD", "lr": 0.01}]
+_OPTIMIZERS += [{"name": name, "lr": 0.01, "eps": 1e-3} for name in _WITH_EPS]
 _HALVED = {"name": "StepLR", "step_size": 4, "gamma": 0.5}
 _EACH_EPOCH = {"name": "ExponentialLR", "gamma": 0.9}
 

@@ -1,4 +1,4 @@
-"""Part `settings`: losses and augmentations find on a card what they find on a CPU, eagerly and by graphs."""
+"""Part `settings`: recipes, losses and augmentations find on a card what they find on a CPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def settings(card: Card, facts: Facts) -> None:
         for each in (CPU, card.device)
     )
     facts.equal("random numbers are the CPU's", torch.equal(here, there), True)
-    for name in card.either([*SETTINGS], ["loss binary, balanced", "several augmentations"]):
+    some = ["loss binary, balanced", "several augmentations", "accumulated", "ema"]
+    for name in card.either([name for name in SETTINGS if not name.startswith("optimizer ")], some):
         trial = trial_of(name, epochs=7)
         expected = train(trial, data_of(trial, alone(CPU)), alone(CPU), "eager")
         engines: tuple[EngineName, ...] = ("eager", "graph")

@@ -16,7 +16,7 @@ from harness.report.artifacts import TextFile
 from harness.report.number_format import percent, signed
 from harness.results.store import Store
 from tests.support import ROOT
-from tests.support.filled_stores import MATRIX, ONE, accuracy, full, mixed, nothing, troubled
+from tests.support.filled_stores import MATRIX, ONE, accuracy, full, mixed, nothing, troubled, validated
 from tests.support.golden import assert_golden
 from tests.support.records import PUBLISHED, RUNS, SUITE, record_of, suite_of, with_code
 
@@ -81,6 +81,9 @@ CASES: dict[str, tuple[str, Callable[[Store, Suite], None]]] = {
     "fixed-weights": (SUITE, fixed_weights),
     "mixed-commits": (SUITE, mixed_commits),
     "library": (LIBRARY, of_library),
+    "validation": (SUITE, validated),
+    "chosen": (SUITE + PUBLISHED + "choose: {by: validation_accuracy}\n", validated),
+    "chosen-by-test": (SUITE + "choose: {by: test_accuracy}\n", full),
     "matrix": (MATRIX, full),
     "published-mean": (SUITE + published("0.8125", "runs: 3"), full),
     "published-values": (SUITE + published("[0.812, 0.8125, 0.8135]", "runs: 3"), first_seeds(3, 0.001)),

@@ -22,6 +22,17 @@ def full(store: Store, suite: Suite) -> None:
         store.save(trial, record_of(trial, accuracy(trial)))
 
 
+def validated(store: Store, suite: Suite) -> None:
+    """Record validation samples, on which the experiment is better that is worse on the test set."""
+    for trial in suite.trials():
+        record, better = record_of(trial, accuracy(trial)), 1.0 - accuracy(trial)
+        epochs = [
+            each.model_copy(update={"others": {"validation_loss": 0.5, "validation_accuracy": better}})
+            for each in record.epochs
+        ]
+        store.save(trial, record.model_copy(update={"epochs": epochs}))
+
+
 def troubled(store: Store, suite: Suite) -> None:
     """Leave one trial failed, one diverged, one unreadable, one missing and the rest done."""
     one, failing, diverging, unreadable, missing, last = suite.trials()

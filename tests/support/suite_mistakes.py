@@ -79,6 +79,7 @@ SUITE_RULES = {
     "optimizer-own-setting": ("name: SGD", "name: 'tests.support.own_training:sgd'"),
     "optimizer-muon": ("name: SGD", "name: Muon"),
     "no-decay-word": ("lr: 0.1", "lr: 0.1, no_decay: [norms]"),
+    "choose-by": ("seeds: 2", "seeds: 2\nchoose: {by: accuracy}"),
     "unknown-precision": ("epochs: 1", "epochs: 1\n    precision: fp23"),
     "label-smoothing-range": ("epochs: 1", "epochs: 1\n    loss: {label_smoothing: 2.0}"),
     "unknown-loss": ("epochs: 1", "epochs: 1\n    loss: {name: mse}"),
