@@ -35,7 +35,7 @@ def test_what_a_demo_leaves_is_no_part_of_the_check(
     assert report()[0] == 0
     assert "quickstart" in (tmp_path / "results/index.html").read_text(encoding="utf-8")
     with committed.laid_out(tmp_path) as folder:
-        assert not list(folder.glob("results/**/mlp"))
+        assert not list(folder.glob("results/**/quickstart"))
         monkeypatch.chdir(folder)
         for arguments in committed.checks(folder):
             code, output = report(*arguments[1:])
