@@ -39,7 +39,7 @@ def test_ranks_and_the_place_of_the_data_change_nothing() -> None:
     assert record.settings["dataset"]["path"] == "data/flowers"
     table = Path("results/small/table.md").read_text(encoding="utf-8")
     assert "Dataset: data/flowers, normalized, 25 % of the training samples held out." in table
-    assert "15 images tell an accuracy" in table
+    assert "15 images determine an accuracy" in table
     for number, options in enumerate((["--data-on", "host"], ["--placement", "ddp"])):
         results = f"results-{number}"
         run("data/s.yaml", "--nproc", "2", *options, "--no-calibrate", "--results", results)

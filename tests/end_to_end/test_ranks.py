@@ -135,7 +135,7 @@ def equal_weights(world: ProcessGroup, *arguments: Any) -> Any:
     plain = step.Step.train
 
     def train(self: step.Step, share: Share) -> Tensor:
-        return plain(self, replace(share, size=len(share.chosen) * world.world_size))
+        return plain(self, replace(share, batch=share.batch[: len(share.chosen) * world.world_size]))
 
     setattr(step.Step, "train", train)  # noqa: B010
     return losses_and_figures(world, *arguments)

@@ -39,6 +39,8 @@ _OPTIMIZERS = [
     {"name": "tests.support.own_training:sgd", "lr": 0.05, "momentum": 0.5},
 ]
 _SCHEDULES = [*map(example_of, SCHEDULERS), {"name": "tests.support.own_training:falling", "power": 2}]
+# One of torch, one that takes the length of the trial, a plain function, an own one: one code counts for all.
+_PER_STEP = ("StepLR", "OneCycleLR", "cosine", "falling")
 _BY_STEP = {"per": "step", "warmup_epochs": 0.7}
 _AUGMENTATIONS = [*map(example_of, AUGMENTATIONS)]
 
@@ -57,7 +59,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     **{f"optimizer {_short(each)}": {"optimizer": each} for each in _OPTIMIZERS},
     "optimizer without decay": {"optimizer": {"name": "AdamW", "lr": 0.01, "no_decay": ["norm", "bias"]}},
     **{f"schedule {_short(each)}": {"scheduler": each} for each in _SCHEDULES},
-    **{f"schedule {_short(each)} per step": {"scheduler": each | _BY_STEP} for each in _SCHEDULES},
+    **{
+        f"schedule {_short(each)} per step": {"scheduler": each | _BY_STEP}
+        for each in _SCHEDULES
+        if _short(each) in _PER_STEP
+    },
     "clipped": {"clip_grad_norm": 0.1},
     "accumulated": {"accumulate": 3},
     "accumulated, weighed, mixed": {
