@@ -69,11 +69,11 @@ class Hook:
         """Kill while a batch is evaluated."""
         evaluate = module.Step.evaluate
 
-        def killed(step: Any, share: Any) -> Any:
+        def killed(step: Any, share: Any, part: str = "test") -> Any:
             order = self.drill.take("evaluate")
             moment: Moment | None = order.moment if order else None
             self._strike(order, moment == "before", "")
-            loss = evaluate(step, share)
+            loss = evaluate(step, share, part)
             self._strike(order, moment != "before", "")
             return loss
 
@@ -83,17 +83,16 @@ class Hook:
         """Log what is saved of a trial, and from where it goes on."""
         resume, save = module.Checkpoints.resume, module.Checkpoints.save
 
-        def resumed(kept: Any, world: Any, tell: Callable[[str], None]) -> Any:
+        def resumed(kept: Any, state: Any, world: Any, tell: Callable[[str], None]) -> None:
             files, trial = sum(path.exists() for path in kept.paths), _trial(kept.paths)
-            progress = resume(kept, world, tell)
+            resume(kept, state, world, tell)
             if world.is_rank_zero:
                 others = self.drill.still_training(trial)
-                self.drill.log(kind="resumed", trial=trial, files=files, place=progress.place, others=others)
-            return progress
+                self.drill.log(kind="resumed", trial=trial, files=files, place=state.place, others=others)
 
-        def saved(kept: Any, progress: Any) -> None:
-            save(kept, progress)
-            self.drill.log(kind="saved", trial=_trial(kept.paths), place=progress.place)
+        def saved(kept: Any, state: Any) -> None:
+            save(kept, state)
+            self.drill.log(kind="saved", trial=_trial(kept.paths), place=state.place)
 
         module.Checkpoints.resume, module.Checkpoints.save = resumed, saved
 
