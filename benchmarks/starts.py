@@ -34,7 +34,7 @@ CASE = Case(
     is_exact=True,
 )
 _END = re.compile(r"(\S+): done, ")
-_TROUBLE = re.compile(r"Traceback|[Ee]rror|[Ww]arning|failed|taken over")
+_TROUBLE = re.compile(r"Traceback|[Ee]rror:|[Ww]arning:|failed|taken over")
 _WAITS = "of the trials left are being trained by process"
 
 
