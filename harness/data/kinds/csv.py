@@ -12,17 +12,18 @@ from pydantic import ConfigDict, Field, model_validator
 
 from harness.data.files import checksum, place
 from harness.data.folders import Search
+from harness.data.kinds.at_path import AtPath
 from harness.data.raw import Array, Raw, RawSplit
-from harness.data.settings import DatasetSettings, TestSplit
+from harness.data.settings import TestSplit
 from harness.errors import DataError, nearest, shown
 from harness.strict import added_later
 
 
-class Csv(DatasetSettings):
+class Csv(AtPath):
     """Table in a CSV file with a header: a column of labels, and features in all other columns."""
 
     model_config = ConfigDict(title="csv")
-    paths: ClassVar = ("path", "test_path")
+    paths: ClassVar[tuple[str, ...]] = ("path", "test_path")
 
     name: Literal["csv"] = Field(description="Kind of the dataset.")
     path: str = Field(description="Path of the file, relative to the suite's.", examples=["iris.csv"])
@@ -41,15 +42,6 @@ class Csv(DatasetSettings):
                 f"{'neither' if self.split is None else 'both'} of `split` and `test_path`, expected one"
             )
         return self
-
-    @property
-    def title(self) -> str:
-        """Return the file's path."""
-        return self.path
-
-    def is_here(self, search: Search) -> bool:
-        """Return True; raise DataError if there is no such file."""
-        return bool(self.identity(search))
 
     def identity(self, search: Search) -> Any:
         """Return the files' checksums."""

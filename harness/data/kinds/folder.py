@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -12,8 +12,9 @@ from pydantic import ConfigDict, Field
 from harness.data.files import place
 from harness.data.folders import Search
 from harness.data.image_files import SUFFIXES, ImageFiles
+from harness.data.kinds.at_path import AtPath
 from harness.data.raw import Raw, RawSplit
-from harness.data.settings import DatasetSettings, TestSplit
+from harness.data.settings import TestSplit
 from harness.errors import DataError
 from harness.strict import added_later
 
@@ -21,22 +22,16 @@ _PARTS = {"train": True, "test": True, "val": False}  # whether it is required
 _PASSED_OVER = ("thumbs.db", "desktop.ini")
 
 
-class Folder(DatasetSettings):
+class Folder(AtPath):
     """Folder of images: `train/CLASS/…`, `test/CLASS/…`, maybe `val/CLASS/…`; or `CLASS/…` and `split`."""
 
     model_config = ConfigDict(title="folder")
-    paths: ClassVar = ("path",)
 
     name: Literal["folder"] = Field(description="Kind of the dataset.")
     path: str = Field(description="Path of the folder, relative to the suite's file.", examples=["flowers"])
     split: TestSplit | None = added_later(
         None, description="How the images are split where the folder has one level of classes."
     )
-
-    @property
-    def title(self) -> str:
-        """Return the folder's path."""
-        return self.path
 
     def is_here(self, search: Search) -> bool:
         """Return True; raise DataError if there is no such folder, or no image in it."""

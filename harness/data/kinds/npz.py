@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -11,32 +11,23 @@ from pydantic import ConfigDict, Field
 from harness.data.arrays import raw_of
 from harness.data.files import checksum, place
 from harness.data.folders import Search
+from harness.data.kinds.at_path import AtPath
 from harness.data.raw import Raw
-from harness.data.settings import DatasetSettings, TestSplit
+from harness.data.settings import TestSplit
 from harness.errors import DataError
 from harness.strict import added_later
 
 
-class Npz(DatasetSettings):
+class Npz(AtPath):
     """NumPy file with the arrays `x_train`, `y_train`, `x_test`, `y_test`, and maybe `x_val` and `y_val`."""
 
     model_config = ConfigDict(title="npz")
-    paths: ClassVar = ("path",)
 
     name: Literal["npz"] = Field(description="Kind of the dataset.")
     path: str = Field(description="Path of the file, relative to the suite's.", examples=["flowers.npz"])
     split: TestSplit | None = added_later(
         None, description="How the training arrays are split where there are no test arrays."
     )
-
-    @property
-    def title(self) -> str:
-        """Return the file's path."""
-        return self.path
-
-    def is_here(self, search: Search) -> bool:
-        """Return True; raise DataError if there is no such file."""
-        return bool(self.identity(search))
 
     def identity(self, search: Search) -> Any:
         """Return the file's checksum."""
