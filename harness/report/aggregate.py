@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -178,6 +178,17 @@ class SuiteResults:
         return [error for row in self.rows for error in row.errors]
 
     @cached_property
+    def recorded(self) -> list[str]:
+        """List the metrics to show: those of validation only where a record has them."""
+        entries = [entry for row in self.rows for entry in row.entries]
+        return [
+            name
+            for name in OF_EPOCH
+            if not name.startswith("validation_")
+            or any(math.isfinite(value) for each in entries for value in each.epochs.get(name, ()))
+        ]
+
+    @cached_property
     def chosen(self) -> Row | None:
         """Return the experiment that the suite's rule chooses, the first of equals; None without a rule."""
         by = self.suite.choose.by if self.suite.choose else ""
@@ -194,17 +205,6 @@ class SuiteResults:
     def is_published_dataset(self) -> bool:
         """Return whether the published figures are for the same dataset."""
         return self.suite.published is not None and self.suite.published.dataset == self.suite.dataset.name
-
-
-def recorded(rows: Iterable[Row]) -> list[str]:
-    """List the metrics to show: those of validation only where a record has them."""
-    entries = [entry for row in rows for entry in row.entries]
-    return [
-        name
-        for name in OF_EPOCH
-        if not name.startswith("validation_")
-        or any(math.isfinite(value) for each in entries for value in each.epochs.get(name, ()))
-    ]
 
 
 def row_of(store: Store, suite: Suite, trials: Sequence[Trial]) -> Row:

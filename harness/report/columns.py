@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.report.aggregate import Entry, Row, SuiteResults, recorded, seeds_text
+from harness.report.aggregate import Entry, Row, SuiteResults, seeds_text
 from harness.report.facts import in_sentence
 from harness.report.number_format import interval_cell, loss, mean_cell, percent, signed
 from harness.report.published import difference_cell, published_cell, published_figure, verdict_cell
@@ -71,7 +71,7 @@ def _is_published(contents: SuiteResults) -> bool:
 
 
 def _has_validation(contents: SuiteResults) -> bool:
-    return "validation_accuracy" in recorded(contents.rows)
+    return "validation_accuracy" in contents.recorded
 
 
 def _last(name: str, write: Callable[[RowContext, float], str]) -> Callable[[RowContext, Entry, int], str]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 
-from harness.report.aggregate import FIGURES, Row, SuiteResults, recorded
+from harness.report.aggregate import FIGURES, Row, SuiteResults
 from harness.report.published import verdict_of
 from harness.results.metrics import OF_EPOCH
 from harness.stats import Difference, Summary
@@ -19,7 +19,7 @@ _DIGITS = 12  # any further ones depend on the machine
 
 def table(contents: SuiteResults) -> str:
     """Return CSV with a line per experiment: statistics of its last epochs; accuracies are fractions."""
-    metrics = recorded(contents.rows)
+    metrics = contents.recorded
     header = ["experiment", "trials", "done", "absent", *(f"{a}_{b}" for a in metrics for b in _SUMMARY)]
     header += ["published_test_accuracy", "difference", "difference_low_95", "difference_high_95"]
     return _csv(
@@ -29,7 +29,7 @@ def table(contents: SuiteResults) -> str:
 
 def epochs(contents: SuiteResults) -> str:
     """Return CSV with a line per epoch of each trial, done or diverged, with all digits of its record."""
-    absent = OF_EPOCH.keys() - recorded(contents.rows)
+    absent = OF_EPOCH.keys() - contents.recorded
     names = [name for name in FIGURES if name not in absent]
     lines = (
         [row.name, each.seed, each.state, number, *map(_exact, figures)]

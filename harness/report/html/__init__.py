@@ -11,12 +11,13 @@ from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from harness.report.aggregate import SuiteResults, recorded
+from harness.report.aggregate import SuiteResults
 from harness.report.html.embedded import Embedded, Read
 from harness.report.html.seeds import MEASURED, curves, metric_titles
 from harness.report.html.sparkline import HEIGHT, WIDTH
 from harness.report.html.suite_view import SuiteView, counts
 from harness.report.table import Table
+from harness.results.metrics import OF_EPOCH
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -31,7 +32,8 @@ def page(contents: Sequence[SuiteResults], tables: Sequence[Table], read: Read) 
     `read` returns the bytes of a file by its path within the results, None if it is missing.
     """
     embedded = Embedded(read)
-    metrics = recorded(row for each in contents for row in each.rows)
+    known = {name for each in contents for name in each.recorded}
+    metrics = [name for name in OF_EPOCH if name in known]
     suites = [
         SuiteView.of(each, table, embedded, metrics) for each, table in zip(contents, tables, strict=True)
     ]
