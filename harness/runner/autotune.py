@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from harness.config.suite import Trial
 from harness.results.record import EngineName, Placement
 from harness.runner.placement import Execution
 from harness.training.barrier import Barrier
-from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
+from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import RunRanks
 from harness.training.throughput import TimedTrials, grow, release
 
@@ -107,6 +106,5 @@ class Autotuner:
 
 def _epoch_seconds(trial: Trial, data: ResidentDataset, group: TimedTrials, width: int) -> float:
     """Return the seconds per epoch of each of the `width` trials that run at once."""
-    steps = math.ceil(len(data.train) / trial.settings.training.batch_size)
-    batches = math.ceil(len(data.test) / EVAL_BATCH_SIZE)
-    return steps * group.train(_STEPS, width) / _STEPS + batches * group.evaluate(_BATCHES, width) / _BATCHES
+    step, batch = group.train(_STEPS, width) / _STEPS, group.evaluate(_BATCHES, width) / _BATCHES
+    return data.train.batches(trial.settings.training.batch_size) * step + data.eval_batches * batch

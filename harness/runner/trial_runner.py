@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,7 +25,7 @@ from harness.runner.trial_callbacks import TrialCallbacks
 from harness.runner.trial_progress import TrialProgress
 from harness.runner.trial_queue import TrialQueue
 from harness.tracking import Dispatcher
-from harness.training.dataloader import EVAL_BATCH_SIZE, ResidentDataset
+from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import CaptureError
 from harness.training.precision import PRECISIONS
@@ -164,9 +163,8 @@ class TrialRunner:
 def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, int]:
     """Count the steps of one epoch, and its batches of evaluation, norms of an average included."""
     training = trial.settings.training
-    steps = math.ceil(len(resident.train) / training.batch_size)
-    batches = sum(math.ceil(len(split) / EVAL_BATCH_SIZE) for split in resident.evaluated.values())
-    return steps, batches + (steps if training.ema or training.swa else 0)
+    steps = resident.train.batches(training.batch_size)
+    return steps, resident.eval_batches + (steps if training.ema or training.swa else 0)
 
 
 def _progress_of(trial: Trial, trial_progress: TrialProgress, train_size: int) -> LeaseProgress:

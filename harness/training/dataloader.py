@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -86,6 +87,10 @@ class Resident:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def batches(self, batch_size: int) -> int:
+        """Return the number of batches in a pass; the last may be smaller."""
+        return math.ceil(len(self) / batch_size)
+
     def gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Return the chosen samples, bytes scaled to [0, 1], normalized if asked for, and their labels."""
         images, labels = self.gather_plain(chosen)
@@ -157,6 +162,11 @@ class ResidentDataset:
     def evaluated(self) -> dict[str, Resident]:
         """Return the splits that are evaluated after each epoch."""
         return {"test": self.test} | ({"validation": self.validation} if self.validation else {})
+
+    @property
+    def eval_batches(self) -> int:
+        """Return the number of batches that are evaluated after each epoch."""
+        return sum(split.batches(EVAL_BATCH_SIZE) for split in self.evaluated.values())
 
     @property
     def samples(self) -> dict[str, int]:

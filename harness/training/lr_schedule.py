@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -101,11 +100,10 @@ def _of_torch(scheduler: OfTorchScheduler, lr: float, length: int) -> Iterator[f
     name = type(scheduler).__name__
     try:
         driven = getattr(torch.optim.lr_scheduler, name)(stand_in, **settings, **scheduler.fixed)
+        stand_in.step()  # without gradients it does nothing, but torch warns where there was none
         for _ in range(length):
             yield float(stand_in.param_groups[0]["lr"])
-            with warnings.catch_warnings():  # the stand-in takes no steps
-                warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
-                driven.step()
+            driven.step()
     except (ArithmeticError, ValueError) as error:
         raise TrainingError(
             f"scheduler {name}: torch has no rates for {length} {scheduler.per}s with these settings: {error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from harness.training.batch_shard import BatchShard
 from harness.training.dataloader import EVAL_BATCH_SIZE
 from harness.training.distributed import alone
 from harness.training.hidden_state import fingerprint, globals_of
+from harness.training.kept_state import copied
 from harness.training.layers import Takeover
 from harness.training.model_facts import CPU, ROWS, Examples, ModelFacts, facts_of, initialised
 from harness.training.optim import optimizer_for
@@ -149,7 +149,7 @@ class _CheckedModel:
     def hidden_state(self) -> list[str]:
         """Name the state that moves from pass to pass, or that a pass depends on, outside of checkpoints."""
         model = self.build()
-        takeover, start = Takeover(model), copy.deepcopy(model.state_dict())
+        takeover, start = Takeover(model), copied(model)
         passes = []
         for _ in range(3):  # the first may set up what then stays
             for key, value in model.state_dict().items():

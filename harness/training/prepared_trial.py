@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -76,7 +75,7 @@ def prepare(
     step = _step(trial, data, world, state, takeover, facts)
     if world.world_size > 1:
         step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
-    steps_per_epoch = math.ceil(len(data.train) / training.batch_size)
+    steps_per_epoch = data.train.batches(training.batch_size)
     return PreparedTrial(
         state,
         step,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from harness.training.augment.augmenter import Augmenter
 from harness.training.batch_shard import BatchShard
 from harness.training.dataloader import ResidentDataset, Share
 from harness.training.distributed import ProcessGroup
+from harness.training.kept_state import kept_state
 from harness.training.layers import Takeover
 from harness.training.losses import Criterion, Targets, class_logits
 from harness.training.precision import Precision
@@ -129,19 +129,13 @@ class Step:
         DDP lays gradients out anew after the first passes of a process, and the layout decides the order of
         sums: a trial that resumes in another process must not take a step in the first layout again.
         """
-        kept = copy.deepcopy(self.model.state_dict())
-        others = [buffer.clone() for buffer in self.model.buffers()]
+        first = next(share.parts(self.accumulate, self.shard.world))
         self.model.train()
-        with kept_random_states(self.shard.world.device), self._pass():
+        with kept_state(self.model), kept_random_states(self.shard.world.device), self._pass():
             for _ in range(2):
                 self.optimizer.zero_grad(set_to_none=True)
-                first = next(share.parts(self.accumulate, self.shard.world))
                 self._forward_train(first)[2].backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
-        self.model.load_state_dict(kept)
-        with torch.no_grad():
-            for buffer, value in zip(self.model.buffers(), others, strict=True):  # some are in no state
-                buffer.copy_(value)
 
     @torch.no_grad()
     def evaluate(self, share: Share, part: str = "test") -> Tensor:

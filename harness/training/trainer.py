@@ -21,10 +21,10 @@ from harness.training.checkpoint_policy import CheckpointPolicy
 from harness.training.dataloader import ResidentDataset, Share
 from harness.training.device import peak_memory_gib, reset_peak_memory
 from harness.training.distributed import ProcessGroup
+from harness.training.kept_state import copied
 from harness.training.prepared_trial import PreparedTrial, prepare
 from harness.training.step import averages
 from harness.training.trainer_state import TrainerState
-from harness.training.weight_average import copied
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.config.settings import Training
+from harness.training.kept_state import kept_state
 
 
 class WeightAverage:
@@ -55,13 +56,13 @@ class WeightAverage:
     @contextlib.contextmanager
     def in_model(self) -> Iterator[None]:
         """Have the average in the model, until the context ends and the model is as it was."""
-        self.live = copied(self.model)
-        torch._foreach_copy_(self._weights, self._averages)
-        try:
-            yield
-        finally:
-            self.model.load_state_dict(self.live)
-            self.live = None
+        with kept_state(self.model) as live:
+            self.live = live
+            torch._foreach_copy_(self._weights, self._averages)
+            try:
+                yield
+            finally:
+                self.live = None
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -77,10 +78,3 @@ class WeightAverage:
         self._counted = int(state["counted"])
         for own, each in zip(self._averages, state["averages"], strict=True):
             own.copy_(each)
-
-
-def copied(model: nn.Module) -> dict[str, Any]:
-    """Return a copy of the model's state."""
-    return {
-        key: each.clone() if isinstance(each, Tensor) else each for key, each in model.state_dict().items()
-    }
