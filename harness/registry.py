@@ -7,12 +7,13 @@ from functools import reduce
 from operator import or_
 from typing import Annotated, Any, get_args
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from harness.plugins import is_callable_path
 from harness.strict import Strict
 
 _OWN = "package.module:callable"
+OWN_PATTERN = r"^[\w.]+:\w+$"
 
 
 class OwnCallable(Strict):
@@ -20,7 +21,7 @@ class OwnCallable(Strict):
 
     model_config = ConfigDict(extra="allow")
 
-    name: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = Field(
+    name: Annotated[str, Field(pattern=OWN_PATTERN)] = Field(
         description="Your own callable, as `package.module:callable`."
     )
 
@@ -48,9 +49,10 @@ def one_of(
     return Annotated[reduce(or_, tagged), Discriminator(tag)]
 
 
-def names_of(entry: type[Strict]) -> tuple[str, ...]:
-    """Return the names under which an entry of a registry is chosen."""
-    names: tuple[str, ...] = get_args(entry.model_fields["name"].annotation)
+def names_of(entry: type[BaseModel]) -> tuple[str, ...]:
+    """Return the names under which an entry of a registry is chosen; none for a callable of the user's."""
+    field = entry.model_fields.get("name")
+    names: tuple[str, ...] = get_args(field.annotation) if field else ()
     return names
 
 

@@ -11,7 +11,7 @@ from harness.data.kinds import BY_NAME
 from harness.data.kinds.own import Own
 from harness.errors import nearest
 from harness.plugins import is_callable_path
-from harness.registry import one_of
+from harness.registry import OWN_PATTERN, one_of
 
 
 def _known(name: str) -> str:
@@ -23,7 +23,7 @@ def _known(name: str) -> str:
 DatasetName = Annotated[
     str,
     AfterValidator(_known),
-    WithJsonSchema({"anyOf": [{"enum": sorted(BY_NAME)}, {"type": "string", "pattern": r"^[\w.]+:\w+$"}]}),
+    WithJsonSchema({"anyOf": [{"enum": sorted(BY_NAME)}, {"type": "string", "pattern": OWN_PATTERN}]}),
 ]
 if TYPE_CHECKING:
     AnyDataset = DatasetSettings

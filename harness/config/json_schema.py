@@ -11,7 +11,7 @@ from harness.config.loader import SuiteFile
 from harness.config.settings import Training, model_settings
 from harness.config.suite import ExperimentSettings
 from harness.model_libraries import LIBRARIES, Library
-from harness.registry import title_of
+from harness.registry import OWN_PATTERN, title_of
 
 _REF = "#/$defs/{model}"
 
@@ -85,7 +85,7 @@ def _user_model() -> dict[str, Any]:
     name = {
         "description": "Callable that builds the model, as `package.module:callable`.",
         "type": "string",
-        "pattern": "^[\\w.]+:\\w+$",
+        "pattern": OWN_PATTERN,
     }
     return {
         "title": "your own",

@@ -221,9 +221,6 @@ class OwnOptimizer(OwnCallable):
 
     model_config = ConfigDict(title="your own optimizer")
 
-    is_fused: ClassVar[bool] = False
-    is_capturable: ClassVar[bool] = False
-
     lr: Positive = Field(description="Initial learning rate.", examples=[0.01])
 
 

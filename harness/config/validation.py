@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from harness.config.overrides import Assignment
 from harness.config.yaml_reader import Document, KeyPath, dotted
 from harness.errors import nearest, shown
+from harness.registry import names_of
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -127,14 +128,9 @@ def _known_keys(cls: type[BaseModel], location: Iterable[str | int]) -> list[str
             if part in each.model_fields
             for found in _models_in(each.model_fields[str(part)].annotation)
         ]
-        tagged = [each for each in classes if part in _names(each)]
+        tagged = [each for each in classes if part in names_of(each)]
         classes = inner or tagged or classes  # neither: a list index or a mapping's own key
     return [key for each in classes for key in each.model_fields]
-
-
-def _names(cls: type[BaseModel]) -> tuple[Any, ...]:
-    """Return the names by which a union chooses a class."""
-    return get_args(cls.model_fields["name"].annotation) if "name" in cls.model_fields else ()
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

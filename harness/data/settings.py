@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from harness.data.folders import Search
 from harness.data.raw import Raw
+from harness.registry import names_of
 from harness.strict import Count, Positive, Strict, added_later
 
 
@@ -101,7 +102,7 @@ class DatasetSettings(Strict):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names that a suite may call this kind by."""
-        return get_args(cls.model_fields["name"].annotation)
+        return names_of(cls)
 
     @property
     def title(self) -> str:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from harness.config.settings import Settings
 from harness.config.suite import Trial
@@ -36,11 +37,16 @@ class UserCode:
         return self.sources.hash
 
 
-def callables_of(settings: Settings) -> tuple[str, ...]:
-    """Return the user's own callables that a trial is made of."""
+def named_sections(settings: Settings) -> list[Any]:
+    """Return the sections beside the model that may name a callable of the user's."""
     training = settings.training
     sections = (settings.dataset, training.optimizer, training.scheduler, training.loss)
-    names = [str(settings.model.get("name")), *(str(getattr(each, "name", "")) for each in sections)]
+    return [each for each in sections if each is not None]
+
+
+def callables_of(settings: Settings) -> tuple[str, ...]:
+    """Return the user's own callables that a trial is made of."""
+    names = [str(settings.model.get("name")), *(each.name for each in named_sections(settings))]
     return tuple(dict.fromkeys(filter(is_callable_path, names)))
 
 

@@ -18,7 +18,7 @@ from harness.model_libraries import library_of
 from harness.results import kept_code, provenance
 from harness.results.record import Versions
 from harness.results.repository import commit_of_suite
-from harness.results.user_code_hash import UserCodes, callables_of
+from harness.results.user_code_hash import UserCodes, callables_of, named_sections
 from harness.runner import keys
 from harness.runner.request import Request
 from harness.strict import Strict
@@ -118,6 +118,6 @@ def _experiment(trial: Trial) -> str:
 
 def _callables(trial: Trial) -> str:
     """Return the callables of a trial with their settings."""
-    settings, training = trial.settings, trial.settings.training
-    sections = (settings.dataset, training.loss, training.optimizer, training.scheduler)
-    return json.dumps([settings.model, *(each and each.model_dump() for each in sections)], sort_keys=True)
+    settings = trial.settings
+    sections = [settings.model, *(each.model_dump() for each in named_sections(settings))]
+    return json.dumps(sections, sort_keys=True)

@@ -15,27 +15,23 @@ from harness.data.settings import DatasetSettings, TestSplit
 from harness.errors import DataError
 from harness.module_sources import sources_of
 from harness.plugins import imported, search_path
+from harness.registry import OWN_PATTERN, OwnCallable
 from harness.strict import added_later
 from harness.user_code import calling
 
 
-class Own(DatasetSettings):
+class Own(OwnCallable, DatasetSettings):
     """Data of your own; keys other than these are keyword arguments of the callable."""
 
     model_config = ConfigDict(title="your own data", extra="allow")
 
-    name: Annotated[str, Field(pattern=r"^[\w.]+:\w+$")] = Field(
+    name: Annotated[str, Field(pattern=OWN_PATTERN)] = Field(
         description="Callable that returns the arrays of an .npz file by name, as `package.module:callable`.",
         examples=["own:flowers"],
     )
     split: TestSplit | None = added_later(
         None, description="How the training arrays are split where it returns no test arrays."
     )
-
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Return no name: any callable may be given."""
-        return ()
 
     def is_here(self, search: Search) -> bool:
         """Return False: what the callable does is not known."""
@@ -49,7 +45,7 @@ class Own(DatasetSettings):
     def read(self, search: Search) -> Raw:
         """Call the callable; raise DataError for whatever it raises."""
         found = imported("dataset", self.name, DataError)
-        settings = json.loads(json.dumps(self.model_extra))  # a copy that is the callable's own
+        settings = json.loads(json.dumps(self.arguments))  # a copy that is the callable's own
         with calling(f"dataset {self.name!r}", DataError):
             arrays = found(**settings)
         if not isinstance(arrays, Mapping):
