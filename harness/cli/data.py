@@ -14,6 +14,7 @@ from harness.cli.options import DataDir
 from harness.cli.suites import names_a_file
 from harness.config.loader import load_suite
 from harness.errors import DataError, UsageError
+from harness.formatting import columns
 
 _HEADER = ("name", "samples", "size", "classes", "source", "here")
 
@@ -39,7 +40,7 @@ def data(
             )
         print(_cleaned())  # noqa: T201
     elif name is None:
-        print(_table(list(_rows(data_dir))))  # noqa: T201
+        print(columns([_HEADER, *_rows(data_dir)]))  # noqa: T201
     else:
         print(_fetched(name, resize, data_dir))  # noqa: T201
 
@@ -97,12 +98,3 @@ def _rows(data_dir: Path | None) -> Iterator[tuple[str, ...]]:
                 _say(f"{name}: {error}")
                 here = "damaged"
             yield name, samples, size, str(facts.num_classes), facts.source, here
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(_HEADER, *rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (_HEADER, *rows)
-    ]
-    return "\n".join(lines)
