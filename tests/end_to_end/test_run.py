@@ -152,8 +152,9 @@ def test_a_job_trains_with_the_code_that_was_submitted(monkeypatch: pytest.Monke
 
 
 def test_a_suite_from_a_pipe_is_read_once_and_kept(folder: Path) -> None:
-    os.mkfifo("pipe")
-    writer = threading.Thread(target=Path("pipe").write_text, args=(SUITE.partition("  mlp")[0],))
+    pipe = folder / "pipe"  # absolute: this process may change its folder to start the other
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(SUITE.partition("  mlp")[0],))
     writer.start()
     run("run", "pipe", "--nproc", "1", "--no-calibrate", "--seeds", "1")
     writer.join()
