@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from harness.results.record import Record
 from tests.support import ROOT
 from tests.support.fake_slurm import HOSTILE
+from tests.support.runs import assert_equal, undisturbed
 from tests.support.slurm_cluster import Cluster, cluster, eventually
 from tests.support.slurm_user import LONG, SUITE, User
 
@@ -18,40 +18,17 @@ pytestmark = pytest.mark.slurm
 __all__ = ["cluster"]
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture
-def user(cluster: Cluster, cache: None, tmp_path: Path) -> User:
+def user(cluster: Cluster, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> User:
     """Return a user whose folder is empty but for a suite."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     return User(cluster, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(cluster: Cluster, cache: None, tmp_path_factory: pytest.TempPathFactory) -> User:
+def uninterrupted(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float]]:
     """Train the long suite here, in one go."""
-    user = User(cluster, tmp_path_factory.mktemp("whole"))
-    user.write(LONG)
-    user.harness("suite.yaml", "--nproc", "1")
-    return user
-
-
-def test_two_nodes_train_together_and_a_report_follows(user: User) -> None:
-    user.harness("suite.yaml", "--nproc", "1", "--results", "here", "--no-calibrate")
-    training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
-    user.ends(training)
-    assert "nodes 2 (n[1-2]), ranks a node 1, threads a rank 1" in user.log(training)
-    assert [record.hardware.world_size for record in user.records().values()] == [2, 2]
-    for seed, values in user.figures("here").items():
-        assert user.figures()[seed] == pytest.approx(values, rel=1e-9, abs=0)
-    assert (user.folder / "results" / "small" / "table.md").is_file()
-    user.ends(report)
-    assert "tables and figures, 0 changed" in user.log(report)  # the training has written them
-    assert user.cluster.job(report)["StartTime"] >= user.cluster.job(training)["EndTime"]
+    return undisturbed(tmp_path_factory.mktemp("whole"), cache, LONG, "--nproc", "1")
 
 
 def test_a_wrong_partition_is_told_in_sbatchs_own_words(user: User) -> None:
@@ -70,7 +47,7 @@ def test_hostile_names_arrive_as_they_are(user: User) -> None:
     training, report = user.submit(f"{HOSTILE}/-s.yaml", "--results", f"{HOSTILE}/results", *asked)
     user.ends(training)
     user.ends(report)
-    assert list(user.records(f"{HOSTILE}/results")) == ["1"]
+    assert list(user.records(f"{HOSTILE}/results")) == ["mlp 1"]
     assert (user.folder / "gpus").read_text(encoding="utf-8") == "2"
     logs = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("results/.jobs/*.log")}
     assert logs.keys() == {f"{training}.log", f"{report}.log"}
@@ -83,24 +60,12 @@ def test_the_script_works_by_hand(user: User) -> None:
     command = ["sbatch", "--parsable", "--nodes=1", "--time=10", script, "suite.yaml", "--seeds", "2"]
     job = user.call(*command, HARNESS_PYTHON=sys.executable).strip()
     user.ends(job)
-    assert list(user.records()) == ["2"]
+    assert list(user.records()) == ["mlp 2"]
 
 
-def test_the_jobs_of_an_array_share_the_trials(user: User) -> None:
-    user.write(SUITE.replace("seeds: 2", "seeds: 6"))
-    training, report = user.submit("suite.yaml", "--array", "3", "--no-calibrate")
-    for task in range(3):
-        user.ends(f"{training}_{task}")
-    user.ends(report)
-    assert {record.status for record in user.records().values()} == {"done"}
-    assert list(user.records()) == ["1", "2", "3", "4", "5", "6"]
-    logs = "".join(user.log(f"{training}_{task}") for task in range(3))
-    for seed in range(1, 7):
-        assert logs.count(f"small/mlp/seed-{seed}: epoch 1/2") == 1
-        assert logs.count(f"small/mlp/seed-{seed}: done") == 1
-
-
-def test_a_preempted_job_goes_on_where_it_was(user: User, uninterrupted: User) -> None:
+def test_a_job_on_two_nodes_is_preempted_and_goes_on_and_a_report_follows(
+    user: User, uninterrupted: dict[str, list[float]]
+) -> None:
     user.write(LONG)
     user.slow.touch()
     training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
@@ -114,13 +79,18 @@ def test_a_preempted_job_goes_on_where_it_was(user: User, uninterrupted: User) -
     log = user.log(training)
     assert log.count(": epoch 1/40") == 1
     assert "stopped with trials left; queued again" in log
-    assert f"job {training}, start 1: nodes 2" in log
-    assert user.figures()["1"] == pytest.approx(uninterrupted.figures()["1"], rel=1e-9, abs=0)
+    for start in (0, 1):
+        assert f"start {start}: nodes 2 (n[1-2]), ranks a node 1, threads a rank 1" in log
+    assert [record.hardware.world_size for record in user.records().values()] == [2]
+    assert_equal(user.figures(), uninterrupted)
     assert not [path for path in (user.folder / "results" / ".jobs").iterdir() if path.suffix == ".stop"]
+    assert (user.folder / "results" / "small" / "table.md").is_file()
+    assert "tables and figures, 0 changed" in user.log(report)  # the training has written them
+    assert user.cluster.job(report)["StartTime"] >= user.cluster.job(training)["EndTime"]
 
 
-def test_only_the_job_of_an_array_that_was_stopped_is_queued_again(user: User) -> None:
-    user.write(LONG.replace("seeds: 1", "seeds: 2"))
+def test_the_jobs_of_an_array_share_the_trials_and_the_stopped_one_is_queued_again(user: User) -> None:
+    user.write(LONG.replace("seeds: 1", "seeds: 4"))
     user.slow.touch()
     training, report = user.submit("suite.yaml", "--array", "2", "--no-calibrate")
     jobs = [f"{training}_0", f"{training}_1"]  # the last one has the number of the whole array
@@ -131,10 +101,16 @@ def test_only_the_job_of_an_array_that_was_stopped_is_queued_again(user: User) -
         user.ends(job)
     user.ends(report)
     assert "start 1: " not in user.log(jobs[0])
-    assert [record.status for record in user.records().values()] == ["done", "done"]
+    records = user.records()
+    assert [record.status for record in records.values()] == ["done"] * len(records)
+    logs = "".join(map(user.log, jobs))
+    assert len(records) == 4
+    for seed in range(1, 5):
+        assert logs.count(f"small/mlp/seed-{seed}: epoch 1/40") == 1
+        assert logs.count(f"small/mlp/seed-{seed}: done") == 1
 
 
-def test_a_job_that_loses_a_node_is_finished_after(user: User, uninterrupted: User) -> None:
+def test_a_job_that_loses_a_node_is_finished_after(user: User, uninterrupted: dict[str, list[float]]) -> None:
     user.write(LONG)
     user.slow.touch()
     training, report = user.submit("suite.yaml", "--nodes", "2", "--placement", "ddp")
@@ -146,7 +122,7 @@ def test_a_job_that_loses_a_node_is_finished_after(user: User, uninterrupted: Us
     user.ends(training)
     user.ends(report)
     assert user.log(training).count(": epoch 1/40") == 1
-    assert user.figures()["1"] == pytest.approx(uninterrupted.figures()["1"], rel=1e-9, abs=0)
+    assert_equal(user.figures(), uninterrupted)
 
 
 def test_a_suite_that_is_edited_while_its_job_queues_is_trained_as_it_was(user: User) -> None:

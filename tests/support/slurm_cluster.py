@@ -67,7 +67,7 @@ def eventually(find: Callable[[], T], seconds: float = 60.0, what: Callable[[], 
     while not (found := find()):
         if time.monotonic() > deadline:
             pytest.fail(f"nothing after {seconds} s: {what()}")
-        time.sleep(0.1)
+        time.sleep(0.25)  # each look starts a program
     return found
 
 

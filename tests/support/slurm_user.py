@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.results.record import Record
-from tests.support import ROOT, fault_models
+from tests.support import ROOT, fault_models, runs
 from tests.support.slurm_cluster import Cluster, eventually
 
 SUITE = """\
@@ -115,14 +115,8 @@ class User:
 
     def records(self, folder: str = "results") -> dict[str, Record]:
         """Return the records in a folder of results."""
-        return {
-            path.name.split("-")[1]: Record.from_json(path.read_text(encoding="utf-8"))
-            for path in sorted((self.folder / folder).glob("small/*/seed-*.json"))
-        }
+        return runs.records(str(self.folder / folder))
 
-    def figures(self, folder: str = "results") -> dict[str, list[float]]:
-        """Return what the trials in a folder of results found."""
-        return {
-            seed: [value for epoch in record.epochs for value in (epoch.train_loss, epoch.test_accuracy)]
-            for seed, record in self.records(folder).items()
-        }
+    def figures(self) -> dict[str, list[float]]:
+        """Return what all trials found, without times."""
+        return runs.figures(str(self.folder / "results"))
