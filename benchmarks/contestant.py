@@ -60,7 +60,7 @@ class Peer:
         ]
         launcher = torchrun if self.launcher == "torchrun" and experiment.world_size > 1 else []
         module = ["-m", f"benchmarks.{self.module}"]
-        wall_seconds = _timed(self.name, [*launcher, *module, str(settings), str(output)], folder)
+        wall_seconds = run_python(self.name, [*launcher, *module, str(settings), str(output)], folder)
         trials = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
         if sorted(trial["seed"] for trial in trials) != sorted(experiment.seeds):
             raise SystemExit(f"{self.name}: found the trials {trials}, expected one of each seed")
@@ -84,7 +84,7 @@ def run_harness(arguments: Sequence[str], seeds: Sequence[int], folder: Path) ->
     """Train with `harness run` and its arguments, as one command; its records come into `folder`."""
     results = folder / "results"
     chosen = ["--seeds", ",".join(map(str, seeds)), "--results", str(results)]
-    wall_seconds = _timed(HARNESS, ["-m", "harness", "run", *arguments, *chosen], folder)
+    wall_seconds = run_python(HARNESS, ["-m", "harness", "run", *arguments, *chosen], folder)
     texts = [path.read_text(encoding="utf-8") for path in sorted(results.glob("*/*/seed-*.json"))]
     records = [Record.from_json(text) for text in texts]
     hardware = records[0].hardware
@@ -99,7 +99,7 @@ def run_harness(arguments: Sequence[str], seeds: Sequence[int], folder: Path) ->
     )
 
 
-def _timed(name: str, arguments: Sequence[str], folder: Path) -> float:
+def run_python(name: str, arguments: Sequence[str], folder: Path) -> float:
     """Run Python with the arguments in `folder` and return the seconds; show the log if it fails."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
