@@ -55,12 +55,14 @@ class Case:
 
     def start(self, folder: Path, ranks: int, log: Path, *, hook: bool = True) -> subprocess.Popen[bytes]:
         """Start a run in the folder; both its streams go into the log."""
-        command = [sys.executable, "-m", "harness", "run", "suite.yaml", "--nproc", str(ranks)]
-        command += [*self.arguments, "--no-calibrate", "--max-restarts", "1000"]
+        env = environment(folder if hook else None)
         with log.open("wb") as file:
-            return subprocess.Popen(
-                command, cwd=folder, env=environment(folder if hook else None), stdout=file, stderr=file
-            )
+            return subprocess.Popen(self.command(ranks), cwd=folder, env=env, stdout=file, stderr=file)
+
+    def command(self, ranks: int) -> list[str]:
+        """Return what starts a run."""
+        command = [sys.executable, "-m", "harness", "run", "suite.yaml", "--nproc", str(ranks)]
+        return [*command, *self.arguments, "--no-calibrate", "--max-restarts", "1000"]
 
     def figures(self, folder: Path) -> Figures:
         """Return what the suite finds in an uninterrupted run on the first of the numbers of ranks."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import ROOT, committed, forks
 from tests.support.report_files import changed, report
+from tests.support.runs import HARNESS
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is missing")
@@ -28,8 +29,8 @@ def test_what_a_demo_leaves_is_no_part_of_the_check(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     for options in ([], ["--results", "results/tried/once"]):
-        command = ["run", "suites/quickstart.yaml", "--only", "mlp", "--seeds", "1", *options]
-        code, output = forks.harness(command, seconds=300)
+        command = [*HARNESS, "run", "suites/quickstart.yaml", "--only", "mlp", "--seeds", "1", *options]
+        code, output = forks.finished(command, seconds=300)
         assert code == 0, output
     assert report("--check")[0] == 1  # the page has none of them
     assert report()[0] == 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT, forks
 from tests.support.pages import DOCS, README, Page
+from tests.support.runs import HARNESS
 
 # What installs something is followed in test_packaging.py.
 WITH_COMMANDS = [page for page in [README, *DOCS] if page.commands and not page.installs]
@@ -39,5 +41,5 @@ def test_commands_run(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def _run(program: str, *arguments: str) -> tuple[int | None, str]:
     """Run `harness` or `python`; return the exit code and what was printed."""
-    assert program in ("harness", "python")
-    return (forks.harness if program == "harness" else forks.script)(arguments, seconds=300)
+    starter = {"harness": HARNESS, "python": [sys.executable]}[program]
+    return forks.finished([*starter, *arguments], seconds=300)

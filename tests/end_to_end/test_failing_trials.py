@@ -12,7 +12,7 @@ from harness.results.record import Record
 from harness.results.store import Store
 from tests.support import fault_models, forks
 from tests.support.gated_runs import GATED
-from tests.support.runs import ONE_TRIAL, SUITE, assert_equal, figures, records, run
+from tests.support.runs import HARNESS, ONE_TRIAL, SUITE, assert_equal, figures, records, run
 
 MEASURED = "small/raises_on_rank_one/seed-1"
 
@@ -21,7 +21,8 @@ pytestmark = pytest.mark.usefixtures("small_suite")
 
 def test_what_cannot_be_measured_is_trained_by_the_rule() -> None:
     failing_suite("raises_on_rank_one")
-    code, output = forks.harness(["suite.yaml", "--nproc", "2", "--only", "raises_on_rank_one"], seconds=300)
+    command = [*HARNESS, "suite.yaml", "--nproc", "2", "--only", "raises_on_rank_one"]
+    code, output = forks.finished(command, seconds=300)
     assert output.count(f"nothing is measured: {MEASURED}: ArithmeticError: a made-up failure in rank 1") == 1
     assert "placement: spread, because 1 trial is fewer than 2 ranks, and ddp is estimated to" in output
     (record,) = records().values()  # of whichever rank was the first to take it

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.config.loader import load_suite
+from harness.runner import fault_drill
 from harness.runner.fault_drill import DrillOutcome, FaultDrill, interruptions, not_tried
 from harness.runner.launch import torchrun
 from harness.training.gpus import Gpus
-from tests.support import ROOT
-from tests.support.runs import HARNESS, SUITE
+from tests.support.commands import call
+from tests.support.forks import Started, ranks_of
+from tests.support.runs import SUITE
 
 
+@pytest.fixture
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the runs, which the drill starts anew."""
+
+    def start(command: Sequence[str], *, env: Mapping[str, str], **_: object) -> Started:
+        return Started(command, env=env)
+
+    monkeypatch.setattr(fault_drill, "subprocess", SimpleNamespace(Popen=start, PIPE=None, STDOUT=None))
+    monkeypatch.setattr(fault_drill, "children", ranks_of)
+
+
+@pytest.mark.usefixtures("_forked")
 def test_a_trial_survives_ways_to_break_it_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = {"SIGKILL of one rank", "SIGTERM, another world size"}  # the others: test_kills, test_killed_runs
     monkeypatch.setattr(
@@ -54,14 +67,15 @@ def test_what_differs_is_said_so() -> None:
     assert "more --epochs help" in str(DrillOutcome("SIGTERM", "2 ranks", None, is_equal=True))
 
 
-def test_it_says_what_its_runs_said_when_they_fail(tmp_path: Path) -> None:
-    path = tmp_path / "suite.yaml"
-    path.write_text(SUITE, encoding="utf-8")
-    command = [*HARNESS, "drill", str(path), "--data-dir", str(tmp_path), "--set", "dataset.name=mnist"]
-    env = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path), "PATH": ""}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=300)
-    assert done.returncode == 1, sys.version
-    assert "error: a run of the drill ended with exit code 2:" in done.stderr
+@pytest.mark.usefixtures("_forked")
+def test_it_says_what_its_runs_said_when_they_fail(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("suite.yaml").write_text(SUITE, encoding="utf-8")
+    arguments = ("drill", "suite.yaml", "--data-dir", str(folder), "--set", "dataset.name=mnist")
+    code, _, error = call(arguments, monkeypatch, capsys)
+    assert code == 1
+    assert "error: a run of the drill ended with exit code 2:" in error
 
 
 def test_one_gpu_is_drilled_with_one_rank_and_what_it_cannot_try_is_said() -> None:

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.kill_case import cases
+from benchmarks.kill_case import Case, cases, environment
 from benchmarks.kill_checks import Tally
 from benchmarks.kill_round import Round
 from benchmarks.starts import Pairs
 from tests.support.fault_hook.drill import Hit, Order
+from tests.support.forks import Forked
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
+    pytest.mark.usefixtures("_forked"),
 ]
 
 ORDERS = [
@@ -28,6 +30,18 @@ ORDERS = [
     Order(5, "attempt", "named", "a rank"),
     Order(6, "record", "whole", "launcher and ranks"),
 ]
+
+
+@pytest.fixture
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fork the runs, which the benchmarks start anew."""
+
+    def start(case: Case, folder: Path, ranks: int, log: Path, *, hook: bool = True) -> Forked:
+        env = environment(folder if hook else None)
+        with log.open("wb") as file:
+            return Forked(case.command(ranks), file.fileno(), env=env, folder=folder)
+
+    monkeypatch.setattr(Case, "start", start)
 
 
 @dataclass

@@ -18,6 +18,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from harness import environment
+from tests.support import forked_programs
+
 _MESSAGE_BYTES = 1 << 20
 
 
@@ -97,20 +100,15 @@ def _serve(requests: socket.socket) -> NoReturn:
 
 
 def _work(command: list[str], env: dict[str, str]) -> NoReturn:
-    """Be what `harness.program.command()` starts, as far as it can tell."""
+    """Be what torchrun starts, as far as that can tell."""
     os.setsid()  # torchrun signals its group
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    import torch
-
-    from harness.__main__ import main
-
     os.environ.clear()
     os.environ.update(env)
-    os.environ["HARNESS_LAUNCHED"] = str(os.getppid())  # the zygote, which ends with the launcher
-    torch.set_num_threads(int(env["OMP_NUM_THREADS"]))
-    sys.orig_argv, sys.argv = list(command), command[2:]
-    code = _exit_code(main)
+    if environment.LAUNCHED in env:
+        os.environ[environment.LAUNCHED] = str(os.getppid())  # the zygote, which ends with the launcher
+    code = _exit_code(lambda: forked_programs.run(command))
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -5,26 +5,25 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from harness.results.procfs import children
-from tests.support import ROOT
+from tests.support import ROOT, forked_programs
 from tests.support.forked_workers import fork_workers
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        "torch.distributed.launcher.api",
+        "torch.distributed.run",
         "harness.cli.main",
         "harness.runner.launch.launcher",
         "harness.training.trainer",
@@ -40,25 +39,38 @@ def context() -> ForkServerContext:
     return _CONTEXT
 
 
-def harness(arguments: Sequence[str], seconds: float) -> tuple[int | None, str]:
-    """Run `python -m harness` here to its end; return its exit code and what it printed on both streams."""
-    return _finished(_harness, arguments, seconds)
+def finished(command: Sequence[str], seconds: float) -> tuple[int | None, str]:
+    """Run a command of Python's here to its end; return its exit code and what it printed on both streams."""
+    with tempfile.NamedTemporaryFile() as output:
+        process = Forked(command, output.fileno())
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+        process.wait()
+        return process.returncode, Path(output.name).read_text(encoding="utf-8")
 
 
-def script(arguments: Sequence[str], seconds: float) -> tuple[int | None, str]:
-    """Run a user's Python file here, in one thread; return its exit code and what it printed."""
-    return _finished(_script, arguments, seconds)
+class Forked:
+    """What is used of subprocess.Popen: a command of Python's, both its streams in the open file `output`.
 
+    `before` is called first in the process.
+    """
 
-class Started:
-    """What tests use of subprocess.Popen: a `python -m harness` that goes on, its two streams in one pipe."""
-
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self.args = ["harness", *arguments]
-        ours, theirs = os.pipe()
-        self._process = _started(_harness, arguments, theirs)
-        os.close(theirs)
-        self.stdout = os.fdopen(ours, encoding="utf-8")
+    def __init__(
+        self,
+        command: Sequence[str],
+        output: int,
+        *,
+        env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+        before: Callable[[], object] | None = None,
+    ) -> None:
+        self.args = list(command)
+        written = Connection(os.dup(output), readable=False)  # as such a file is handed over
+        place = (dict(os.environ if env is None else env), folder or Path.cwd())
+        self._process = context().Process(target=_begin, args=(self.args, *place, written, before))
+        self._process.start()
+        written.close()
 
     @property
     def pid(self) -> int:
@@ -82,6 +94,35 @@ class Started:
             raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it lives."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+
+class Started(Forked):
+    """The same with its streams in a pipe."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        before: Callable[[], object] | None = None,
+    ) -> None:
+        ours, theirs = os.pipe()
+        super().__init__(command, theirs, env=env, before=before)
+        os.close(theirs)
+        self.stdout = os.fdopen(ours, encoding="utf-8")
+
     def communicate(self, timeout: float | None = None) -> tuple[str, None]:
         """Return what is said until nobody holds the pipe any more; raise TimeoutExpired."""
         said: list[str] = []
@@ -94,48 +135,18 @@ class Started:
         self.wait(timeout)
         return said[0], None
 
-    def send_signal(self, number: int) -> None:
-        """Send it a signal, if it lives."""
-        if self.returncode is None:
-            os.kill(self.pid, number)
 
-    def kill(self) -> None:
-        """End it at once."""
-        self.send_signal(signal.SIGKILL)
-
-    def workers(self) -> list[int]:
-        """Return the process numbers of its ranks: it has forked a process that has forked them."""
-        return [rank for zygote in children(self.pid) for rank in children(zygote)]
-
-
-def _finished(
-    run: Callable[[list[str]], None], arguments: Sequence[str], seconds: float
-) -> tuple[int | None, str]:
-    with tempfile.NamedTemporaryFile() as output:
-        process = _started(run, arguments, output.fileno())
-        process.join(seconds)
-        process.kill()
-        process.join()
-        return process.exitcode, Path(output.name).read_text(encoding="utf-8")
-
-
-def _started(run: Callable[[list[str]], None], arguments: Sequence[str], output: int) -> ForkServerProcess:
-    """Start a process here that writes both streams to the open file `output`."""
-    written = Connection(os.dup(output), readable=False)  # as such a file is handed over
-    process = context().Process(
-        target=_begin, args=(run, list(arguments), dict(os.environ), Path.cwd(), written)
-    )
-    process.start()
-    written.close()
-    return process
+def ranks_of(launcher: int) -> list[int]:
+    """Return the process numbers of a launcher's ranks: it has forked a process that has forked them."""
+    return [rank for zygote in children(launcher) for rank in children(zygote)]
 
 
 def _begin(
-    run: Callable[[list[str]], None],
-    arguments: list[str],
+    command: list[str],
     env: dict[str, str],
     folder: Path,
     output: Connection,
+    before: Callable[[], object] | None,
 ) -> None:
     os.chdir(folder)
     os.environ.clear()
@@ -147,22 +158,7 @@ def _begin(
     # Anew, because a pipe may be now where a file was.
     sys.stdout = sys.__stdout__ = os.fdopen(1, "w", encoding="utf-8", closefd=False)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # type: ignore[misc]
-    run(arguments)
-
-
-def _harness(arguments: list[str]) -> None:
-    sys.argv = ["harness", *arguments]
-    # Else a test has put something in front that Python reads first.
-    if os.environ.get("PYTHONPATH") == str(ROOT):
-        fork_workers()
-    from harness.cli.main import main
-
-    main()
-
-
-def _script(arguments: list[str]) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    sys.argv = list(arguments)
-    runpy.run_path(arguments[0], run_name="__main__")
+    if before is not None:
+        before()
+    fork_workers()
+    forked_programs.run(command)

@@ -15,7 +15,7 @@ from harness.config.loader import load_suite
 from harness.results.record import Record
 from harness.results.store import Store
 from tests.support import ROOT, fault_models, forks
-from tests.support.forks import Started
+from tests.support.forks import Started, ranks_of
 from tests.support.report_files import is_of_report
 
 Running = subprocess.Popen[str] | Started
@@ -46,28 +46,21 @@ LONG = LONG.replace("epochs: 2", "epochs: 12")
 
 def run(*arguments: str, code: int = 0) -> str:
     """Run the harness to its end, in a process that was forked; return what it printed on both streams."""
-    found, output = forks.harness(arguments, seconds=300)
+    found, output = forks.finished([*HARNESS, *arguments], seconds=300)
     assert found == code, output
     return output
 
 
 def torchrun(*arguments: str, code: int = 0) -> str:
-    """Run torchrun to its end; return what it printed on both streams."""
-    done = subprocess.run(
-        [*TORCHRUN, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
+    """Run torchrun to its end, in a process that was forked; return what it printed on both streams."""
+    found, output = forks.finished([*TORCHRUN, *arguments], seconds=300)
+    assert found == code, output
+    return output
 
 
-def start(*arguments: str) -> Started:
+def start(*arguments: str, starter: Sequence[str] = HARNESS) -> Started:
     """Start a run, in a process that was forked."""
-    return Started(arguments)
+    return Started([*starter, *arguments])
 
 
 def start_anew(*arguments: str, starter: Sequence[str] = HARNESS) -> subprocess.Popen[str]:
@@ -91,7 +84,7 @@ def wait_for(process: Running, text: str) -> None:
 def workers(process: Running) -> list[int]:
     """Return the process numbers of a launcher's ranks."""
     if isinstance(process, Started):
-        return process.workers()
+        return ranks_of(process.pid)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if children.exists():
         return [int(pid) for pid in children.read_text(encoding="utf-8").split()]

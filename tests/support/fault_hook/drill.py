@@ -128,19 +128,25 @@ class Drill:
 
     def ranks(self, launcher: int) -> list[int]:
         """List the living ranks that a launcher has started."""
-        return [
-            pid for pid in self.processes() if _parent(pid) == launcher and b"LOCAL_RANK" in _environment(pid)
-        ]
+        return [pid for pid in self.processes() if _leads_session(pid) and self.launcher(pid) == launcher]
+
+    def launcher(self, rank: int) -> int:
+        """Return the process that has started a rank: the last of its ancestors that is of the drill."""
+        ancestor = _parent(rank)
+        while self.has(above := _parent(ancestor)):
+            ancestor = above
+        return ancestor
 
     def still_training(self, trial: str) -> list[int]:
         """List the living processes of other launchers that have gone on with the trial."""
         events = (each for each in self.events() if each["kind"] == "resumed" and each["trial"] == trial)
         pids = {int(event["process"]) for event in events}
-        return [pid for pid in pids if self.has(pid) and _parent(pid) != os.getppid()]
+        ours = self.launcher(os.getpid())
+        return [pid for pid in pids if self.has(pid) and self.launcher(pid) != ours]
 
     def has(self, pid: int) -> bool:
-        """Tell whether the process lives and belongs to the drill."""
-        return _environment(pid).get(ENV.encode()) == str(self.root).encode() and not _has_ended(pid)
+        """Tell whether the process lives and belongs to the drill, whose processes alone work in its folder."""
+        return _folder(pid) == self.root.resolve() and not _has_ended(pid)
 
     def kill(self, pids: Sequence[int]) -> None:
         """Send SIGKILL to those of the processes that belong to the drill."""
@@ -172,12 +178,15 @@ def _all_processes() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
 
 
-def _environment(pid: int) -> dict[bytes, bytes]:
+def _folder(pid: int) -> Path | None:
     try:
-        content = Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/cwd").readlink()
     except OSError:
-        return {}
-    return dict(each.partition(b"=")[::2] for each in content.split(b"\0"))
+        return None
+
+
+def _leads_session(pid: int) -> bool:
+    return _state(pid)[3] == str(pid)  # each of torchrun's workers, and no other process of a run
 
 
 def _parent(pid: int) -> int:
@@ -192,4 +201,4 @@ def _state(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return ["X", "0"]
+        return ["X", "0", "0", "0"]

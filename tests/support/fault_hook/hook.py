@@ -29,7 +29,7 @@ _FILES: dict[Place, str] = {
 
 
 def install() -> None:
-    """Have the modules that write, evaluate and resume changed as soon as they are imported."""
+    """Have the modules that write, evaluate and resume changed, at once or as soon as they are imported."""
     faulthandler.register(signal.SIGUSR1)
     hook = Hook(Drill(Path(os.environ[ENV])))
     patches = {
@@ -37,6 +37,8 @@ def install() -> None:
         "harness.training.step": hook.in_step,
         "harness.training.checkpoint": hook.in_checkpoint,
     }
+    for name in patches.keys() & sys.modules.keys():
+        patches[name](sys.modules[name])
     sys.meta_path.insert(0, _Finder(patches))
 
 
@@ -104,7 +106,8 @@ class Hook:
         """Kill, if it is the moment; go on only where another rank alone was to be killed."""
         if order is None or not is_now:
             return
-        me, launcher = os.getpid(), os.getppid()
+        me = os.getpid()
+        launcher = self.drill.launcher(me)
         others = [pid for pid in self.drill.ranks(launcher) if pid != me]
         one = me if order.victim == "a rank" or not others else others[0]
         targets = self.drill.targets(order.victim, launcher, lambda _: one)
