@@ -15,6 +15,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from unittest import mock
 
 from harness.results.procfs import children
 from tests.support import ROOT, forked_programs
@@ -34,7 +35,8 @@ _CONTEXT.set_forkserver_preload(
 
 def context() -> ForkServerContext:
     """Return what makes such processes; the one they are forked from has no threads."""
-    with contextlib.chdir(ROOT):  # it would stay in the folder of the test that is the first to ask
+    # Else it would be in the folder, and hooked, of the test that is the first to ask.
+    with contextlib.chdir(ROOT), mock.patch.dict(os.environ, {"PYTHONPATH": str(ROOT)}):
         forkserver.ensure_running()
     return _CONTEXT
 

@@ -145,7 +145,7 @@ class Drill:
         return [pid for pid in pids if self.has(pid) and self.launcher(pid) != ours]
 
     def has(self, pid: int) -> bool:
-        """Tell whether the process lives and belongs to the drill, whose processes alone work in its folder."""
+        """Tell whether the process lives and belongs to the drill: no other works in its folder."""
         return _folder(pid) == self.root.resolve() and not _has_ended(pid)
 
     def kill(self, pids: Sequence[int]) -> None:
