@@ -22,8 +22,13 @@ def derive(seed: int, purpose: str, *counters: int | str) -> int:
 
 
 def seed_globally(seed: int) -> None:
-    """Seed the generators that user code draws from: torch's, on all devices, Python's and NumPy's."""
-    torch.manual_seed(seed)
+    """Seed the generators that user code draws from: torch's of CPU and GPUs, Python's and NumPy's.
+
+    torch.manual_seed also notes a traceback for each kind of device that there is not, at each call.
+    """
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
 

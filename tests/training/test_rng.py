@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.training.rng import derive, keep_mask, permutation, positions
+from harness.training.rng import derive, keep_mask, kept_random_states, permutation, positions, seed_globally
 
 CPU = torch.device("cpu")
 
@@ -43,6 +43,22 @@ def lowbias32(x: Any) -> Any:
 def mask(key: int, first_row: int, rows: int, features: int, p: float = 0.5, step: int = 0) -> Tensor:
     """Return the mask of some rows in a step."""
     return keep_mask(positions(key, first_row, rows, features, CPU), torch.tensor(step), p)
+
+
+@pytest.mark.parametrize("is_available", [False, True])
+def test_the_global_seed_is_torchs_own_on_cpu_and_gpus(
+    is_available: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_gpus: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: is_available)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", of_gpus.append)
+    with kept_random_states():
+        seed_globally(5)
+        found = torch.rand(3)
+    with torch.random.fork_rng([]):
+        torch.default_generator.manual_seed(5)
+        assert torch.equal(found, torch.rand(3))
+    assert of_gpus == [5] * is_available
 
 
 def test_purposes_counters_and_seeds_are_other_streams() -> None:
