@@ -29,6 +29,9 @@ _CONTEXT.set_forkserver_preload(
         "harness.runner.launch.launcher",
         "harness.training.trainer",
         "matplotlib.figure",
+        # What the modules of tests import, which every rank of a test imports to find its function.
+        "pytest",
+        "jsonschema",
     ]
 )
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +27,48 @@ def run_ranks(
     world_size: int, function: Callable[..., Any], *arguments: Any, device: str = "cpu"
 ) -> list[Any]:
     """Call `function(world, *arguments)` in so many ranks; return what they returned, by rank."""
-    with tempfile.TemporaryDirectory() as folder, context().Manager() as manager:
-        answers = manager.dict()
-        processes = [
-            context().Process(
-                target=_rank, args=(rank, world_size, folder, answers, function, arguments, device)
-            )
-            for rank in range(world_size)
+    deadline = time.monotonic() + 120
+    with tempfile.TemporaryDirectory() as folder:
+        ranks = [
+            _started(rank, world_size, folder, function, arguments, device) for rank in range(world_size)
         ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join(120)
+        answers = [_answer(reader, deadline) for _, reader in ranks]
+        for process, _ in ranks:
+            process.join(max(0.0, deadline - time.monotonic()))
             process.kill()
-        found = dict(answers)
-    errors = [text for kind, text in found.values() if kind == "error"]
+            process.join()
+    found = [each for each in answers if each]
+    errors = [text for kind, text in found if kind == "error"]
     assert len(found) == world_size, f"{world_size - len(found)} ranks did not answer: {errors}"
     assert not errors, errors[0]
-    return [found[rank][1] for rank in range(world_size)]
+    return [answer for _, answer in found]
+
+
+def _started(rank: int, *arguments: Any) -> tuple[ForkServerProcess, Connection]:
+    reader, writer = context().Pipe(duplex=False)
+    process = context().Process(target=_rank, args=(rank, writer, *arguments))
+    process.start()
+    writer.close()
+    return process, reader
+
+
+def _answer(reader: Connection, deadline: float) -> tuple[str, Any] | None:
+    """Return a rank's answer or error; None if it ends, or the time does, without one."""
+    with reader:
+        try:
+            if reader.poll(max(0.0, deadline - time.monotonic())):
+                answer: tuple[str, Any] = pickle.loads(reader.recv_bytes())
+                return answer
+        except EOFError:
+            pass
+        return None
 
 
 def _rank(
     rank: int,
+    writer: Connection,
     world_size: int,
     folder: str,
-    answers: Any,
     function: Callable[..., Any],
     arguments: Any,
     device: str,
@@ -58,15 +79,14 @@ def _rank(
             store = f"file://{Path(folder) / 'store'}"
             dist.init_process_group("gloo", init_method=store, rank=rank, world_size=world_size)
             group = dist.group.WORLD
-        answers[rank] = (
-            "answer",
-            function(ProcessGroup(rank, world_size, torch.device(device), group), *arguments),
-        )
+        world = ProcessGroup(rank, world_size, torch.device(device), group)
+        answer = pickle.dumps(("answer", function(world, *arguments)))  # tensors whole, not as shared memory
     except Exception:
-        answers[rank] = ("error", traceback.format_exc())
+        answer = pickle.dumps(("error", traceback.format_exc()))
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+    writer.send_bytes(answer)
 
 
 def ranks_of_run(world_size: int) -> list[RunRanks]:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import scipy.io
 from PIL import Image
 
 from harness.data.idx import write
@@ -85,11 +84,17 @@ def _cifar(folder: Path, classes: int) -> None:
         (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": names}))
 
 
+def _write_matlab(path: Path, content: dict[str, Any]) -> None:
+    from scipy import io  # here, as ranks that read none of these files import this module, too
+
+    io.savemat(path, content)
+
+
 def _svhn(folder: Path) -> None:
     for part in ("train", "test"):
         size = _PARTS[part]
         labels = np.arange(size).reshape(-1, 1) % 10 + 1
-        scipy.io.savemat(folder / f"{part}_32x32.mat", {"X": _pixels(32, 32, 3, size), "y": labels})
+        _write_matlab(folder / f"{part}_32x32.mat", {"X": _pixels(32, 32, 3, size), "y": labels})
 
 
 def _stl10(folder: Path) -> None:
@@ -151,9 +156,9 @@ def _flowers(folder: Path) -> None:
     for row in range(total):
         _image(folder / "jpg" / f"image_{row + 1:05d}.jpg", 9, 7 + row)
     labels = {"labels": np.arange(total) % 3 + 1}
-    scipy.io.savemat(folder / "imagelabels.mat", labels)
+    _write_matlab(folder / "imagelabels.mat", labels)
     ids = np.split(np.arange(total) + 1, [TRAIN, TRAIN + TEST])
-    scipy.io.savemat(folder / "setid.mat", dict(zip(("trnid", "tstid", "valid"), ids, strict=True)))
+    _write_matlab(folder / "setid.mat", dict(zip(("trnid", "tstid", "valid"), ids, strict=True)))
 
 
 def _pets(folder: Path) -> None:
