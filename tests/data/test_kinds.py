@@ -12,7 +12,6 @@ import yaml
 
 from harness.config.json_schema import suite_schema
 from harness.config.loader import load_suite
-from harness.config.suite import Trial
 from harness.data import KINDS, Dataset, DatasetSettings, Split, at_hand, load, prepared_digest
 from harness.data.kinds.own import Own
 from harness.results.record import Epoch
@@ -83,29 +82,51 @@ def few(split: Split, count: int) -> Split:
     return Split(split.images[:count], split.labels[:count])
 
 
-def trained(
-    world: ProcessGroup, trial: Trial, dataset: Dataset, path: str, stop_after: int = 0
-) -> list[float]:
-    """Train the trial, broken off after so many epochs and resumed, if there are any."""
+Found = dict[str, list[float]]
+
+
+def trained(world: ProcessGroup, datasets: dict[str, Dataset], folder: str, stop_after: int = 0) -> Found:
+    """Train on each of the datasets, broken off after so many epochs and resumed, if there are any."""
 
     def on_epoch(epoch: Epoch) -> None:
         if epoch.epoch == stop_after:
             raise KeyboardInterrupt
 
     torch.set_num_threads(1)
-    resident = ResidentDataset.of(dataset, world.device, torch.float64)
-    if stop_after:
-        with pytest.raises(KeyboardInterrupt):
-            train(trial, resident, world, Path(path), Calls(on_epoch=on_epoch))
-    return figures(train(trial, resident, world, Path(path)).epochs)
+    trial, found = small_trial(MLP, epochs=2), {}
+    for name, dataset in datasets.items():
+        resident, path = ResidentDataset.of(dataset, world.device, torch.float64), Path(folder) / name
+        if stop_after:
+            with pytest.raises(KeyboardInterrupt):
+                train(trial, resident, world, path, Calls(on_epoch=on_epoch))
+        found[name] = figures(train(trial, resident, world, path).epochs)
+    return found
 
 
-def test_ranks_and_interruptions_change_nothing(settings: DatasetSettings) -> None:
-    whole = loaded(settings)
-    dataset = replace(whole, train=few(whole.train, 40), test=few(whole.test, 20))
-    trial = small_trial(MLP, epochs=2)
-    (expected,) = run_ranks(1, trained, trial, dataset, "alone")
-    assert run_ranks(1, trained, trial, dataset, "resumed", 1) == [expected]
-    for world_size in (2, 3):
-        for found in run_ranks(world_size, trained, trial, dataset, f"ranks-{world_size}"):
-            assert found == pytest.approx(expected, rel=1e-9)
+def few_of(kind: type[DatasetSettings], folder: Path) -> Dataset:
+    """Load the first samples of the kind's tiny set."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        whole = loaded(TINY[kind](folder, monkeypatch))
+    return replace(whole, train=few(whole.train, 40), test=few(whole.test, 20))
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Found]]:
+    """Find what trials on each kind find: in one go, after an interruption, and on each of several ranks."""
+    datasets = {kind.__name__: few_of(kind, tmp_path_factory.mktemp(kind.__name__)) for kind in KINDS}
+    ways = {"alone": (1, 0), "resumed": (1, 1), "two ranks": (2, 0), "three ranks": (3, 0)}
+    return {
+        way: run_ranks(world_size, trained, datasets, str(tmp_path_factory.mktemp(way)), stop_after)
+        for way, (world_size, stop_after) in ways.items()
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_ranks_and_interruptions_change_nothing(
+    kind: type[DatasetSettings], found: dict[str, list[Found]]
+) -> None:
+    (expected,) = (each[kind.__name__] for each in found["alone"])
+    assert [each[kind.__name__] for each in found["resumed"]] == [expected]
+    for each in (*found["two ranks"], *found["three ranks"]):
+        assert each[kind.__name__] == pytest.approx(expected, rel=1e-9)

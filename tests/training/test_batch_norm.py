@@ -71,12 +71,24 @@ def passed(world: ProcessGroup, kind: str, *, train: bool = True) -> list[Tensor
     return [*outputs, *statistics, *gradients]
 
 
+def all_passed(world: ProcessGroup) -> dict[str, list[Tensor]]:
+    """Pass the batches through every norm."""
+    return {kind: passed(world, kind) for kind in NORMS}
+
+
+@pytest.fixture(scope="module")
+def of_three_ranks() -> list[dict[str, list[Tensor]]]:
+    """Find what every norm gives over three ranks."""
+    return run_ranks(3, all_passed)
+
+
 @pytest.mark.parametrize("kind", NORMS)
-def test_a_norm_over_three_ranks_is_torchs_norm_over_the_whole(kind: str) -> None:
+def test_a_norm_over_three_ranks_is_torchs_norm_over_the_whole(
+    kind: str, of_three_ranks: list[dict[str, list[Tensor]]]
+) -> None:
     expected = passed(alone(CPU), kind)
-    ranks = run_ranks(3, passed, kind)
     for index, whole in enumerate(expected):
-        parts = [found[index] for found in ranks]
+        parts = [found[kind][index] for found in of_three_ranks]
         joined = torch.cat(parts) if index < 4 else parts[0]
         torch.testing.assert_close(joined, whole, rtol=1e-10, atol=1e-12)
 

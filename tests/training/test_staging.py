@@ -19,7 +19,7 @@ from harness.training.dataloader import DataOn, Resident, ResidentDataset
 from harness.training.distributed import ProcessGroup
 from tests.support.calls import Calls
 from tests.support.ranks import ALONE, run_ranks
-from tests.support.trials import MIXER, MLP, figures, small_dataset, small_trial, train
+from tests.support.trials import MLP, figures, small_dataset, small_trial, train
 
 CPU = torch.device("cpu")
 
@@ -36,8 +36,13 @@ def features() -> Dataset:
     return Dataset("made up", split(90), split(37), 3, "0" * 64, scaling=scaling)
 
 
-DATASETS = {"images": (small_dataset(), MIXER), "features": (features(), MLP)}
 MIXED: dict[str, Any] = {"augment": [{"name": "mixup", "alpha": 0.4}], "accumulate": 3}
+CASES: dict[str, tuple[Trial, Dataset]] = {
+    "images": (small_trial(MLP, epochs=2), small_dataset()),
+    "features": (small_trial(MLP, epochs=2), features()),
+    "samples of other ranks are mixed": (small_trial(MLP, epochs=2, **MIXED), small_dataset()),
+    "ranks without a share": (small_trial(MLP, epochs=1), small_dataset(train=34, test=2)),
+}
 
 
 def results(
@@ -62,42 +67,27 @@ def results(
     return losses, figures(outcome.epochs)
 
 
-@pytest.mark.parametrize("kind", DATASETS)
-@pytest.mark.parametrize("world_size", [1, 2, 5])
-def test_a_trial_is_the_same_bit_for_bit(kind: str, world_size: int, tmp_path: Path) -> None:
-    dataset, model = DATASETS[kind]
-    trial = small_trial(model, epochs=2)
-    device, host = (
-        run_ranks(world_size, results, trial, dataset, data_on, str(tmp_path / data_on))
-        for data_on in ("device", "host")
-    )
-    assert len(host[0][0]) == 12
-    assert host == device
+def everywhere(world: ProcessGroup, folder: str) -> dict[str, list[tuple[list[float], list[float]]]]:
+    """Train every case with its data on the device, then on the host."""
+    places: tuple[DataOn, ...] = ("device", "host")
+    return {
+        name: [results(world, *case, data_on, f"{folder}/{name} {data_on}") for data_on in places]
+        for name, case in CASES.items()
+    }
 
 
-@pytest.mark.parametrize("world_size", [1, 3])
-def test_samples_of_other_ranks_are_at_hand_where_they_are_mixed(world_size: int, tmp_path: Path) -> None:
-    trial = small_trial(epochs=2, **MIXED)
-    device, host = (
-        run_ranks(world_size, results, trial, small_dataset(), data_on, str(tmp_path / data_on))
-        for data_on in ("device", "host")
-    )
-    assert host == device
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_a_trial_is_the_same_bit_for_bit(world_size: int, tmp_path: Path) -> None:
+    for found in run_ranks(world_size, everywhere, str(tmp_path)):
+        assert len(found["images"][0][0]) == 12
+        for name, (device, host) in found.items():
+            assert host == device, name
 
 
 def test_a_resumed_trial_is_the_same(tmp_path: Path) -> None:
     trial, dataset = small_trial(epochs=2), small_dataset()
     expected = results(ALONE, trial, dataset, "device", str(tmp_path / "device"), 1)
     assert results(ALONE, trial, dataset, "host", str(tmp_path / "host"), 1) == expected
-
-
-def test_a_rank_without_a_share_takes_part(tmp_path: Path) -> None:
-    trial, dataset = small_trial(epochs=1), small_dataset(train=34, test=2)
-    device, host = (
-        run_ranks(4, results, trial, dataset, data_on, str(tmp_path / data_on))
-        for data_on in ("device", "host")
-    )
-    assert host == device
 
 
 @pytest.mark.parametrize("first_step", [0, 2, 5])
