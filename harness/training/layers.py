@@ -7,9 +7,7 @@ functional calls keep their meaning.
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
-import sysconfig
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
@@ -33,8 +31,6 @@ _OURS: dict[str, Callable[..., Any]] = {
     **{name: dropout_like(getattr(functional, name), name) for name in _DROPOUTS},
 }
 _PLAIN: dict[str, Callable[..., Any]] = {name: getattr(functional, name) for name in _OURS}
-_NOT_USERS = ("site-packages", "dist-packages", sysconfig.get_path("stdlib"))  # in the path of a file
-_NAMES = {id(plain): name for name, plain in _PLAIN.items()}
 
 
 class Takeover:
@@ -68,25 +64,14 @@ class Takeover:
 
 def _places() -> Iterator[tuple[ModuleType, str, str]]:
     """Yield where the functions are: in torch, and in modules that imported them by name."""
+    names = {id(plain): name for name, plain in _PLAIN.items()}
     yield from ((functional, name, name) for name in _PLAIN)
     for path, module in list(sys.modules.items()):
         is_known = path.partition(".")[0] == "torch" or path.startswith("harness.training.")
         if isinstance(module, ModuleType) and not is_known:
-            file = getattr(module, "__file__", None) or ""
-            look = _aliases_once if any(folder in file for folder in _NOT_USERS) else _aliases
-            yield from ((module, alias, name) for alias, name in look(module, len(vars(module))))
-
-
-def _aliases(module: ModuleType, _: int) -> list[tuple[str, str]]:
-    """Return the variables of a module that are torch's functions, each with the function's name."""
-    variables = vars(module).copy()
-    if _NAMES.keys().isdisjoint(map(id, variables.values())):  # mostly, and quickly asked
-        return []
-    return [(key, _NAMES[id(it)]) for key, it in variables.items() if id(it) in _NAMES]
-
-
-# Once for each number of variables: such modules are hundreds, and bind names as they are imported.
-_aliases_once = functools.cache(_aliases)
+            variables = vars(module).copy()
+            if not names.keys().isdisjoint(map(id, variables.values())):  # seldom, and quickly asked
+                yield from ((module, key, names[id(it)]) for key, it in variables.items() if id(it) in names)
 
 
 class _BatchNormOfAnyShape(_BatchNorm):

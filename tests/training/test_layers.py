@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -52,21 +48,6 @@ def test_a_function_that_a_module_imported_under_a_name_of_its_own_is_taken_over
             found.append(call(x, 0.5))
     assert torch.equal(*found)
     assert own_name is functional.dropout
-
-
-@pytest.mark.parametrize("file", [None, "/home/me/net.py", "/usr/lib/python3/site-packages/net.py"])
-def test_a_function_that_a_module_imports_later_is_taken_over(
-    file: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = ModuleType("net")
-    module.__file__ = file
-    monkeypatch.setitem(sys.modules, "net", module)
-    with Takeover(nn.Module()).functions():
-        pass
-    vars(module)["drop"] = functional.dropout
-    with Takeover(nn.Module()).functions():
-        assert vars(module)["drop"] is functional.dropout
-    assert vars(module)["drop"] is own_name
 
 
 class Scaled(nn.BatchNorm1d):
