@@ -68,10 +68,11 @@ def _places() -> Iterator[tuple[ModuleType, str, str]]:
     yield from ((functional, name, name) for name in _PLAIN)
     for path, module in list(sys.modules.items()):
         is_known = path.partition(".")[0] == "torch" or path.startswith("harness.training.")
-        if isinstance(module, ModuleType) and not is_known:
+        if is_known or not isinstance(module, ModuleType):
+            continue
+        if not names.keys().isdisjoint(map(id, [*vars(module).values()])):  # seldom, and quickly asked
             variables = vars(module).copy()
-            if not names.keys().isdisjoint(map(id, variables.values())):  # seldom, and quickly asked
-                yield from ((module, key, names[id(it)]) for key, it in variables.items() if id(it) in names)
+            yield from ((module, key, names[id(it)]) for key, it in variables.items() if id(it) in names)
 
 
 class _BatchNormOfAnyShape(_BatchNorm):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,6 +52,21 @@ def test_a_function_that_a_module_imported_under_a_name_of_its_own_is_taken_over
             found.append(call(x, 0.5))
     assert torch.equal(*found)
     assert own_name is functional.dropout
+
+
+def test_a_function_that_an_installed_module_binds_later_is_taken_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module, plain = ModuleType("net"), functional.dropout
+    module.__file__ = "/usr/lib/python3/site-packages/net.py"
+    vars(module)["drop"] = None
+    monkeypatch.setitem(sys.modules, "net", module)
+    with Takeover(nn.Module()).functions():
+        pass
+    vars(module)["drop"] = plain
+    with Takeover(nn.Module()).functions():
+        assert vars(module)["drop"] is not plain
+    assert vars(module)["drop"] is plain
 
 
 class Scaled(nn.BatchNorm1d):
