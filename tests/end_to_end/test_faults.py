@@ -6,13 +6,15 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from harness.results.store import Store
 from tests.support import ROOT, fault_models
-from tests.support.disk import Disk
+from tests.support.disk import Disk, write_into
+from tests.support.forks import Started
 from tests.support.gated_runs import (
     DRAWN,
     GATED,
@@ -125,12 +127,10 @@ def test_a_table_that_finds_no_room_leaves_the_records(disk: Disk, expected: dic
 def test_output_that_finds_no_room_is_done_without(disk: Disk, expected: dict[str, list[float]]) -> None:
     disk.fill()
     command = [*HARNESS, "suite.yaml", "--nproc", "1", "--results", "other", "--stale-after", "2s"]
-    with (disk.root / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, text=True)
+    process = Started(command, before=partial(write_into, disk.root / "log"))
     wait_until(fault_models.REACHED.exists, process)
     wait_for_beats(Store(Path("other")).lease_path(trial_of_suite(), 1), 10, process)
-    fault_models.OPEN.touch()
-    assert process.wait(timeout=200) == 0
+    assert ended(process, code=0) == ""
     assert_equal(figures("other"), expected)
     (record,) = records("other").values()
     assert not record.attempts

@@ -22,6 +22,7 @@ from tests.support.runs import (
     name_of_record,
     records,
     run,
+    start,
     start_anew,
     start_long,
     undisturbed,
@@ -128,7 +129,7 @@ def test_a_rank_that_is_killed_on_one_of_two_nodes_is_replaced(whole: dict[str, 
         port = free.getsockname()[1]
     node = ["--nnodes=2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=17"]
     node += [f"--rdzv-endpoint=localhost:{port}", "-m", "harness", "suite.yaml", "--placement", "ddp"]
-    nodes = [start_anew(*node, starter=TORCHRUN) for _ in range(2)]
+    nodes = [start(*node, starter=TORCHRUN) for _ in range(2)]
     folder, deadline = Path("results/small/mixer"), time.monotonic() + 120
     while not list(folder.glob("*.checkpoint-2")):
         assert time.monotonic() < deadline

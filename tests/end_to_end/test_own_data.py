@@ -20,7 +20,7 @@ def write(dataset: str, experiments: str = MLP, path: str = "suite.yaml") -> Non
     """Write a suite of this dataset."""
     head, _, _ = ONE_TRIAL.partition("experiments:")
     head = re.sub("^dataset: .*$", f"dataset: {dataset}", head, flags=re.MULTILINE)
-    text = head.replace("batch_size: 600", "batch_size: 8") + f"experiments:\n{experiments}"
+    text = head.replace("batch_size: 1500", "batch_size: 8") + f"experiments:\n{experiments}"
     Path(path).parent.mkdir(exist_ok=True)
     Path(path).write_text(text, encoding="utf-8")
 

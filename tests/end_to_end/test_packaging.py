@@ -78,15 +78,22 @@ def test_models_are_found_and_a_users_own_folder_shadows_nothing(
 Installed = Callable[..., tuple[int, str]]
 
 
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the wheel into a folder of its own."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run([*pip, "--target", str(folder), str(wheel)], check=True)
+    return folder
+
+
 @pytest.fixture
-def installed(wheel: Path, tmp_path: Path) -> Installed:
-    """Install the wheel; return a function that runs its `harness` command in an empty folder, `here`.
+def installed(site: Path, tmp_path: Path) -> Installed:
+    """Return a function that runs the installed `harness` command in an empty folder, `here`.
 
     Another `program` is `python`, whose pip installs beside the wheel.
     """
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
-    site, here = tmp_path / "site", tmp_path / "here"
-    subprocess.run([*pip, "--target", str(site), str(wheel)], check=True)
+    here = tmp_path / "here"
     here.mkdir()
     programs = {"harness": str(site / "bin/harness"), "python": sys.executable}
     own = {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -107,7 +114,7 @@ def installed(wheel: Path, tmp_path: Path) -> Installed:
     return run
 
 
-SHORT = ("--seeds", "1", "--set", "training.epochs=1", "--nproc", "2", "--no-calibrate")
+SHORT = ("--seeds", "1", "--set", "training.epochs=1", "--nproc", "1", "--no-calibrate")
 
 
 def test_a_suite_and_a_model_to_begin_with_train_beside_files_named_like_modules(

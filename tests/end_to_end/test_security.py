@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import pickle
 import stat
-import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from harness.results.lease_owner import this_process
 from harness.results.store import Store
 from harness.training import checkpoint_file
 from tests.support import ROOT, fault_models
+from tests.support.forks import Started
 from tests.support.gated_runs import DRAWN, GATED, contents, errors_in, wait_until
 from tests.support.hostile import Hostile
 from tests.support.runs import HARNESS, ONE_TRIAL, SUITE, figures, run
@@ -87,13 +89,8 @@ def test_an_experiments_folder_may_be_a_link_and_gets_its_own_files(trial: Trial
 def test_files_are_made_with_the_users_umask() -> None:
     umask = 0o027  # neither that of most users nor what temporary files have
     fault_models.OPEN.unlink()
-    process = subprocess.Popen(
-        [*HARNESS, "suite.yaml", "--nproc", "2", "--save-model"],
-        umask=umask,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = [*HARNESS, "suite.yaml", "--nproc", "2", "--save-model"]
+    process = Started(command, before=partial(os.umask, umask))
     wait_until(fault_models.REACHED.exists, process)
     found = modes()
     fault_models.OPEN.touch()

@@ -5,30 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support import fault_models
+from tests.support.forks import Forked, Started
 from tests.support.gated_runs import SLOW, errors_in, wait_for_all_to_end
-from tests.support.runs import HARNESS, records, run, wait_for, workers
+from tests.support.runs import HARNESS, records, run, start, wait_for, workers
+from tests.support.terminal import disown, ignore_hang_ups, take_terminal
 
 pytestmark = pytest.mark.usefixtures("gated_suite")
 
 
-def slow_run(*command: str) -> subprocess.Popen[str]:
+COMMAND = [*HARNESS, "suite.yaml", "--nproc", "2", "--placement", "ddp"]
+
+
+def slow_run(before: Callable[[], object] | None = None) -> Started:
     """Start a run that trains slowly; return it when its second epoch is over."""
     Path("suite.yaml").write_text(SLOW, encoding="utf-8")
     fault_models.SLOW.touch()
-    process = subprocess.Popen(
-        [*command, *HARNESS, "suite.yaml", "--nproc", "2", "--placement", "ddp"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        bufsize=1,
-    )
+    process = Started(COMMAND, before=before)
     wait_for(process, "epoch 2/30")
     return process
 
@@ -54,23 +53,12 @@ def test_a_second_interrupt_loses_nothing(tmp_path: Path) -> None:
     assert_goes_on()
 
 
-IN_A_TERMINAL = """\
-import fcntl, os, signal, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-if sys.argv[1] == "deaf":
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
-
-
-def slow_run_in_a_terminal(hearing: str) -> subprocess.Popen[bytes]:
+def slow_run_in_a_terminal(before: Callable[[], object]) -> Forked:
     """Start a run that trains slowly in a terminal of its own; close that when its second epoch is over."""
     Path("suite.yaml").write_text(SLOW, encoding="utf-8")
     fault_models.SLOW.touch()
     ours, theirs = os.openpty()
-    command = [sys.executable, "-c", IN_A_TERMINAL, hearing, *HARNESS, "suite.yaml"]
-    command += ["--nproc", "2", "--placement", "ddp"]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    process = Forked(COMMAND, theirs, before=before)
     os.close(theirs)
     seen = b""
     while b"epoch 2/30" not in seen:
@@ -80,14 +68,14 @@ def slow_run_in_a_terminal(hearing: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_terminal_that_is_closed_ends_the_run_in_order(tmp_path: Path) -> None:
-    process = slow_run_in_a_terminal("hearing")
+    process = slow_run_in_a_terminal(take_terminal)
     assert process.wait(timeout=120) == 128 + signal.SIGHUP
     wait_for_all_to_end(tmp_path)
     assert_goes_on()
 
 
 def test_a_run_that_was_disowned_outlives_its_terminal() -> None:
-    process = slow_run_in_a_terminal("deaf")
+    process = slow_run_in_a_terminal(disown)
     fault_models.SLOW.unlink()
     assert process.wait(timeout=120) == 0
     (record,) = records().values()
@@ -96,7 +84,7 @@ def test_a_run_that_was_disowned_outlives_its_terminal() -> None:
 
 
 def test_a_run_that_ignores_hang_ups_outlives_its_terminal() -> None:
-    process = slow_run("nohup")
+    process = slow_run(ignore_hang_ups)
     for pid in (process.pid, *workers(process)):
         os.kill(pid, signal.SIGHUP)
     fault_models.SLOW.unlink()
@@ -119,13 +107,26 @@ experiments:
 """
 
 
-@pytest.mark.parametrize("output", [">&- 2>&-", "2>&1 | head -n 1"])
-def test_a_run_ends_as_its_trials_do_whoever_reads(output: str) -> None:
-    Path("suite.yaml").write_text(MIXED, encoding="utf-8")
-    command = f"{' '.join(HARNESS)} suite.yaml --nproc 2 --no-calibrate {output}\nexit ${{PIPESTATUS[0]}}"
-    assert subprocess.run(["bash", "-c", command], check=False, timeout=300).returncode == 1
+def assert_mixed() -> None:
+    """Assert that the mixed suite's trials ended as they do, and are in a table."""
     assert {name: record.status for name, record in records().items()} == {
         "good 1": "done",
         "wild 1": "diverged",
     }
     assert Path("results/small/table.md").exists()
+
+
+def test_a_run_that_starts_without_streams_ends_as_its_trials_do() -> None:
+    Path("suite.yaml").write_text(MIXED, encoding="utf-8")
+    command = f"exec {' '.join(HARNESS)} suite.yaml --nproc 1 --no-calibrate >&- 2>&-"
+    assert subprocess.run(["bash", "-c", command], check=False, timeout=300).returncode == 1
+    assert_mixed()
+
+
+def test_a_run_whose_reader_leaves_ends_as_its_trials_do() -> None:
+    Path("suite.yaml").write_text(MIXED, encoding="utf-8")
+    process = start("suite.yaml", "--nproc", "2", "--no-calibrate")
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=300) == 1
+    assert_mixed()

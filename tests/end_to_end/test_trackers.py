@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from harness.config.loader import load_suite
 from harness.results.store import Store
+from tests.support import forks
+from tests.support.runs import HARNESS
 from tests.support.tracker_readers import (
     assert_scalars,
     keep_mlflow_here,
@@ -36,12 +36,10 @@ def _mlflow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keep_mlflow_here(folder, monkeypatch)
 
 
-def run(*names: str) -> tuple[int, str]:
+def run(*names: str) -> tuple[int | None, str]:
     """Have two ranks train one trial; return the exit code and what was printed."""
-    command = [sys.executable, "-m", "harness", "run", "suite.yaml", "--nproc", "2", "--placement", "ddp"]
-    command += [f"--log={name}" for name in names]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    return done.returncode, done.stdout + done.stderr
+    command = [*HARNESS, "run", "suite.yaml", "--nproc", "2", "--placement", "ddp"]
+    return forks.finished([*command, *(f"--log={name}" for name in names)], seconds=300)
 
 
 @pytest.mark.usefixtures("_mlflow")

@@ -29,3 +29,10 @@ class Disk:
     def make(self, what: str) -> None:
         """Make it `ro` or `rw`."""
         subprocess.run(["mount", "-o", f"remount,{what}", self.root], check=True)
+
+
+def write_into(path: Path) -> None:
+    """Have this process write what it prints into a file."""
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)

@@ -31,7 +31,7 @@ seeds: 2
 common:
   training:
     epochs: 2
-    batch_size: 600
+    batch_size: 1500
     precision: fp64
     optimizer: {name: Adam, lr: 0.01}
 experiments:
