@@ -19,11 +19,12 @@ from harness.registry import example_of, names_of
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
 from tests.support.calls import Calls
-from tests.support.trials import MLP, figures, small_trial, train
+from tests.support.trials import figures, small_trial, train
 
 # Muon takes matrices only. The others divide a gradient by its own size, and that of a bias before a norm is
 # nothing but rounding: it moves as far as any weight, in a direction that the number of ranks decides.
 _BY_OWN_SIZE = ("Muon", "Adagrad", "Rprop", "Adafactor")
+_MLP = {"name": "mlp", "hidden": [12], "dropout": 0.4}  # one norm and one dropout
 _MODELS = {f"optimizer {name}": {"name": "tests.support.own_training:matrices"} for name in _BY_OWN_SIZE}
 
 
@@ -99,7 +100,7 @@ def dataset(num_classes: int = 3, channels: int = 3, train: int = 42, test: int 
 
 def trial_of(name: str, precision: str = "fp64", epochs: int = 3) -> Trial:
     """Return a trial with these settings: epochs of three steps, the last batch smaller."""
-    return small_trial(_MODELS.get(name, MLP), precision=precision, epochs=epochs, **SETTINGS[name])
+    return small_trial(_MODELS.get(name, _MLP), precision=precision, epochs=epochs, **SETTINGS[name])
 
 
 def data_of(trial: Trial, world: ProcessGroup) -> ResidentDataset:
