@@ -29,6 +29,7 @@ _LONGEST = (
     "test_gpus",
     "test_gpu_rehearsal",
     "test_ranks",
+    "test_ranks_of_models",
     "test_terminals",
     "test_gpu_rehearsal_runs",
     "test_engine",

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from torch import Tensor
 
 from harness.config.settings import Settings
 from harness.config.suite import Trial
@@ -149,3 +151,23 @@ def interrupted(world: ProcessGroup, trial: Trial, path: str, stop_after: int) -
 def figures_alone(trial: Trial, path: Path, callbacks: Callbacks | None = None) -> list[float]:
     """Train the trial in one process; return its figures."""
     return figures(train(trial, resident(trial, ALONE), ALONE, path, callbacks).epochs)
+
+
+def losses_and_figures(
+    world: ProcessGroup, trial: Trial, folder: str, sizes: dict[str, int]
+) -> tuple[list[float], list[float]]:
+    """Return the global losses of all steps and the figures of all epochs."""
+    torch.set_num_threads(1)
+    losses: list[float] = []
+
+    def on_step(_: int, loss: Tensor) -> None:
+        losses.append(float(world.sum_(loss.double().clone())))
+
+    path = Path(folder) / f"{world.world_size}.checkpoint"
+    outcome = train(trial, resident(trial, world, **sizes), world, path, Calls(on_step=on_step))
+    return losses, figures(outcome.epochs)
+
+
+def agree(found: list[float], expected: list[float], tolerance: float) -> bool:
+    """Tell whether all figures are within a relative tolerance."""
+    return found == pytest.approx(expected, rel=tolerance, abs=0)
