@@ -65,7 +65,7 @@ def test_it_is_read_once(settings: DatasetSettings, monkeypatch: pytest.MonkeyPa
 
 def test_a_suite_and_its_schema_take_it(settings: DatasetSettings) -> None:
     suite = {**yaml.safe_load(GOOD), "dataset": settings.model_dump(mode="json")}
-    jsonschema.validate(suite, suite_schema())
+    jsonschema.Draft202012Validator(suite_schema()).validate(suite)
     Path("suite.yaml").write_text(yaml.safe_dump(suite), encoding="utf-8")
     assert load_suite(Path("suite.yaml")).dataset == settings
 
