@@ -13,6 +13,8 @@ from harness.errors import ModelError
 from harness.plugins import imported
 from tests.support import ROOT
 
+pytestmark = pytest.mark.e2e
+
 # Modules of the standard library, of other packages, of this one, and some that no one has.
 TRAPS = (
     *("statistics", "random", "typing", "json", "typer", "yaml", "torch", "numpy", "errors"),

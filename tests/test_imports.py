@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import ROOT
 
 # From the bottom up: a module may import from lower lines only, and within its own package.
@@ -71,6 +73,7 @@ def test_models_import_nothing_of_the_harness() -> None:
     assert not any("harness" in path.read_text(encoding="utf-8") for path in (ROOT / "models").glob("*.py"))
 
 
+@pytest.mark.e2e
 def test_what_trains_nothing_loads_no_torch() -> None:
     commands = [
         ["--help"],

@@ -99,6 +99,7 @@ def test_random_states_move_on_where_they_are_asked_to() -> None:
     assert random.getstate() != state
 
 
+@pytest.mark.e2e
 def test_torch_is_loaded_by_the_user_alone_and_then_as_new() -> None:
     script = """
 import sys

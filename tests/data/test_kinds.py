@@ -122,6 +122,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Found]]:
     }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_ranks_and_interruptions_change_nothing(
     kind: type[DatasetSettings], found: dict[str, list[Found]]

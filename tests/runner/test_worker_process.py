@@ -12,6 +12,8 @@ import pytest
 from harness.runner.launch import worker_process
 from tests.support import ROOT
 
+pytestmark = pytest.mark.e2e
+
 _STEPS = """
 import resource
 import torch

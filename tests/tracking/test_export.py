@@ -92,6 +92,7 @@ def test_an_export_goes_where_it_is_told(harness: Callable[..., str]) -> None:
         assert_scalars(Path("board") / name, record)
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("_mlflow")
 @pytest.mark.filterwarnings("ignore")
 def test_mlflow_finds_exported_records_once(harness: Callable[..., str]) -> None:
@@ -147,6 +148,7 @@ def test_a_record_that_a_tracker_refuses_is_named_and_the_others_go_on(harness: 
     assert harness("export", f"{OURS}:Cancels", code=1).count("export failed: CancelledError: task") == 6
 
 
+@pytest.mark.e2e
 def test_export_loads_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom harness.cli.main import main\n"

@@ -82,6 +82,7 @@ def of_three_ranks() -> list[dict[str, list[Tensor]]]:
     return run_ranks(3, all_passed)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("kind", NORMS)
 def test_a_norm_over_three_ranks_is_torchs_norm_over_the_whole(
     kind: str, of_three_ranks: list[dict[str, list[Tensor]]]

@@ -49,6 +49,7 @@ def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | N
     assert first.exists()
 
 
+@pytest.mark.e2e
 def test_one_flipped_bit_anywhere_is_found(tmp_path: Path) -> None:
     path = tmp_path / "one.checkpoint-1"
     checkpoint_file.write(path, bytes(range(256)) * 4)

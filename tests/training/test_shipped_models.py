@@ -15,7 +15,7 @@ LARGE = ("mlp_3x1024",)  # of layers that the others have, too
 NAMES = [pytest.param(name, marks=pytest.mark.e2e) if name in LARGE else name for name in SHIPPED]
 CAPTURED_ELSEWHERE = ("patch_mixer", "convnet", "mlp")  # in test_engine.py
 
-pytestmark = pytest.mark.usefixtures("not_spoiled")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("not_spoiled")]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -76,6 +76,7 @@ def everywhere(world: ProcessGroup, folder: str) -> dict[str, list[tuple[list[fl
     }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("world_size", [1, 2, 3])
 def test_a_trial_is_the_same_bit_for_bit(world_size: int, tmp_path: Path) -> None:
     for found in run_ranks(world_size, everywhere, str(tmp_path)):
@@ -84,6 +85,7 @@ def test_a_trial_is_the_same_bit_for_bit(world_size: int, tmp_path: Path) -> Non
             assert host == device, name
 
 
+@pytest.mark.e2e
 def test_a_resumed_trial_is_the_same(tmp_path: Path) -> None:
     trial, dataset = small_trial(epochs=2), small_dataset()
     expected = results(ALONE, trial, dataset, "device", str(tmp_path / "device"), 1)

@@ -15,6 +15,8 @@ from tests.support.ranks import ALONE
 from tests.support.training_settings import SETTINGS, data_of, trial_of
 from tests.support.trials import course, figures, places, train
 
+pytestmark = pytest.mark.e2e
+
 # Optimizers whose form for a CPU asks the device for numbers, or that count their steps on the host.
 ONLY_ON_A_GPU = {f"optimizer {each.__name__}" for each in OPTIMIZERS if not each.is_fused}
 
