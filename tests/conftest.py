@@ -52,7 +52,11 @@ def _import_path() -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hide GPUs from tests that are not of GPUs: on any machine they test what a CPU does."""
+    """Hide GPUs from tests that are not of GPUs: on any machine they test what a CPU does.
+
+    No file is flushed to its disk in this process: that takes its time, and no test cuts the power.
+    """
+    vars(os)["fsync"] = lambda _: None
     if not config.option.markexpr.startswith("gpu"):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

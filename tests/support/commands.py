@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 
 import pytest
+import typer.main
 
 from harness.cli.main import main
+
+typer.main.get_command = functools.cache(typer.main.get_command)  # else built anew for each call
 
 
 def call(

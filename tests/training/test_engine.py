@@ -36,10 +36,10 @@ ADAM = {"name": "Adam", "lr": 0.01, "weight_decay": 0.001}
 STEPS = {"name": "StepLR", "step_size": 3, "gamma": 0.5}
 
 
+# Every optimizer with one of them: test_training_settings.
 @pytest.mark.parametrize(
-    "algorithm", [SGD, ADAM, {"name": "RMSprop", "lr": 0.01}], ids=lambda each: each["name"]
+    ("model", "algorithm"), [(MIXER, ADAM), (CONVNET, SGD), (MLP, ADAM)], ids=lambda each: each["name"]
 )
-@pytest.mark.parametrize("model", [MIXER, CONVNET, MLP], ids=lambda each: each["name"])
 def test_a_captured_trial_finds_what_an_eager_one_finds(
     model: dict[str, Any], algorithm: dict[str, Any], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -30,17 +30,20 @@ def optimizer_of(kind: str) -> dict[str, Any]:
     return {"optimizer": {"name": "SGD", "lr": 0.1}} if kind == "_Sparse" else {}
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("kind", odd_models.TRAINED)
 def test_models_that_are_what_they_seem_are_trained(kind: str) -> None:
     check(kind, **optimizer_of(kind))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("kind", ["norm_with_activation", "_FunctionalDropouts", "_Encoder", "_Recomputed"])
 def test_they_are_in_every_precision(kind: str, precision: str) -> None:
     check(kind, precision)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("kind", odd_models.REFUSED)
 def test_models_that_would_be_trained_as_others_are_refused_with_the_reason(kind: str) -> None:
     with pytest.raises(ModelError, match=odd_models.REFUSED[kind][1]) as refusal:
