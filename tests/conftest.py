@@ -3,6 +3,7 @@
 The files that take longest come first: each is tested by one worker, and the last one must not be alone.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -65,3 +66,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the tests by how long their files take, as far as that matters."""
     places = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector pass over what is there before the first test: a million objects of torch and tests."""
+    gc.collect()
+    gc.freeze()

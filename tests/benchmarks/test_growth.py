@@ -24,6 +24,7 @@ READERS: dict[str, Callable[[Store, Suite], object]] = {
 }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("reader", READERS)
 def test_records_are_held_one_at_a_time_and_read_once(
     reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -94,6 +94,7 @@ def test_sample_says_what_it_is() -> None:
         assert said in readme
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(("name", "folder"), [("fashion_mnist", "fashion-mnist"), ("mnist", "mnist")])
 def test_official_files_as_torchvision_reads_them(tmp_path: Path, name: str, folder: str) -> None:
     if not (OFFICIAL / folder).is_dir():
@@ -115,6 +116,7 @@ def test_official_files_as_torchvision_reads_them(tmp_path: Path, name: str, fol
         assert np.array_equal(theirs.targets.numpy(), split.labels)
 
 
+@pytest.mark.e2e
 def test_full_size_resized(tmp_path: Path) -> None:
     if not (OFFICIAL / "fashion-mnist").is_dir():
         pytest.skip(f"the official files of fashion_mnist are not in {OFFICIAL / 'fashion-mnist'}")

@@ -76,6 +76,7 @@ def test_the_readmes_pictures_are_small() -> None:
     assert all(each.stat().st_size < 200_000 for each in pictures)
 
 
+@pytest.mark.e2e
 def test_report_writes_and_checks_it(tmp_path: Path) -> None:
     store, _ = stored(tmp_path, SUITE, nothing)  # so that there are no figures to draw
 

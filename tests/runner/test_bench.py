@@ -42,6 +42,7 @@ def bench_of(
     return _Bench(suite_of(folder), small_dataset(), run_ranks, {}, said.append), said
 
 
+@pytest.mark.e2e
 def test_widths_that_do_not_fit_are_said_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_what_is_not_executed_as_asked_is_left_out_with_its_reason(
     assert bench.left_out == {"this trial cannot be captured: it waits": [str(chosen[1])]}
 
 
+@pytest.mark.e2e
 def test_one_experiment_is_measured_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench, said = bench_of(tmp_path, monkeypatch)
     chosen = [cell_of(), cell_of().model_copy(update={"experiment": "two"})]
@@ -80,6 +82,7 @@ def test_one_experiment_is_measured_after_the_other(tmp_path: Path, monkeypatch:
     ]
 
 
+@pytest.mark.e2e
 def test_who_takes_no_part_in_a_cell_meets_the_others_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def operations(ranks: int) -> list[Counter[str]]:
     return found
 
 
+@pytest.mark.e2e
 def test_its_operations_on_the_store_do_not_grow_with_the_number_of_ranks() -> None:
     assert operations(2) == operations(40)
 

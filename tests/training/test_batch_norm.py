@@ -110,6 +110,7 @@ def test_the_kernel_of_a_norm_is_given_what_it_wants_on_a_gpu(monkeypatch: pytes
     assert all(isinstance(each, Tensor) for each in arguments[:7])  # on CUDA none may be missing
 
 
+@pytest.mark.e2e
 def test_one_value_per_channel_has_no_statistics(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="batch norm over 1 value per channel, expected 2 or more"):
         run_ranks(2, one_row)

@@ -102,6 +102,7 @@ def test_a_rate_that_is_a_tensor_may_change_each_epoch_and_each_cut_is_recorded_
     assert figures(tensors.epochs)[:20] == pytest.approx(figures(numbers.epochs)[:20], rel=1e-4)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 def test_a_rate_that_is_a_tensor_is_taken_by_every_engine_and_after_an_interruption(
     name: str, tmp_path: Path, graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
@@ -125,6 +126,7 @@ def test_a_rate_that_is_a_tensor_is_taken_by_every_engine_and_after_an_interrupt
     assert on_numbers == pytest.approx(graph, rel=1e-4)
 
 
+@pytest.mark.e2e
 def test_an_interrupted_trial_ends_as_one_in_one_go_whichever_engine_goes_on(
     tmp_path: Path, graphs: list[Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def odd(world: ProcessGroup) -> list[Tensor]:
     ]
 
 
+@pytest.mark.e2e
 def test_subclasses_hooks_frozen_norms_and_functional_ones_keep_their_meaning() -> None:
     expected, ranks = odd(alone(CPU)), run_ranks(2, odd)
     for index, whole in enumerate(expected):

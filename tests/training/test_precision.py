@@ -97,6 +97,7 @@ def normed(world: ProcessGroup) -> list[Tensor]:
     return [out.detach(), x.grad, *(each.double() for each in norm.buffers())]
 
 
+@pytest.mark.e2e
 def test_a_norm_over_ranks_keeps_its_statistics_in_float32() -> None:
     expected, ranks = normed(alone(CPU)), run_ranks(3, normed)
     for index in (0, 1):

@@ -75,6 +75,7 @@ def found(outcome: Outcome) -> tuple[list[dict[str, Any]], list[list[float]]]:
     return figures, [tensor.flatten().tolist() for tensor in outcome.model.state_dict().values()]
 
 
+@pytest.mark.e2e
 def test_several_trials_at_once_find_exactly_what_each_finds_alone(tmp_path: Path) -> None:
     trials = {
         f"{name}-{seed}": small_trial(model, seed, epochs=epochs)

@@ -127,6 +127,7 @@ def test_an_average_is_torchs_with_its_norms_estimated_again(kind: str, tmp_path
     assert outcome.epochs[-1].test_loss == pytest.approx(float(loss.detach()), rel=1e-9)
 
 
+@pytest.mark.e2e
 def test_an_epoch_counts_once_where_its_evaluation_is_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
