@@ -69,6 +69,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have the collector pass over what is there before the first test: a million objects of torch and tests."""
+    """Have the garbage collector pass over the million objects that are there before the first test."""
     gc.collect()
     gc.freeze()
