@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     data = made_up()
-    rows = [row for model in MODELS for row in rows_of(model, data, options.rounds)]
+    rows = [cells for model in MODELS for cells in rows_of(model, data, options.rounds)]
     header = ("Model", "Augmentation", "Images/s", "µs an image", "Step's time, times that without")
     where = machine() if DEVICE.type == "cpu" else f"{device_name(DEVICE)}, {machine()}"
     text = (

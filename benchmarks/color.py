@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.comparison import Comparison
-from benchmarks.contestant import HARNESS, Run, run_harness, run_python
+from benchmarks.contestant import HARNESS, Run, in_rounds, run_harness, run_python
 from benchmarks.machine import machine
 from harness import data
 
@@ -63,9 +63,7 @@ def run(contestant: str, seeds: Sequence[int], epochs: int, folder: Path, images
     chosen = {"file": str(images), "padding": PADDING, "batch_size": BATCH, "lr": LR}
     settings.write_text(json.dumps({**chosen, "seeds": list(seeds), "epochs": epochs}), encoding="utf-8")
     wall = run_python(LOOP, ["-m", "benchmarks.color_loop", str(settings), str(output)], folder)
-    trials = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-    accuracies = [trial["test_accuracy"] for trial in trials]
-    return Run(LOOP, wall, accuracies, [trial["train_seconds"] for trial in trials])
+    return Run.left_in(output, LOOP, wall, seeds)
 
 
 def compare(options: argparse.Namespace, folder: Path) -> Comparison:
@@ -74,15 +72,14 @@ def compare(options: argparse.Namespace, folder: Path) -> Comparison:
     write_images(images, options.data_dir)
     text = SUITE.replace("SEEDS", str(options.seeds * options.rounds))
     (folder / "suite.yaml").write_text(text.replace("EPOCHS", str(options.epochs)), encoding="utf-8")
-    both, rounds = [HARNESS, LOOP], []
-    for number in range(options.rounds + 1):
-        seeds = range(1, options.seeds + 1) if number == 0 else _seeds(number, options.seeds)
+
+    def train(contestant: str, number: int, seeds: list[int]) -> Run:
         epochs = options.epochs if number else 1
-        runs = [run(each, seeds, epochs, folder / f"round-{number}" / each, images) for each in both]
-        for done in runs:
-            print(f"round {number}: {done.contestant}: {done.wall_seconds:.1f} s", file=sys.stderr)
-        rounds += [runs] if number else []
-        both.reverse()
+        done = run(contestant, seeds, epochs, folder / f"round-{number}" / contestant, images)
+        print(f"round {number}: {contestant}: {done.wall_seconds:.1f} s", file=sys.stderr, flush=True)
+        return done
+
+    rounds = in_rounds([HARNESS, LOOP], options.rounds, options.seeds, train)
     facts = {
         "Images": f"{TRAIN:,} and {TEST:,} of Fashion-MNIST, in colour, 32 x 32 x 3",
         "Settings": f"torchvision:resnet18, SGD, batch {BATCH}, fp32, pad_crop {PADDING} and flip",
@@ -92,10 +89,6 @@ def compare(options: argparse.Namespace, folder: Path) -> Comparison:
     return Comparison(
         "ResNet-18 on colour images", facts, options.epochs * TRAIN, options.margin_points, rounds, []
     )
-
-
-def _seeds(number: int, count: int) -> range:
-    return range((number - 1) * count + 1, number * count + 1)
 
 
 def main() -> None:

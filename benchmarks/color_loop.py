@@ -45,8 +45,8 @@ def loaders(file: Path, padding: int, batch_size: int) -> Loaders:
     return load(train, batch_size, shuffle=True), load(test, 500)
 
 
-def train(seed: int, epochs: int, lr: float, own: Loaders) -> Trial:
-    """Train one trial; return its seconds and its last test accuracy."""
+def train(seed: int, epochs: int, lr: float, own: Loaders, output: Path) -> None:
+    """Train one trial; append its seconds and its last test accuracy to the output."""
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = models.resnet18(num_classes=10).to(device)
@@ -67,12 +67,11 @@ def train(seed: int, epochs: int, lr: float, own: Loaders) -> Trial:
                 for images, labels in own[1]
             )
         trial.end_evaluation()
-    trial.append_to(Path(sys.argv[2]), right / len(own[1].dataset))  # type: ignore[arg-type]
-    return trial
+    trial.append_to(output, right / len(own[1].dataset))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":
     settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     own = loaders(Path(settings["file"]), settings["padding"], settings["batch_size"])
     for each in settings["seeds"]:
-        train(each, settings["epochs"], settings["lr"], own)
+        train(each, settings["epochs"], settings["lr"], own, Path(sys.argv[2]))

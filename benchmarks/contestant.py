@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,19 @@ class Run:
     test_accuracies: list[float]
     train_seconds: list[float]
     placement: str = ""  # how the harness met its ranks
+
+    @classmethod
+    def left_in(cls, output: Path, contestant: str, wall_seconds: float, seeds: Sequence[int]) -> Run:
+        """Read the trials that a script has appended to its output; raise SystemExit unless all are there."""
+        trials = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+        if sorted(trial["seed"] for trial in trials) != sorted(seeds):
+            raise SystemExit(f"{contestant}: found the trials {trials}, expected one of each seed")
+        return cls(
+            contestant,
+            wall_seconds,
+            [trial["test_accuracy"] for trial in trials],
+            [trial["train_seconds"] for trial in trials],
+        )
 
 
 @dataclass(frozen=True)
@@ -61,15 +75,7 @@ class Peer:
         launcher = torchrun if self.launcher == "torchrun" and experiment.world_size > 1 else []
         module = ["-m", f"benchmarks.{self.module}"]
         wall_seconds = run_python(self.name, [*launcher, *module, str(settings), str(output)], folder)
-        trials = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-        if sorted(trial["seed"] for trial in trials) != sorted(experiment.seeds):
-            raise SystemExit(f"{self.name}: found the trials {trials}, expected one of each seed")
-        return Run(
-            self.name,
-            wall_seconds,
-            [trial["test_accuracy"] for trial in trials],
-            [trial["train_seconds"] for trial in trials],
-        )
+        return Run.left_in(output, self.name, wall_seconds, experiment.seeds)
 
 
 PEERS = (
@@ -78,6 +84,23 @@ PEERS = (
     Peer("Accelerate", "accelerate_ddp", "accelerate", "torchrun"),
     Peer("resident, by hand", "resident", "torch", "python"),
 )
+
+
+def in_rounds(
+    contestants: Sequence[str], rounds: int, seeds: int, run: Callable[[str, int, list[int]], Run]
+) -> list[list[Run]]:
+    """Let all `run` in round 0, which does not count, then in every round, another one first each time.
+
+    A round has `seeds` seeds of its own; round 0 has those of the first.
+    """
+
+    def of(number: int, order: Sequence[str]) -> list[Run]:
+        first = max(number - 1, 0) * seeds + 1
+        return [run(each, number, list(range(first, first + seeds))) for each in order]
+
+    of(0, contestants)
+    orders = ((*contestants[first:], *contestants[:first]) for first in range(len(contestants)))
+    return [of(number, order) for number, order in zip(range(1, rounds + 1), itertools.cycle(orders))]
 
 
 def run_harness(arguments: Sequence[str], seeds: Sequence[int], folder: Path) -> Run:

@@ -18,7 +18,7 @@ import torch
 import harness
 from benchmarks.benchmark import Benchmark, prepared
 from benchmarks.comparison import Comparison
-from benchmarks.contestant import HARNESS, PEERS, ROOT, Run
+from benchmarks.contestant import HARNESS, PEERS, ROOT, Run, in_rounds
 from harness.errors import HarnessError
 from harness.results.provenance import commit, device_name
 
@@ -70,20 +70,13 @@ def compare(options: argparse.Namespace, folder: Path) -> Comparison:
     benchmark = prepared(options, folder)
     contestants = [HARNESS, *(peer.name for peer in PEERS if peer.version)]
 
-    def run(contestant: str, number: int, seeds: list[int], epochs: int) -> Run:
+    def run(contestant: str, number: int, seeds: list[int]) -> Run:
+        epochs = benchmark.experiment.epochs if number else 1
         done = benchmark.run(contestant, seeds, epochs, folder / f"round-{number}" / contestant)
         print(f"round {number}: {contestant}: {done.wall_seconds:.1f} s", file=sys.stderr, flush=True)
         return done
 
-    count = benchmark.seeds_per_round
-    for contestant in contestants:
-        run(contestant, 0, list(range(1, count + 1)), 1)
-    rounds: list[list[Run]] = []
-    for number in range(options.rounds):
-        first = number % len(contestants)
-        seeds = list(range(number * count + 1, (number + 1) * count + 1))
-        order = contestants[first:] + contestants[:first]
-        rounds.append([run(each, number + 1, seeds, benchmark.experiment.epochs) for each in order])
+    rounds = in_rounds(contestants, options.rounds, benchmark.seeds_per_round, run)
     return Comparison(
         title="Peers, side by side",
         facts=facts_of(benchmark, options),  # only now: it may take memory of a GPU

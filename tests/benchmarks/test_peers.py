@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.benchmark import experiment_of
 from benchmarks.comparison import NOTES, Comparison
-from benchmarks.contestant import Run
+from benchmarks.contestant import Run, in_rounds
 from benchmarks.experiment import Experiment
 from benchmarks.layout import lay_out
 from benchmarks.welch import equivalence
@@ -130,3 +130,16 @@ def test_a_peer_reads_the_settings_that_the_harness_has(
     assert (type(optimizer).__name__, group["lr"], group["weight_decay"]) == ("SGD", 0.5, 0.25)
     scheduler = experiment.make_scheduler(optimizer)
     assert (type(scheduler).__name__, scheduler.state_dict()["step_size"]) == ("StepLR", 3)
+
+
+def test_every_round_has_seeds_of_its_own_and_another_first() -> None:
+    calls: list[tuple[str, int, list[int]]] = []
+
+    def run(contestant: str, number: int, seeds: list[int]) -> Run:
+        calls.append((contestant, number, seeds))
+        return Run(contestant, 1.0, [], [])
+
+    rounds = in_rounds(["a", "b"], 3, 2, run)
+    assert ["".join(done.contestant for done in each) for each in rounds] == ["ab", "ba", "ab"]
+    assert calls[:3] == [("a", 0, [1, 2]), ("b", 0, [1, 2]), ("a", 1, [1, 2])]
+    assert calls[-1] == ("b", 3, [5, 6])

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from harness.config.augmentations import AUGMENTATIONS, AugmentationSettings
 from harness.config.losses import LOSSES
@@ -18,8 +17,7 @@ from harness.data import Dataset, Split
 from harness.registry import example_of, names_of
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import ProcessGroup
-from tests.support.calls import Calls
-from tests.support.trials import figures, small_trial, train
+from tests.support.trials import losses_and_figures_on, small_trial
 
 # Muon takes matrices only. The others divide a gradient by its own size, and that of a bias before a norm is
 # nothing but rounding: it moves as far as any weight, in a direction that the number of ranks decides.
@@ -112,14 +110,8 @@ def data_of(trial: Trial, world: ProcessGroup) -> ResidentDataset:
 
 def trained(world: ProcessGroup, trial: Trial, path: Path) -> list[float]:
     """Train the trial; return the global losses of all steps, then the figures of all epochs."""
-    torch.set_num_threads(1)
-    losses: list[float] = []
-
-    def on_step(_: int, loss: Tensor) -> None:
-        losses.append(float(world.sum_(loss.double().clone())))
-
-    outcome = train(trial, data_of(trial, world), world, path, Calls(on_step=on_step))
-    return [*losses, *figures(outcome.epochs)]
+    losses, found = losses_and_figures_on(data_of(trial, world), world, trial, path)
+    return [*losses, *found]
 
 
 def all_trained(world: ProcessGroup, folder: str) -> dict[str, list[float]]:

@@ -156,6 +156,15 @@ def figures_alone(trial: Trial, path: Path, callbacks: Callbacks | None = None) 
 def losses_and_figures(
     world: ProcessGroup, trial: Trial, folder: str, sizes: dict[str, int]
 ) -> tuple[list[float], list[float]]:
+    """Train the trial on data of these sizes; return its losses and figures."""
+    return losses_and_figures_on(
+        resident(trial, world, **sizes), world, trial, Path(folder) / f"{world.world_size}.checkpoint"
+    )
+
+
+def losses_and_figures_on(
+    data: ResidentDataset, world: ProcessGroup, trial: Trial, path: Path
+) -> tuple[list[float], list[float]]:
     """Return the global losses of all steps and the figures of all epochs."""
     torch.set_num_threads(1)
     losses: list[float] = []
@@ -163,8 +172,7 @@ def losses_and_figures(
     def on_step(_: int, loss: Tensor) -> None:
         losses.append(float(world.sum_(loss.double().clone())))
 
-    path = Path(folder) / f"{world.world_size}.checkpoint"
-    outcome = train(trial, resident(trial, world, **sizes), world, path, Calls(on_step=on_step))
+    outcome = train(trial, data, world, path, Calls(on_step=on_step))
     return losses, figures(outcome.epochs)
 
 
