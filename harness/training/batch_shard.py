@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.training.distributed import ProcessGroup
-from harness.training.rng import derive, positions
+from harness.training.rng import derive, positions, step_key
 
 _TOKENS = 2**62
 
@@ -36,6 +36,7 @@ class BatchShard:
     has_recomputed: bool = False
     step: Tensor = field(init=False)
     _calls: dict[str, dict[int, int]] = field(init=False, default_factory=dict)
+    _step_key: Tensor | None = field(init=False, default=None)
     _hashed: dict[tuple[str, int, int, int, int], Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,6 +46,7 @@ class BatchShard:
         """Move on to another batch: `rows` rows, from `first_row` on, of a global batch of `size`."""
         self.first_row, self.rows, self.size, self.is_empty = first_row, max(rows, 1), size, rows == 0
         self._calls.clear()
+        self._step_key = None
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -74,6 +76,12 @@ class BatchShard:
             key = derive(self.seed, "dropout", *place[:2])
             self._hashed[place] = positions(key, *place[2:], self.world.device)
         return self._hashed[place]
+
+    def step_key(self) -> Tensor:
+        """Return the hash of the step; it is computed once a pass."""
+        if self._step_key is None:
+            self._step_key = step_key(self.step)
+        return self._step_key
 
     def _call(self, x: Tensor) -> int:
         """Return the number of the layer's call in this pass; a recomputed call has the number of the first.

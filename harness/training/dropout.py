@@ -73,7 +73,7 @@ def _keep(shard: BatchShard, x: Tensor, p: float, *, by_channel: bool) -> Tensor
         raise _not_batch_first(shard, x)
     shape = (*x.shape[:2], *[1] * (x.dim() - 2)) if by_channel else tuple(x.shape)
     hashed = shard.hashed_positions(x, math.prod(shape) // shard.rows)
-    return keep_mask(hashed, shard.step, p).view(shape)
+    return keep_mask(hashed, shard.step_key(), p).view(shape)
 
 
 def _scaled(x: Tensor, keep: Tensor, p: float) -> Tensor:

@@ -61,12 +61,14 @@ def positions(key: int, first_row: int, rows: int, features: int, device: torch.
     return hashed(key, row[:, None] * features + torch.arange(features, device=device, dtype=torch.int64))
 
 
-def keep_mask(hashed: Tensor, step: Tensor, p: float) -> Tensor:
-    """Return which elements survive dropout in a step; bool, shaped as the `hashed` positions.
+def step_key(step: Tensor) -> Tensor:
+    """Hash a step, an int64 scalar; return int32 (1,) on its device, which a captured graph computes anew."""
+    low, high = step.view(1).view(torch.int32).unbind()
+    return mix(mix(low) ^ high).view(1)
 
-    `step` is an int64 scalar on the same device, so that a captured graph can increment it.
-    """
-    key = mix(mix(_int32(step & _WORD)) ^ _int32(step >> 32))
+
+def keep_mask(hashed: Tensor, key: Tensor, p: float) -> Tensor:
+    """Return which elements survive dropout in a step, by its key; bool, shaped as the `hashed` positions."""
     fate = mix(hashed ^ key)  # from -2^31 to 2^31 - 1
     return fate >= min(round(p * 2**32), _WORD) - 2**31
 
@@ -87,6 +89,6 @@ def _int32(x: Tensor) -> Tensor:
 
 def mix(x: Tensor) -> Tensor:
     """Hash int32; products wrap around."""
-    x = (x ^ ((x >> 16) & 0xFFFF)) * _MULTIPLIERS[0]
-    x = (x ^ ((x >> 15) & 0x1FFFF)) * _MULTIPLIERS[1]
-    return x ^ ((x >> 16) & 0xFFFF)
+    x = (x >> 16).bitwise_and_(0xFFFF).bitwise_xor_(x).mul_(_MULTIPLIERS[0])
+    x = (x >> 15).bitwise_and_(0x1FFFF).bitwise_xor_(x).mul_(_MULTIPLIERS[1])
+    return (x >> 16).bitwise_and_(0xFFFF).bitwise_xor_(x)

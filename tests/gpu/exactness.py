@@ -14,7 +14,7 @@ from harness.training.callbacks import Callbacks
 from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.dataloader import ResidentDataset
 from harness.training.distributed import alone
-from harness.training.rng import keep_mask, positions
+from harness.training.rng import keep_mask, positions, step_key
 from tests.gpu.card import CPU, EXP_3, SGD, Card
 from tests.gpu.facts import Facts
 from tests.gpu.training import Trained, train, train_all
@@ -67,7 +67,7 @@ def _masks(card: Card, facts: Facts) -> None:
         for step in (0, 1, 12_345, 2**31, 2**40 + 3):
             for p in (1e-9, 0.1, 0.5, 0.999, 1 - 1e-12):
                 masks = (
-                    keep_mask(hashed, torch.tensor(step, device=hashed.device), p).cpu()
+                    keep_mask(hashed, step_key(torch.tensor(step, device=hashed.device)), p).cpu()
                     for hashed in (here, there)
                 )
                 is_same &= torch.equal(*masks)

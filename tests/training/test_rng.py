@@ -9,7 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.training.rng import derive, keep_mask, kept_random_states, permutation, positions, seed_globally
+from harness.training.rng import (
+    derive,
+    keep_mask,
+    kept_random_states,
+    permutation,
+    positions,
+    seed_globally,
+    step_key,
+)
 
 CPU = torch.device("cpu")
 
@@ -42,7 +50,7 @@ def lowbias32(x: Any) -> Any:
 
 def mask(key: int, first_row: int, rows: int, features: int, p: float = 0.5, step: int = 0) -> Tensor:
     """Return the mask of some rows in a step."""
-    return keep_mask(positions(key, first_row, rows, features, CPU), torch.tensor(step), p)
+    return keep_mask(positions(key, first_row, rows, features, CPU), step_key(torch.tensor(step)), p)
 
 
 @pytest.mark.parametrize("is_available", [False, True])
