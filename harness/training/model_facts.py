@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -94,6 +94,10 @@ class Examples:
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(rows, *image_shape, generator=generator, dtype=torch.float64)
         return cls(model, num_classes, images.to(dtype), torch.arange(rows) % max(num_classes, 2))
+
+    def to(self, device: torch.device) -> Examples:
+        """Return the same rows on a device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def passed(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
+
 from harness.config.optimizers import OwnOptimizer
 from harness.config.suite import Trial
 from harness.results.record import EngineName
@@ -23,6 +25,7 @@ from harness.training.rng import derive, seed_globally
 from harness.training.step import Step
 from harness.training.trainer_state import TrainerState
 from harness.training.weight_average import WeightAverage
+from harness.training.weight_casts import WeightCasts, castable
 
 
 @dataclass
@@ -103,6 +106,7 @@ def _step(
     facts: ModelFacts,
 ) -> Step:
     training, precision = trial.settings.training, PRECISIONS[trial.settings.training.precision]
+    casts = WeightCasts(state.model, _cast_together(trial, data, world), torch.bfloat16)
     return Step(
         world.wrap(state.model, find_unused_parameters=facts.has_unused),
         state.optimizer,
@@ -112,7 +116,17 @@ def _step(
         Augmenter(training.augment, trial.seed, len(data.train), training.batch_size, world.device),
         BatchShard(world, trial.seed, expects_recomputation=facts.recomputes),
         takeover,
+        casts,
         state.average,
         training.clip_grad_norm,
         training.accumulate,
     )
+
+
+def _cast_together(trial: Trial, data: ResidentDataset, world: ProcessGroup) -> frozenset[str]:
+    """Name the weights that are cast together; none where DDP waits for the gradients of the weights."""
+    settings = trial.settings
+    if world.world_size > 1:
+        return frozenset()
+    outputs = settings.training.loss.outputs(data.num_classes)
+    return castable(settings.model, settings.training.precision, data.image_shape, outputs, world.device)

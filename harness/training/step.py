@@ -22,6 +22,7 @@ from harness.training.losses import Criterion, Targets, class_logits
 from harness.training.precision import Precision
 from harness.training.rng import kept_random_states
 from harness.training.weight_average import WeightAverage
+from harness.training.weight_casts import WeightCasts
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Step:
     augmenter: Augmenter
     shard: BatchShard
     takeover: Takeover
+    casts: WeightCasts
     average: WeightAverage | None = None
     clip_grad_norm: float | None = None
     accumulate: int = 1
@@ -107,7 +109,8 @@ class Step:
         world, parts = self.shard.world, list(share.parts(self.accumulate, self.shard.world))
         for part in parts:
             is_last = part is parts[-1]
-            with self._pass(), contextlib.nullcontext() if is_last else world.without_exchange(self.model):
+            exchange = contextlib.nullcontext() if is_last else world.without_exchange(self.model)
+            with self._pass(), self.casts.standing_in(), exchange:
                 logits, labels, loss, weight = self._forward_train(part)
                 total = world.sum_(weight) if weight is not None and len(parts) == 1 else len(share.batch)
                 (loss * (world.world_size / total)).backward()  # type: ignore[no-untyped-call]
