@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -17,7 +18,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from unittest import mock
 
-from harness.results.procfs import children
+from harness.results.procfs import children, stat
 from tests.support import ROOT, forked_programs
 from tests.support.forked_workers import fork_workers
 
@@ -142,8 +143,11 @@ class Started(Forked):
 
 
 def ranks_of(launcher: int) -> list[int]:
-    """Return the process numbers of a launcher's ranks: it has forked a process that has forked them."""
-    return [rank for zygote in children(launcher) for rank in children(zygote)]
+    """Return the process numbers of a launcher's ranks: it has forked them, or a process that has."""
+    forked = children(launcher)
+    return [
+        each for each in (*forked, *itertools.chain(*map(children, forked))) if stat(each)[3:4] == [str(each)]
+    ]
 
 
 def _begin(

@@ -16,6 +16,7 @@ from harness.results.store import Store
 from harness.results.user_code_hash import UserCodes
 from harness.runner import keys, rank
 from harness.runner.launch import handover, torchrun
+from harness.runner.launch.forked_ranks import Forks, Inherited
 from harness.runner.launch.worker_process import set_up
 from harness.runner.request import (
     Request,
@@ -44,6 +45,7 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
         return _work(request, nproc, env)
     codes = UserCodes()
     codes.all_of(request.trials)  # before any is imported
+    forks = Forks(codes)
     request = with_data(request, env)
     ranks = _ranks(request, nproc, env)
     known = checked(request, env, has_gpu=ranks.gpus > 0)
@@ -55,7 +57,7 @@ def run(request: Request, nproc: int | None, argv: Sequence[str], env: Environme
     if request.remaining():
         try:
             with handover.handed_over(request.suites, env):
-                torchrun.launch(argv, ranks, request.max_restarts)
+                torchrun.launch(argv, ranks, request.max_restarts, forks)
         except CrashError as error:
             crash = error
     was_stopped = StopRequests(JobFiles.of(env).stop_file).poll() is not None
@@ -164,7 +166,7 @@ def _tell_why(over: str, run_ranks: distributed.RunRanks, env: Environment) -> i
 def _train(request: Request, run_ranks: distributed.RunRanks, env: Environment, *, launched: bool) -> int:
     """Train with the other ranks; return this rank's exit code."""
     leads = run_ranks.is_rank_zero and not launched
-    codes = UserCodes()
+    codes = Inherited.codes or UserCodes()
     codes.all_of(request.trials)  # before any is imported
     if launched:
         request = with_earlier_data(request)  # the launcher's, which suite.json has

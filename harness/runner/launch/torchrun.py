@@ -19,6 +19,7 @@ from harness.errors import CrashError, InterruptedRunError, UsageError
 from harness.program import command
 from harness.results import provenance
 from harness.runner.launch import contention
+from harness.runner.launch.forked_ranks import Forks
 from harness.runner.shutdown import heeded
 from harness.tracking.console import say
 from harness.training.device_choice import no_gpu, on_cpu, too_many
@@ -89,10 +90,11 @@ def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
     }
 
 
-def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
+def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int, forks: Forks | None = None) -> None:
     """Run this program with the arguments in all ranks, until they have ended.
 
-    If a rank crashes, torchrun restarts all of them, at most `max_restarts` times.
+    On a CPU they are `forks` of this process, if these are given. If one crashes, torchrun restarts all of
+    them, at most `max_restarts` times.
 
     Raise InterruptedRunError after a signal and CrashError if a worker crashed.
     """
@@ -113,9 +115,11 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
         monitor_interval=0.1,
         signals_to_handle=",".join(number.name for number in heeded()),
     )
-    program = command()
+    program, settings = command(), worker_environment(os.environ, ranks)
     try:
-        with _prepared_for_ranks(ranks) as known:
+        with _prepared_for_ranks(settings) as known, contextlib.ExitStack() as stack:
+            if forks and ranks.gpus == 0 and forks.are_safe(settings):
+                stack.enter_context(forks.instead_of_starts())
             elastic_launch(config, program[0])(*program[1:], *arguments)
             if reason := starts.given_up(known):
                 raise CrashError(f"the ranks ended before they trained, again and again: {reason}")
@@ -129,12 +133,12 @@ def launch(arguments: Sequence[str], ranks: Ranks, max_restarts: int) -> None:
 
 
 @contextlib.contextmanager
-def _prepared_for_ranks(ranks: Ranks) -> Iterator[Path]:
-    """Set this process up to start ranks; yield the folder in which they note how their starts ended."""
+def _prepared_for_ranks(settings: Mapping[str, str]) -> Iterator[Path]:
+    """Set variables and more for ranks; yield the folder in which these note how their starts ended."""
     before, lookup = dict(os.environ), socket.getfqdn
     with TemporaryDirectory(prefix="harness-starts-", ignore_cleanup_errors=True) as known:
         # torchrun passes its own environment on, and takes no other
-        os.environ.update({**worker_environment(os.environ, ranks), environment.STARTS: known})
+        os.environ.update({**settings, environment.STARTS: known})
         socket.getfqdn = _name  # torchrun looks up the host's full name repeatedly, for its log
         try:
             yield Path(known)
