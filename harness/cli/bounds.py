@@ -48,6 +48,16 @@ def duration(name: str, low: float, text: str, envvar: str | None = None) -> Any
     return _option(name, "TIME", text, span, parse, envvar)
 
 
+def whole_numbers(name: str, low: int, high: int, text: str) -> Any:
+    """Return an option that takes whole numbers from `low` to `high`, separated by commas."""
+
+    def parse(given: Any) -> str:
+        numbers_of(name, str(given), low, high)
+        return str(given)
+
+    return _option(name, "N,N", text, f"each {low:,} to {high:,}", parse)
+
+
 def slurm_text(name: str, metavar: str, form: tuple[str, str], text: str) -> Any:
     """Return an option that takes text in one of SLURM's forms, a pattern and its description."""
     pattern, expected = form
@@ -73,6 +83,12 @@ def seconds_of(option: str, text: str, low: float = 0.0) -> float:
             f"from {f'{low:g}s' if low else 'above 0'} to a year"
         )
     return found
+
+
+def numbers_of(option: str, text: str, low: int, high: int) -> list[int]:
+    """Parse numbers such as 1,2,4, in ascending order; raise UsageError for what is none or out of bounds."""
+    parse = _parser(option, int, f"whole numbers from {low:,} to {high:,}, such as 1,2,4", low, high)
+    return sorted({parse(each) for each in text.split(",")})
 
 
 def _option(

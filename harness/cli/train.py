@@ -1,4 +1,4 @@
-"""`harness run`, `bench` and `drill`: the commands that train."""
+"""`harness run` and `drill`: the commands that train."""
 
 from __future__ import annotations
 
@@ -140,40 +140,6 @@ def _request(given: Mapping[str, Any], suites: list[Suite]) -> Request:
         log=given["log"] or [],
         **{name: given[name] for name in as_given},
     )
-
-
-def bench(
-    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file, or quickstart.", show_default=False)],
-    only: Only = None,
-    changes: Changes = None,
-    seconds: Annotated[
-        float, bounds.seconds("--seconds", 1, bounds.WEEK_SECONDS, "How long to measure, about.")
-    ] = 120.0,
-    results: Results = Path("results"),
-    data_dir: DataDir = None,
-    device: DeviceOption = None,
-    nproc: RanksOption = None,
-    timeout: Timeout = 600.0,
-) -> None:
-    """Measure a suite's training speed on this machine, by precision, placement and engine.
-
-    Writes results/bench/<device>/<suite>.md and .json.
-    """
-    to_measure = handover.suites_to_train(lambda: [load(suite, changes)], os.environ, timeout)
-    names = known_experiments(only or [], to_measure)
-
-    from harness.runner.launch import launcher
-    from harness.runner.request import Request
-
-    request = Request(
-        suites=to_measure,
-        only=names,
-        results=results,
-        data_dir=data_dir,
-        device=device.value if device else None,
-        timeout_seconds=timeout,
-    )
-    launcher.measure(request, nproc, seconds, sys.argv[1:], os.environ)
 
 
 def drill(

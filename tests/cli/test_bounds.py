@@ -9,8 +9,8 @@ from typing import Any, get_args
 
 import pytest
 
-from harness.cli import compare, submit, train
-from harness.cli.bounds import seconds_of
+from harness.cli import compare, measure, submit, train
+from harness.cli.bounds import numbers_of, seconds_of
 from harness.errors import UsageError
 from tests.support.commands import call
 from tests.support.fake_slurm import SUITE
@@ -18,12 +18,13 @@ from tests.support.fake_slurm import SUITE
 TOO_MUCH = ("nan", "inf", "-inf", "-1", "1e300", "1" + "0" * 30, "1" + "0" * 5000, "", "1e400", "many")
 COMMANDS: dict[str, tuple[Callable[..., None], list[str]]] = {
     "run": (train.run, ["suite.yaml"]),
-    "bench": (train.bench, ["suite.yaml"]),
+    "bench": (measure.bench, ["suite.yaml"]),
+    "scale": (measure.scale, ["suite.yaml"]),
     "drill": (train.drill, ["suite.yaml"]),
     "submit": (submit.submit, ["suite.yaml", "--dry-run"]),
     "compare": (compare.compare, ["a", "b"]),
 }
-TEXTS = {"--checkpoint-every", "--stale-after", "--time", "--mem"}
+TEXTS = {"--world", "--checkpoint-every", "--stale-after", "--time", "--mem"}
 
 
 def options() -> Iterator[tuple[str, str]]:
@@ -66,8 +67,14 @@ def test_numbers_are_found_at_all() -> None:
         ("bench", "--seconds"),
         ("submit", "--array"),
         ("drill", "--epochs"),
+        ("scale", "--world"),
     } < found
-    assert {("compare", "--margin-points"), ("submit", "--mem"), ("submit", "--stale-after")} < found
+    assert {
+        ("compare", "--margin-points"),
+        ("submit", "--mem"),
+        ("submit", "--stale-after"),
+        ("scale", "--world"),
+    } < found
     assert len(found) > 15
 
 
@@ -91,6 +98,17 @@ def test_lengths_of_time(text: str, seconds: float) -> None:
 def test_what_is_no_length_of_time(text: str) -> None:
     with pytest.raises(UsageError, match="expected a length of time such as 90s, 5m or 1h"):
         seconds_of("--stale-after", text)
+
+
+@pytest.mark.parametrize(("text", "numbers"), [("4", [4]), ("8, 2,1,2", [1, 2, 8])])
+def test_numbers_are_read_in_ascending_order(text: str, numbers: list[int]) -> None:
+    assert numbers_of("--world", text, 1, 8) == numbers
+
+
+@pytest.mark.parametrize("text", ["1,x", "2,,4", "1,9", "0", "1;2", "1.5"])
+def test_what_is_no_list_of_numbers(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--world: found '.*', expected whole numbers from 1 to 8, such as"):
+        numbers_of("--world", text, 1, 8)
 
 
 @pytest.mark.parametrize("value", ["90", "90:30", "1:30:00", "1-12", "1-12:30:00", "UNLIMITED", "0"])

@@ -54,7 +54,9 @@ def test_ranks_that_are_no_power_of_two_are_measured_all_together_too() -> None:
     assert sorted({each.ranks for each in found}) == [1, 2, 4, 6]
 
 
-def test_a_cell_trains_its_experiment_with_nothing_changed_but_the_precision(tmp_path: Path) -> None:
+def test_a_cell_changes_precision_and_batch_size_of_its_experiment_alone(
+    tmp_path: Path,
+) -> None:
     suite = suite_of(tmp_path)
     original = next(trial for trial in suite.trials() if trial.experiment == "two")
     cell = cell_of(precision="bf16").model_copy(update={"experiment": "two"})
@@ -63,15 +65,21 @@ def test_a_cell_trains_its_experiment_with_nothing_changed_but_the_precision(tmp
     expected = original.settings.model_dump()
     expected["training"]["precision"] = "bf16"
     assert trial.settings.model_dump() == expected
+    larger = trial_of(suite, cell.model_copy(update={"batch_size": 40}))
+    expected["training"]["batch_size"] = 40
+    assert larger.settings.model_dump() == expected
+    assert suite.experiments["two"].training.batch_size == 10
 
 
 def test_cells_share_trials_unless_precision_engine_or_the_ranks_of_one_trial_differ() -> None:
     found = cells(["one"], GPU, 16)
     shared = Counter(cell.group for cell in found)
-    expected = set(itertools.product(("fp32", "tf32", "bf16"), ("eager", "graph"), (0, 2, 4)))
+    expected = set(itertools.product(("fp32", "tf32", "bf16"), ("eager", "graph"), (None,), (0, 2, 4)))
     assert set(shared) == expected
     assert {count for (*_, together), count in shared.items() if not together} == {6 + 5 + 4}
     (threads,) = {
         cell.group for cell in cells(["one"], CPU, 1) if cell.ranks == 1 and cell.precision == "fp32"
     }
-    assert threads == ("fp32", "eager", 0)
+    assert threads == ("fp32", "eager", None, 0)
+    larger = cell_of().model_copy(update={"batch_size": 200})
+    assert larger.group != cell_of().group

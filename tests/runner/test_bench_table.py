@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from harness.runner.bench.grid import BenchCell
-from harness.runner.bench.table import Bench, Measurement, markdown
+from harness.runner.bench.table import Bench, markdown
 from harness.runner.placement import Execution
-from tests.support.bench_cells import CPU, CROWDED, DDP, GPU, SINGLE, SINGLE_GRAPH, cell_of
+from tests.support.bench_cells import CPU, CROWDED, DDP, GPU, SINGLE, SINGLE_GRAPH, cell_of, measured
 from tests.support.golden import assert_golden
-
-
-def measured(cell: BenchCell, *speeds: float, **changes: Any) -> Measurement:
-    made_up = Measurement(
-        cell=cell,
-        batch_size=100,
-        images_per_second=list(speeds),
-        flops_per_image=2e6,
-        matrix_flops_per_second=1e10,
-        peak_memory_gib=0.25,
-    )
-    return made_up.model_copy(update=changes)
 
 
 def column(text: str, name: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +15,8 @@ from harness.config.suite import Suite
 from harness.data import Dataset
 from harness.errors import CrashError, UsageError
 from harness.results import provenance
-from harness.results.atomic_files import write_whole
-from harness.runner.bench.grid import BenchCell, GroupKey, Machine, cells, trial_of
+from harness.runner.bench.files import machine_of, made, write
+from harness.runner.bench.grid import BenchCell, GroupKey, cells, trial_of
 from harness.runner.bench.meter import Meter, matrix_rate
 from harness.runner.bench.table import Bench, Measurement, markdown
 from harness.runner.request import Request, load_data
@@ -98,7 +97,7 @@ class _Bench:
         widest = max(cell.execution.trials_per_device for cell in chosen)
         meters: dict[GroupKey, Meter] = {}
         for cell in chosen:
-            _, engine, together = cell.group
+            _, engine, _, together = cell.group
             world = self.worlds[together] if together else self.run_ranks.alone()
             if world is None or self.run_ranks.rank >= cell.ranks:
                 continue
@@ -137,7 +136,7 @@ class _Bench:
         meter = meters[cell.group]
         if len(meter.members) < cell.execution.trials_per_device:
             return meter.obstacle
-        if meter.engine != cell.execution.engine:
+        if cell.execution.engine not in (None, meter.engine):
             return meter.notes[0].removeprefix(f"engine: {meter.engine}, because ")
         return None
 
@@ -165,6 +164,7 @@ class _Bench:
     def _measurement(self, cell: BenchCell, meter: Meter, speeds: list[float], rate: float) -> Measurement:
         return Measurement(
             cell=cell,
+            engine=meter.engine,
             batch_size=self._batch_size(cell),
             images_per_second=speeds,
             flops_per_image=cost_of(meter.trial, meter.data).flops_per_image,
@@ -173,48 +173,51 @@ class _Bench:
         )
 
     def _batch_size(self, cell: BenchCell) -> int:
-        return min(
-            self.suite.experiments[cell.experiment].training.batch_size, len(self.dataset.train.labels)
-        )
+        asked = cell.batch_size or self.suite.experiments[cell.experiment].training.batch_size
+        return min(asked, len(self.dataset.train.labels))
 
     def _agreed(self, goes_on: bool) -> bool:
         """Return rank 0's decision."""
         return bool(self.barrier.gather(goes_on)[0])
 
 
-def measure(request: Request, run_ranks: RunRanks, seconds: float, env: Mapping[str, str]) -> None:
-    """Measure the suite's experiments for about so many seconds; rank 0 writes and prints the table."""
+def measured(
+    request: Request, dataset: Dataset, run_ranks: RunRanks, chosen: Sequence[BenchCell], seconds: float
+) -> tuple[list[Measurement], dict[str, list[str]]]:
+    """Measure the cells for about so many seconds; return rank 0's measurements, and what was left out, why.
+
+    Raise CrashError where none can go on, UsageError on rank 0 where nothing could be measured.
+    """
     (suite,) = request.suites
-    is_gpu = run_ranks.device.type == "cuda"
-    name = provenance.device_name(run_ranks.device)
-    machine = Machine(device=name, is_gpu=is_gpu, ranks=run_ranks.world_size, cores=provenance.cores())
-    chosen = cells(list(request.only or suite.experiments), machine, len(request.trials))
     worlds = {size: run_ranks.first(size) for size in sorted({cell.ranks for cell in chosen})}
 
     def say(text: str) -> None:
         if run_ranks.is_rank_zero:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
-    dataset = load_data(request, next(suite.trials()), env)
     bench = _Bench(suite, dataset, run_ranks, worlds, say)
     try:
         with calling(f"{suite.folder}: nothing is measured", CrashError):
             measurements = bench.measure(chosen, seconds)
     except CaptureError as error:  # of ranks that train together: none can go on
         raise CrashError(f"{suite.folder}: {error}; leave the experiment out with --only") from None
-    if run_ranks.is_rank_zero:
-        if not measurements:
-            raise UsageError(f"{suite.folder}: nothing is measured on {name}: {'; '.join(bench.left_out)}")
-        versions = provenance.versions()
-        place = f"{machine.ranks} x" if is_gpu else f"{machine.cores} cores of"
-        made = (
-            f"Measured {provenance.now()} on {place} {name}; dataset "
-            f"{suite.dataset.title}; torch {versions.torch}; commit {(versions.commit or 'unknown')[:8]}."
+    if run_ranks.is_rank_zero and not measurements:
+        raise UsageError(
+            f"{suite.folder}: nothing is measured on {provenance.device_name(run_ranks.device)}: "
+            f"{'; '.join(bench.left_out)}"
         )
-        found = Bench(suite=suite.folder, machine=machine, measurements=measurements, left_out=bench.left_out)
-        text = markdown(found, made)
-        slug = re.sub(r"\(\w*\)|[^A-Za-z0-9]", " ", name).split()
-        folder = request.results / "bench" / "-".join(slug).lower()
-        write_whole(folder / f"{suite.folder}.json", (found.model_dump_json(indent=1) + "\n").encode())
-        write_whole(folder / f"{suite.folder}.md", text.encode())
-        print(f"{text}\n({folder / suite.folder}.md)")  # noqa: T201
+    return measurements, bench.left_out
+
+
+def measure(request: Request, run_ranks: RunRanks, seconds: float, env: Mapping[str, str]) -> None:
+    """Measure the suite's experiments for about so many seconds; rank 0 writes and prints the table."""
+    (suite,) = request.suites
+    machine = machine_of(run_ranks)
+    dataset = load_data(request, next(suite.trials()), env)
+    chosen = cells(list(request.only or suite.experiments), machine, len(request.trials))
+    measurements, left_out = measured(request, dataset, run_ranks, chosen, seconds)
+    if run_ranks.is_rank_zero:
+        found = Bench(suite=suite.folder, machine=machine, measurements=measurements, left_out=left_out)
+        text = markdown(found, made(suite, machine))
+        files = {".json": found.model_dump_json(indent=1) + "\n", ".md": text}
+        write(request.results, machine, {f"{suite.folder}{end}": each for end, each in files.items()})

@@ -8,10 +8,10 @@ from harness.config.settings import PrecisionName
 from harness.config.suite import Suite, Trial
 from harness.results.record import EngineName
 from harness.runner.placement import Execution, widths
-from harness.strict import Strict
+from harness.strict import Count, Strict, added_later
 
-# Precision, engine, and how many ranks train one trial together; 0 if each rank trains its own.
-GroupKey = tuple[PrecisionName, EngineName | None, int]
+# Precision, engine, batch size, and how many ranks train one trial together; 0 if each rank trains its own.
+GroupKey = tuple[PrecisionName, EngineName | None, int | None, int]
 
 
 class Machine(Strict):
@@ -24,18 +24,23 @@ class Machine(Strict):
 
 
 class BenchCell(Strict):
-    """One way to train one experiment, on the first `ranks` ranks with `threads` threads each."""
+    """One way to train one experiment, on the first `ranks` ranks with `threads` threads each.
+
+    `batch_size` is None for the suite's.
+    """
 
     experiment: str
     precision: PrecisionName
     execution: Execution
     ranks: int
     threads: int
+    batch_size: Count | None = added_later(None)
 
     def __str__(self) -> str:
         ranks = f"{self.ranks} rank{'s' * (self.ranks > 1)}"
         threads = f" of {self.threads} threads" if self.threads > 1 else ""
-        return f"{self.experiment}, {self.precision}, {self.execution}, {ranks}{threads}"
+        batches = f", batches of {self.batch_size:,}" if self.batch_size else ""
+        return f"{self.experiment}, {self.precision}, {self.execution}, {ranks}{threads}{batches}"
 
     @property
     def trials(self) -> int:
@@ -46,7 +51,7 @@ class BenchCell(Strict):
     def group(self) -> GroupKey:
         """Return the key of a rank's trials; cells of one experiment with equal keys share these trials."""
         together = self.execution.placement == "ddp" and self.ranks > 1
-        return self.precision, self.execution.engine, self.ranks if together else 0
+        return self.precision, self.execution.engine, self.batch_size, self.ranks if together else 0
 
     @property
     def is_single(self) -> bool:
@@ -81,8 +86,9 @@ def _ways(machine: Machine, trials: int) -> Iterator[tuple[Execution, int, int]]
 
 
 def trial_of(suite: Suite, cell: BenchCell) -> Trial:
-    """Return the first trial of the cell's experiment, in the cell's precision."""
+    """Return the first trial of the cell's experiment, in the cell's precision and batch size."""
     trial = next(each for each in suite.trials() if each.experiment == cell.experiment)
-    training = trial.settings.training.model_copy(update={"precision": cell.precision})
-    settings = trial.settings.model_copy(update={"training": training})
+    training = trial.settings.training
+    changes = {"precision": cell.precision, "batch_size": cell.batch_size or training.batch_size}
+    settings = trial.settings.model_copy(update={"training": training.model_copy(update=changes)})
     return Trial(trial.folder, trial.experiment, trial.seed, settings)

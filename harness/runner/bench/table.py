@@ -7,6 +7,7 @@ import statistics
 from pydantic import Field
 
 from harness.markdown import escaped, table
+from harness.results.record import EngineName
 from harness.runner.bench.grid import BenchCell, Machine
 from harness.strict import Strict
 
@@ -15,6 +16,7 @@ class Measurement(Strict):
     """Measurements of one cell: images per second of all its trials together, one value per round."""
 
     cell: BenchCell
+    engine: EngineName
     batch_size: int
     images_per_second: list[float]
     flops_per_image: float
@@ -30,6 +32,11 @@ class Measurement(Strict):
     def step_milliseconds(self) -> float:
         """Return the milliseconds that each of the trials takes for one step."""
         return 1000 * self.cell.trials * self.batch_size / self.median
+
+    @property
+    def step_seconds(self) -> list[float]:
+        """Return the seconds that each of the trials takes for one step, one value per round."""
+        return [self.cell.trials * self.batch_size / speed for speed in self.images_per_second]
 
     @property
     def matrix_share(self) -> float:
@@ -62,8 +69,6 @@ _HEADER = (
 
 def markdown(bench: Bench, made: str) -> str:
     """Return the table as Markdown; `made` is a sentence on the hardware, versions and time."""
-    rounds = sorted({len(each.images_per_second) for each in bench.measurements})
-    of_rounds = " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))
     rows = [list(map(escaped, _row(each, bench))) for each in bench.measurements]
     memory = (
         "what torch's allocator reserves on a GPU for its trials, pools of graphs with it"
@@ -71,15 +76,29 @@ def markdown(bench: Bench, made: str) -> str:
         else "tensors of a rank"
     )
     notes = [
-        f"{made} Medians of {of_rounds} rounds; in each round every row of an experiment had its turn, and "
-        "all ranks began together. Images/s: of all trials at once. Efficiency: images/s a thread or GPU "
+        f"{made} {of_rounds(bench)} Images/s: of all trials at once. Efficiency: images/s a thread or GPU "
         "against one trial on one alone. Matrix rate: share of what large matrix products reach in that "
         f"precision on the same ranks. Peak memory: {memory}, the dataset left out. Training steps only, "
         "without evaluation.",
-        *(f"Not measured, because {why}: {'; '.join(cells)}." for why, cells in bench.left_out.items()),
+        *not_measured(bench),
     ]
     title = f"Speed of {bench.suite} on {bench.machine.device}"
     return "\n\n".join([f"# {escaped(title)}", table(_HEADER, rows), *map(escaped, notes)]) + "\n"
+
+
+def of_rounds(bench: Bench) -> str:
+    """Return a sentence on the rounds whose medians are shown."""
+    rounds = sorted({len(each.images_per_second) for each in bench.measurements})
+    count = " to ".join(map(str, dict.fromkeys((rounds[0], rounds[-1]))))
+    return (
+        f"Medians of {count} rounds; in each round every row of an experiment had its turn, and all ranks "
+        "began together."
+    )
+
+
+def not_measured(bench: Bench) -> list[str]:
+    """Return a sentence on each obstacle, with the cells that it excluded."""
+    return [f"Not measured, because {why}: {'; '.join(cells)}." for why, cells in bench.left_out.items()]
 
 
 def _row(each: Measurement, bench: Bench) -> tuple[str, ...]:

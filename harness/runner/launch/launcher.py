@@ -20,7 +20,6 @@ from harness.runner.launch.forked_ranks import Forks, Inherited
 from harness.runner.launch.worker_process import set_up
 from harness.runner.request import (
     Request,
-    check,
     checked,
     folder_kept,
     tell_data,
@@ -87,32 +86,13 @@ def _begin(request: Request, codes: UserCodes) -> None:
             say(text, sys.stderr)
 
 
-def measure(
-    request: Request, nproc: int | None, seconds: float, argv: Sequence[str], env: Environment
-) -> None:
-    """Measure the speed of every execution of the suite on this machine's ranks."""
-    from harness.runner.bench import benchmark
-
-    if "TORCHELASTIC_RUN_ID" in env:
-        set_up(env)
-        run_ranks = _rendezvous(request, env)
-        distributed.connect(run_ranks, request.timeout_seconds)
-        benchmark.measure(request.absolute(), run_ranks, seconds, env)
-        distributed.leave()
-    else:
-        ranks = torchrun.ranks_here(nproc, request.device, None, env)
-        check(request, request.trials, env, has_gpu=ranks.gpus > 0)
-        with handover.handed_over(request.suites, env):
-            torchrun.launch(argv, ranks, max_restarts=0)
-
-
 def _work(request: Request, nproc: int | None, env: Environment) -> int:
     """Run as one of torchrun's workers; return the exit code."""
     set_up(env)
     launched = environment.LAUNCHED in env
     if nproc is not None and not launched:
         raise UsageError("--nproc: torchrun has started the ranks already; use its --nproc_per_node instead")
-    run_ranks = _rendezvous(request, env)
+    run_ranks = rendezvous(request, env)
     can_restart = env.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
     if (over := run_ranks.run.get(keys.OVER)) is not None:
         return _tell_why(over, run_ranks, env)
@@ -145,7 +125,7 @@ def _note_end(reason: str, run_ranks: distributed.RunRanks) -> None:
     run_ranks.run.set(keys.ended_early(number), reason)
 
 
-def _rendezvous(request: Request, env: Environment) -> distributed.RunRanks:
+def rendezvous(request: Request, env: Environment) -> distributed.RunRanks:
     """Find the other ranks; report once why none of them has a GPU, if a user may have expected one."""
     run_ranks = distributed.rendezvous(env, request.device, request.timeout_seconds)
     if run_ranks.is_rank_zero and run_ranks.no_gpu and run_ranks.start == [1, 0]:
