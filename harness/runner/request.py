@@ -1,4 +1,4 @@
-"""Request to `harness run` or `bench`: trials, data and options, and the checks before a start."""
+"""Request to `harness run`, `bench` or `scale`: trials, data and options, and the checks before a start."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from harness.results.record import EngineName
 from harness.runner.bench.benchmark import _Bench
 from harness.runner.bench.meter import Meter
 from harness.runner.bench.table import Measurement
+from harness.runner.placement import Execution
 from harness.training.batch_shard import BatchShard
 from harness.training.distributed import RunRanks
 from harness.training.engine import Eager
@@ -67,8 +68,10 @@ def test_what_is_not_executed_as_asked_is_left_out_with_its_reason(
 
     monkeypatch.setattr("harness.training.prepared_trial.engine_for", eagerly)
     bench, _ = bench_of(tmp_path, monkeypatch)
-    chosen = [cell_of(), cell_of(SINGLE_GRAPH)]
-    assert [each.cell for each in bench.measure(chosen, 0)] == chosen[:1]
+    default = cell_of(Execution(placement="spread"))
+    chosen = [cell_of(), cell_of(SINGLE_GRAPH), default]
+    found = bench.measure(chosen, 0)
+    assert [(each.cell, each.engine) for each in found] == [(cell_of(), "eager"), (default, "eager")]
     assert bench.left_out == {"this trial cannot be captured: it waits": [str(chosen[1])]}
 
 

@@ -35,7 +35,7 @@ def test_each_experiment_has_a_panel_of_medians_over_ranks_and_the_ideal(tmp_pat
     assert (1500, 3040) in intervals_of(first)
     assert first.get_ylim()[0] == 0
     assert "ranks of one thread, 2 cores" in words(figure)
-    assert "A GPU, GPUs" in words(drawn(tmp_path, GPU))
+    assert "A GPU, one a rank" in words(drawn(tmp_path, GPU))
 
 
 def test_one_rank_alone_is_drawn_too(tmp_path: Path) -> None:

@@ -31,12 +31,13 @@ def picture(scale: Scale) -> Figure:
     lines = -(-len(names) // 2)
     height = _HEAD + _PANEL * lines
     figure = Figure(figsize=(WIDTH, height))
-    unit = "GPUs" if scale.machine.is_gpu else f"ranks of one thread, {scale.machine.cores} cores"
+    unit = "one a rank" if scale.machine.is_gpu else f"ranks of one thread, {scale.machine.cores} cores"
     heading(figure, f"Scaling of {scale.suite}", f"{scale.machine.device}, {unit}")
+    width = 2.5 if len(names) > 1 else 5.78
     for number, name in enumerate(names):
         bottom = _PANEL * (lines - 1 - number // 2) + 0.42
         axes = figure.add_axes(
-            ((0.65 + 3.28 * (number % 2)) / WIDTH, bottom / height, 2.5 / WIDTH, 1.65 / height)
+            ((0.65 + 3.28 * (number % 2)) / WIDTH, bottom / height, width / WIDTH, 1.65 / height)
         )
         _draw(axes, name, [each for each in found if each.measurement.cell.experiment == name])
     legend(
