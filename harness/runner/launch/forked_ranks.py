@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -98,7 +99,8 @@ def _work(codes: UserCodes, command: list[str], env: dict[str, str]) -> None:
     from harness.__main__ import main
 
     Inherited.codes = codes
-    atexit._clear()
+    for each in [*weakref.finalize._registry]:  # type: ignore[attr-defined]
+        each.atexit = False  # it would remove the launcher's temporary folders
     os.setsid()  # torchrun signals its group
     _reset_signals()
     logging.disable(logging.NOTSET)
