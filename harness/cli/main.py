@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from harness import __version__, environment, home
-from harness.cli import compare, data, export, init, measure, models, results, submit, train
+from harness.cli import bench, compare, data, export, init, models, results, scale, submit, train
 from harness.cli.suites import names_a_file
 from harness.config import packaged_suite
 from harness.errors import HarnessError
@@ -38,8 +38,8 @@ app.command()(compare.compare)
 app.command()(export.export)
 app.command()(data.data)
 app.command()(models.models)
-app.command()(measure.bench)
-app.command()(measure.scale)
+app.command()(bench.bench)
+app.command()(scale.scale)
 app.command()(train.drill)
 app.command()(results.schema)
 

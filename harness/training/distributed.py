@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,22 @@ class ProcessGroup:
 def alone(device: torch.device) -> ProcessGroup:
     """Return the process group of one rank that trains a trial by itself."""
     return ProcessGroup(0, 1, device)
+
+
+@contextlib.contextmanager
+def fake_group(world_size: int) -> Iterator[dist.ProcessGroup]:
+    """Yield the process group of this process as the first rank; the others do not exist.
+
+    Its collectives return at once, with nothing in their tensors that means anything.
+    """
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", rank=0, world_size=world_size, store=FakeStore())
+    try:
+        assert dist.group.WORLD is not None
+        yield dist.group.WORLD
+    finally:
+        leave()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from harness.cli import compare, measure, submit, train
+from harness.cli import bench, compare, scale, submit, train
 from harness.cli.bounds import numbers_of, seconds_of
 from harness.errors import UsageError
 from tests.support.commands import call
@@ -18,8 +18,8 @@ from tests.support.fake_slurm import SUITE
 TOO_MUCH = ("nan", "inf", "-inf", "-1", "1e300", "1" + "0" * 30, "1" + "0" * 5000, "", "1e400", "many")
 COMMANDS: dict[str, tuple[Callable[..., None], list[str]]] = {
     "run": (train.run, ["suite.yaml"]),
-    "bench": (measure.bench, ["suite.yaml"]),
-    "scale": (measure.scale, ["suite.yaml"]),
+    "bench": (bench.bench, ["suite.yaml"]),
+    "scale": (scale.scale, ["suite.yaml"]),
     "drill": (train.drill, ["suite.yaml"]),
     "submit": (submit.submit, ["suite.yaml", "--dry-run"]),
     "compare": (compare.compare, ["a", "b"]),

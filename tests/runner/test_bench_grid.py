@@ -54,18 +54,15 @@ def test_ranks_that_are_no_power_of_two_are_measured_all_together_too() -> None:
     assert sorted({each.ranks for each in found}) == [1, 2, 4, 6]
 
 
-def test_a_cell_changes_precision_and_batch_size_of_its_experiment_alone(
-    tmp_path: Path,
-) -> None:
+def test_a_cell_changes_precision_and_batch_size_of_its_experiment_alone(tmp_path: Path) -> None:
     suite = suite_of(tmp_path)
     original = next(trial for trial in suite.trials() if trial.experiment == "two")
-    cell = cell_of(precision="bf16").model_copy(update={"experiment": "two"})
-    trial = trial_of(suite, cell)
+    trial = trial_of(suite, "two", "bf16")
     assert (trial.folder, trial.experiment, trial.seed) == (original.folder, "two", original.seed)
     expected = original.settings.model_dump()
     expected["training"]["precision"] = "bf16"
     assert trial.settings.model_dump() == expected
-    larger = trial_of(suite, cell.model_copy(update={"batch_size": 40}))
+    larger = trial_of(suite, "two", "bf16", 40)
     expected["training"]["batch_size"] = 40
     assert larger.settings.model_dump() == expected
     assert suite.experiments["two"].training.batch_size == 10

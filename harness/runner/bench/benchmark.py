@@ -22,7 +22,7 @@ from harness.runner.bench.table import Bench, Measurement, markdown
 from harness.runner.request import Request, load_data
 from harness.training.barrier import Barrier
 from harness.training.cost import cost_of
-from harness.training.dataloader import ResidentDataset
+from harness.training.dataloader import DataOn, ResidentDataset
 from harness.training.device import is_spoiled
 from harness.training.distributed import ProcessGroup, RunRanks
 from harness.training.engine import CaptureError
@@ -43,6 +43,7 @@ class _Bench:
     run_ranks: RunRanks
     worlds: Mapping[int, ProcessGroup | None]
     say: Callable[[str], None]
+    data_on: DataOn = "auto"
     barrier: Barrier = field(init=False)
     residents: dict[torch.dtype, ResidentDataset] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=dict)
@@ -104,7 +105,7 @@ class _Bench:
             width = cell.execution.trials_per_device
             most = max(meters[cell.group].most if cell.group in meters else 1, width)
             meters[cell.group] = Meter(
-                trial_of(self.suite, cell),
+                trial_of(self.suite, cell.experiment, cell.precision, cell.batch_size),
                 self._resident(cell),
                 world,
                 engine,
@@ -151,7 +152,9 @@ class _Bench:
     def _resident(self, cell: BenchCell) -> ResidentDataset:
         dtype = PRECISIONS[cell.precision].dtype
         if dtype not in self.residents:
-            self.residents[dtype] = ResidentDataset.of(self.dataset, self.run_ranks.device, dtype)
+            self.residents[dtype] = ResidentDataset.of(
+                self.dataset, self.run_ranks.device, dtype, self.data_on
+            )
         return self.residents[dtype]
 
     def _rate(self, precision: PrecisionName, ranks: int, threads: int) -> float:
@@ -195,7 +198,7 @@ def measured(
         if run_ranks.is_rank_zero:
             print(text, file=sys.stderr, flush=True)  # noqa: T201
 
-    bench = _Bench(suite, dataset, run_ranks, worlds, say)
+    bench = _Bench(suite, dataset, run_ranks, worlds, say, request.data_on)
     try:
         with calling(f"{suite.folder}: nothing is measured", CrashError):
             measurements = bench.measure(chosen, seconds)

@@ -85,10 +85,10 @@ def _ways(machine: Machine, trials: int) -> Iterator[tuple[Execution, int, int]]
                 yield Execution(placement="ddp", engine=engine), ranks, 1
 
 
-def trial_of(suite: Suite, cell: BenchCell) -> Trial:
-    """Return the first trial of the cell's experiment, in the cell's precision and batch size."""
-    trial = next(each for each in suite.trials() if each.experiment == cell.experiment)
+def trial_of(suite: Suite, experiment: str, precision: PrecisionName, batch_size: int | None = None) -> Trial:
+    """Return the experiment's first trial, in this precision and, if given, batch size."""
+    trial = next(each for each in suite.trials() if each.experiment == experiment)
     training = trial.settings.training
-    changes = {"precision": cell.precision, "batch_size": cell.batch_size or training.batch_size}
+    changes = {"precision": precision, "batch_size": batch_size or training.batch_size}
     settings = trial.settings.model_copy(update={"training": training.model_copy(update=changes)})
     return Trial(trial.folder, trial.experiment, trial.seed, settings)
