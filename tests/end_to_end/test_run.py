@@ -170,7 +170,13 @@ def test_a_suite_from_a_pipe_is_read_once_and_kept(folder: Path) -> None:
 def test_ranks_that_cannot_even_import_are_not_started_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hook = "import os, sys\nif 'TORCHELASTIC_RUN_ID' in os.environ: sys.modules['torch'] = None\n"
+    hook = """\
+import os, sys, threading, time
+if 'TORCHELASTIC_RUN_ID' in os.environ:
+    sys.modules['torch'] = None
+else:  # the launcher, whose ranks are no forks of it where it has threads
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+"""
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(hook, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'hook'}:{ROOT}")
