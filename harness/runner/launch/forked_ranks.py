@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from harness import program
 from harness.results.user_code_hash import UserCodes
 
 _FORK = multiprocessing.get_context("fork")
@@ -96,8 +97,6 @@ def _threads() -> int:
 
 def _work(codes: UserCodes, command: list[str], env: dict[str, str]) -> None:
     """Be the process that torchrun starts by this command."""
-    from harness.__main__ import main
-
     Inherited.codes = codes
     for each in [*weakref.finalize._registry]:  # type: ignore[attr-defined]
         each.atexit = False  # it would remove the launcher's temporary folders
@@ -109,7 +108,7 @@ def _work(codes: UserCodes, command: list[str], env: dict[str, str]) -> None:
     torch.set_num_threads(int(env["OMP_NUM_THREADS"]))
     sys.orig_argv, sys.argv = command, command[2:]
     try:
-        main()
+        program.run()
     except Exception:
         sys.excepthook(*sys.exc_info())
         raise SystemExit(1) from None
