@@ -36,17 +36,30 @@ class BatchShard:
     has_recomputed: bool = False
     step: Tensor = field(init=False)
     _calls: dict[str, dict[int, int]] = field(init=False, default_factory=dict)
-    _step_key: Tensor | None = field(init=False, default=None)
+    _number: int = field(init=False, default=0)
+    _key: Tensor = field(init=False)
+    _uses_key: bool = field(init=False, default=False)
     _hashed: dict[tuple[str, int, int, int, int], Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.step = torch.zeros((), dtype=torch.int64, device=self.world.device)
+        self._key = torch.zeros(1, dtype=torch.int32, device=self.world.device)
+
+    def begin(self, number: int) -> None:
+        """Move on to a step, by its number from 0 over the whole trial; never within a captured graph."""
+        self._number = number
+        self.step.fill_(number)
+        if self._uses_key:
+            self._key.fill_(step_key(number))
+
+    def advance(self) -> None:
+        """Move on to the next step."""
+        self.begin(self._number + 1)
 
     def set(self, first_row: int, rows: int, size: int) -> None:
         """Move on to another batch: `rows` rows, from `first_row` on, of a global batch of `size`."""
         self.first_row, self.rows, self.size, self.is_empty = first_row, max(rows, 1), size, rows == 0
         self._calls.clear()
-        self._step_key = None
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -78,10 +91,11 @@ class BatchShard:
         return self._hashed[place]
 
     def step_key(self) -> Tensor:
-        """Return the hash of the step; it is computed once a pass."""
-        if self._step_key is None:
-            self._step_key = step_key(self.step)
-        return self._step_key
+        """Return the hash of the step; int32 (1,), which every step changes in place."""
+        if not self._uses_key:
+            self._uses_key = True
+            self._key.fill_(step_key(self._number))
+        return self._key
 
     def _call(self, x: Tensor) -> int:
         """Return the number of the layer's call in this pass; a recomputed call has the number of the first.

@@ -53,7 +53,9 @@ class Eager:
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
-        return self.step.train(share)
+        loss = self.step.train(share)
+        self.step.shard.advance()
+        return loss
 
     def evaluate(self, share: Share, part: str = "test") -> Tensor:
         """Evaluate one batch of a part of the data; return this rank's summed loss."""
@@ -96,7 +98,9 @@ class Graph:
             self._constants = constants
             self.close()
         self._trained += 1
-        return self._execute("train", self.step.train, share)
+        loss = self._execute("train", self.step.train, share)
+        self.step.shard.advance()
+        return loss
 
     def evaluate(self, share: Share, part: str = "test") -> Tensor:
         """Evaluate one batch of a part of the data; return this rank's summed loss."""

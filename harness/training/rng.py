@@ -61,14 +61,16 @@ def positions(key: int, first_row: int, rows: int, features: int, device: torch.
     return hashed(key, row[:, None] * features + torch.arange(features, device=device, dtype=torch.int64))
 
 
-def step_key(step: Tensor) -> Tensor:
-    """Hash a step, an int64 scalar; return int32 (1,) on its device, which a captured graph computes anew."""
-    low, high = step.view(1).view(torch.int32).unbind()
-    return mix(mix(low) ^ high).view(1)
+def step_key(step: int) -> int:
+    """Hash the number of a step; return a number that int32 holds."""
+    return _signed(_mix(_mix(step & _WORD) ^ step >> 32))
 
 
 def keep_mask(hashed: Tensor, key: Tensor, p: float) -> Tensor:
-    """Return which elements survive dropout in a step, by its key; bool, shaped as the `hashed` positions."""
+    """Return which elements survive dropout in a step; bool, shaped as the `hashed` positions.
+
+    `key`, int32 (1,), is the step's; a captured graph reads it anew.
+    """
     fate = mix(hashed ^ key)  # from -2^31 to 2^31 - 1
     return fate >= min(round(p * 2**32), _WORD) - 2**31
 
@@ -85,6 +87,17 @@ def hashed(key: int, numbers: Tensor) -> Tensor:
 def _int32(x: Tensor) -> Tensor:
     """Reinterpret a word, from 0 to 2^32 - 1, as int32 with the same bits."""
     return (x - ((x >> 31) << 32)).to(torch.int32)
+
+
+def _mix(x: int) -> int:
+    """Hash a word, from 0 to 2^32 - 1, as `mix` does its int32."""
+    x = (x ^ x >> 16) * _MULTIPLIERS[0] & _WORD
+    x = (x ^ x >> 15) * _MULTIPLIERS[1] & _WORD
+    return x ^ x >> 16
+
+
+def _signed(x: int) -> int:
+    return x - ((x >> 31) << 32)
 
 
 def mix(x: Tensor) -> Tensor:

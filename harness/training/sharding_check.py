@@ -107,7 +107,7 @@ def _trace(model: nn.Module, shard: BatchShard, examples: Examples, start: int, 
         for parameter, part in zip(trained, parts, strict=True):
             real = _real(parameter.detach())
             real.sub_(_LR * part.view(real.shape).to(real.dtype))
-        shard.step.add_(1)
+        shard.advance()
     for name, buffer in model.named_buffers():
         found[f"buffer {name!r}"] = buffer.clone()
     with torch.no_grad():

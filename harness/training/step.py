@@ -88,7 +88,7 @@ class Step:
         return self.augmenter.mixes or self.accumulate > 1
 
     def train(self, share: Share) -> Tensor:
-        """Take one optimizer step; return this rank's summed loss."""
+        """Take one optimizer step; return this rank's summed loss. The caller has the shard advance."""
         self.optimizer.zero_grad(set_to_none=True)
         losses, weights = zip(*self._backward(share), strict=True)
         self._scale(share, weights)
@@ -97,7 +97,6 @@ class Step:
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
-        self.shard.step.add_(1)
         return torch.stack(losses).sum() if len(losses) > 1 else losses[0]
 
     def _backward(self, share: Share) -> Iterator[tuple[Tensor, Tensor | None]]:

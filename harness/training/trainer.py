@@ -138,7 +138,7 @@ class Trainer:
         """Begin to train an epoch, or the rest of it; return this rank's shares of its batches."""
         self.started = self.now() - self.state.seconds
         self.step.model.train()
-        self.step.shard.step.fill_(self.next_step)
+        self.step.shard.begin(self.next_step)
         self.step.totals.start(self.state.sums_of(self.world))
         return self._epoch_shares(self.state.steps)
 

@@ -66,10 +66,7 @@ def _masks(card: Card, facts: Facts) -> None:
         is_same = torch.equal(here, there.cpu())
         for step in (0, 1, 12_345, 2**31, 2**40 + 3):
             for p in (1e-9, 0.1, 0.5, 0.999, 1 - 1e-12):
-                masks = (
-                    keep_mask(hashed, step_key(torch.tensor(step, device=hashed.device)), p).cpu()
-                    for hashed in (here, there)
-                )
+                masks = (keep_mask(hashed, torch.tensor(step_key(step)), p).cpu() for hashed in (here, there))
                 is_same &= torch.equal(*masks)
         facts.equal(f"dropout's masks of {rows} x {features} are the CPU's", is_same, True)
 

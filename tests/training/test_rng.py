@@ -50,7 +50,7 @@ def lowbias32(x: Any) -> Any:
 
 def mask(key: int, first_row: int, rows: int, features: int, p: float = 0.5, step: int = 0) -> Tensor:
     """Return the mask of some rows in a step."""
-    return keep_mask(positions(key, first_row, rows, features, CPU), step_key(torch.tensor(step)), p)
+    return keep_mask(positions(key, first_row, rows, features, CPU), torch.tensor(step_key(step)), p)
 
 
 @pytest.mark.parametrize("is_available", [False, True])
