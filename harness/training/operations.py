@@ -86,10 +86,10 @@ def _counted(trial: Trial, data: ResidentDataset, world: ProcessGroup) -> StepOp
         data.train.train_shares(trial.seed, epoch, batch_size, world, whole=step.needs_whole_batches)
         for epoch in (1, 2)
     )
-    step.train(next(first))  # which creates the optimizer's state
+    prepared.engine.train(next(first))  # which creates the optimizer's state
     operations = StepOperations()
     with operations:
-        step.train(next(second))
+        prepared.engine.train(next(second))
     return operations
 
 
