@@ -31,13 +31,14 @@ def update(path: Path, content: bytes) -> bool:
     return True
 
 
-def place(path: Path, content: bytes) -> bool:
+def place(path: Path, content: bytes, *, durable: bool = True) -> bool:
     """Create the file unless it exists already; return whether this call created it.
 
     Of several writers exactly one succeeds, even on a shared file system without locks, because the file is
-    hard-linked into place. Raise StoreError if it cannot be written.
+    hard-linked into place. Unless `durable`, it may be lost or empty after a power failure. Raise StoreError
+    if it cannot be written.
     """
-    with _whole(path, content) as temporary:
+    with _whole(path, content, durable=durable) as temporary:
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -67,8 +68,11 @@ def remove(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _whole(path: Path, content: bytes) -> Iterator[Path]:
-    """Yield a complete, synced temporary file beside `path`; then sync the folder, for the renaming."""
+def _whole(path: Path, content: bytes, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a complete temporary file beside `path`; if `durable`, sync it before, its folder afterwards.
+
+    Without the first, a crash may leave an empty file at the place; without the second, none.
+    """
     temporary = path.with_name(
         f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
     )
@@ -77,12 +81,14 @@ def _whole(path: Path, content: bytes) -> Iterator[Path]:
         try:
             with temporary.open("wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             yield temporary
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be written: {error.strerror}; make room or choose --results"

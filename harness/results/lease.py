@@ -84,7 +84,8 @@ class Leases:
             return None
         owner = self.me.model_copy(update={"token": uuid.uuid4().hex})
         head, path = owner.model_dump_json().encode(), self.store.lease_path(trial, generation + 1)
-        if not place(path, _content(head, 0)):
+        # A power failure ends its owner, too; an empty lease is taken over as one without a heartbeat.
+        if not place(path, _content(head, 0), durable=False):
             return None
         with self._changing:
             self._held = {**self._held, path: head}

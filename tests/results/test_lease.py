@@ -33,6 +33,15 @@ def test_one_has_a_trial_until_it_gives_it_up(runs: Any, trial: Trial, store: St
     assert [path.suffix for path in store.root.glob("*/*/*")] == [".claim-1"]
 
 
+def test_a_lease_waits_for_no_disk(trial: Trial, runs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is of use only while its owner lives, and every trial would wait."""
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    one = runs("one")
+    one.release(trial, one.take(trial))
+    assert not synced
+
+
 def _race(root: str, trial: Trial, barrier: Any, winners: Any) -> None:
     leases = Leases(Store(Path(root)), this_process(str(os.getpid()), [0, 0], {}))
     barrier.wait()

@@ -53,13 +53,14 @@ class Hook:
         write = module._whole
 
         @contextlib.contextmanager
-        def whole(path: Path, content: bytes) -> Iterator[Path]:
+        def whole(path: Path, content: bytes, *, durable: bool = True) -> Iterator[Path]:
             if re.fullmatch(_FILES["claim"], path.name):
                 self.drill.meet()
             order = self._order_for(path)
             moment = order.moment if order else None
             self._strike(order, moment == "before", path.name)
-            with write(path, content[: len(content) // 2] if moment == "middle" else content) as temporary:
+            written = content[: len(content) // 2] if moment == "middle" else content
+            with write(path, written, durable=durable) as temporary:
                 self._strike(order, moment in {"middle", "whole"}, path.name)
                 yield temporary
                 self._strike(order, moment == "named", path.name)
