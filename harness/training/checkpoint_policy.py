@@ -10,6 +10,7 @@ from enum import IntEnum
 from harness.training.distributed import ProcessGroup
 
 _SECONDS = 1.0
+_LEAST_SECONDS = 1.0  # of training, to be worth a checkpoint where the record follows at once
 
 
 class CheckpointAction(IntEnum):
@@ -56,9 +57,14 @@ class CheckpointPolicy:
         self._left = self._chunk
         return self._follow(agreed, update)
 
-    def leaves_after_epoch(self) -> bool:
-        """Save the state after an epoch, unless it is to be dropped. Return whether to stop the trial."""
-        (action,) = self.world.agree([max(CheckpointAction.SAVE, self.on_boundary(True))])
+    def leaves_after_epoch(self, *, is_last: bool) -> bool:
+        """Save the state after an epoch, unless it is to be dropped. Return whether to stop the trial.
+
+        After the last epoch the record follows: less than a second of training is not saved before.
+        """
+        saves = not is_last or time.monotonic() - self._saved_at >= _LEAST_SECONDS
+        least = CheckpointAction.SAVE if saves else CheckpointAction.GO_ON
+        (action,) = self.world.agree([max(least, self.on_boundary(saves))])
         return self._follow(action, lambda: None)
 
     def _follow(self, action: int, update: Callable[[], None]) -> bool:

@@ -215,7 +215,7 @@ class Trainer:
 
     def leaves_after_epoch(self) -> bool:
         """Save the state and tell of the epoch; return whether all ranks stop before the trial's end."""
-        leaves = self.policy.leaves_after_epoch()
+        leaves = self.policy.leaves_after_epoch(is_last=self.is_over)
         if not self.policy.is_dropped:
             self.callbacks.on_epoch(self.state.history[-1])
         return leaves and (self.policy.is_dropped or not self.is_over)

@@ -22,6 +22,12 @@ from tests.support.trials import course, places, resident, small_trial, train
 STEP = {"name": "StepLR", "step_size": 1}
 
 
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a small trial's last epoch count as long enough to be saved."""
+    monkeypatch.setattr("harness.training.checkpoint_policy._LEAST_SECONDS", 0.0)
+
+
 def whole_epochs(path: Path, **changes: Any) -> tuple[list[Epoch], list[str]]:
     """Train a small trial of two epochs; return what it found, without times, and what was said."""
     notes: list[str] = []
@@ -31,6 +37,7 @@ def whole_epochs(path: Path, **changes: Any) -> tuple[list[Epoch], list[str]]:
     return [epoch.model_copy(update=timeless) for epoch in outcome.epochs], notes
 
 
+@pytest.mark.usefixtures("long")
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04cut", b"text", None])
 def test_a_damaged_checkpoint_is_named_and_the_other_is_taken(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "one"
@@ -63,6 +70,7 @@ def test_one_flipped_bit_anywhere_is_found(tmp_path: Path) -> None:
             checkpoint_file.read(path)
 
 
+@pytest.mark.usefixtures("long")
 @pytest.mark.parametrize("place", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_a_flipped_bit_is_told_and_trained_over(place: float, tmp_path: Path) -> None:
     path = tmp_path / "one"
@@ -77,6 +85,7 @@ def test_a_flipped_bit_is_told_and_trained_over(place: float, tmp_path: Path) ->
     assert all("does not have the SHA-256" in note for note in said)
 
 
+@pytest.mark.usefixtures("long")
 def test_a_checkpoint_of_an_earlier_version_is_not_gone_on_from(tmp_path: Path) -> None:
     path = tmp_path / "one"
     whole, _ = whole_epochs(path)
@@ -168,10 +177,17 @@ def test_a_trial_that_is_dropped_saves_nothing_more(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.usefixtures("long")
 def test_nothing_is_trained_twice(tmp_path: Path) -> None:
     trial, path = small_trial(epochs=2), tmp_path / "one.checkpoint"
     first = train(trial, resident(trial, ALONE), ALONE, path)
     assert train(trial, resident(trial, ALONE), ALONE, path).epochs == first.epochs
+
+
+def test_a_last_epoch_of_less_than_a_second_is_left_to_the_record(tmp_path: Path) -> None:
+    trial = small_trial(epochs=2)
+    train(trial, resident(trial, ALONE), ALONE, tmp_path / "one")
+    assert [path.name for path in tmp_path.iterdir()] == ["one-1"]  # of the first epoch
 
 
 def test_weights_load_into_the_plain_model(tmp_path: Path) -> None:
