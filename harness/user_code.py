@@ -84,7 +84,7 @@ def _place(why: BaseException) -> str:
 
 def _users_frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
     """Return the innermost frame of user code, also of code in an installed package."""
-    foreign = [frame for frame in _called(trace) if _is_foreign(frame.filename)]
+    foreign = [frame for frame in _called(trace) if is_foreign(frame.filename)]
     own = [frame for frame in foreign if not _INSTALLED & set(Path(frame.filename).parts)]
     if own or not foreign:
         return own[-1] if own else None
@@ -105,7 +105,7 @@ def _called(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     return frames[caller + 1 :]
 
 
-def _is_foreign(filename: str) -> bool:
+def is_foreign(filename: str) -> bool:
     """Tell whether a file is neither Python's, torch's nor the harness's."""
     if not Path(filename).is_file():  # `<frozen importlib._bootstrap>`
         return False

@@ -7,6 +7,7 @@ functional calls keep their meaning.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from harness.training.batch_norm import batch_norm, instance_norm
 from harness.training.batch_shard import active_shard
 from harness.training.dropout import attention, dropout_like
+from harness.user_code import is_foreign
 
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 _OURS: dict[str, Callable[..., Any]] = {
@@ -31,6 +33,8 @@ _OURS: dict[str, Callable[..., Any]] = {
     **{name: dropout_like(getattr(functional, name), name) for name in _DROPOUTS},
 }
 _PLAIN: dict[str, Callable[..., Any]] = {name: getattr(functional, name) for name in _OURS}
+# Beside torch, packages that the harness needs and that use no torch; a rank has loaded hundreds of modules.
+_KNOWN = {"torch", "numpy", "pydantic", "pydantic_core", "rich", "typer", "yaml"}
 
 
 class Takeover:
@@ -66,13 +70,32 @@ def _places() -> Iterator[tuple[ModuleType, str, str]]:
     """Yield where the functions are: in torch, and in modules that imported them by name."""
     names = {id(plain): name for name, plain in _PLAIN.items()}
     yield from ((functional, name, name) for name in _PLAIN)
-    for path, module in list(sys.modules.items()):
-        is_known = path.partition(".")[0] == "torch" or path.startswith("harness.training.")
-        if is_known or not isinstance(module, ModuleType):
-            continue
+    for module in _modules():
         if not names.keys().isdisjoint(map(id, [*vars(module).values()])):  # seldom, and quickly asked
             variables = vars(module).copy()
             yield from ((module, key, names[id(it)]) for key, it in variables.items() if id(it) in names)
+
+
+def _modules() -> Iterator[ModuleType]:
+    """Yield the modules that may have imported them by name."""
+    for path, module in list(sys.modules.items()):
+        if _is_known(path) or not isinstance(module, ModuleType):
+            continue
+        if not _is_standard(path, vars(module).get("__file__")):
+            yield module
+
+
+@functools.cache
+def _is_known(path: str) -> bool:
+    """Tell whether a module is torch's, the harness's, or one of a package that uses no torch."""
+    is_ours = path.startswith("harness.") and not path.startswith("harness.models")
+    return is_ours or path.partition(".")[0] in _KNOWN
+
+
+@functools.cache
+def _is_standard(path: str, file: str | None) -> bool:
+    """Tell whether a module is Python's; a user's file may have the name of one."""
+    return path.partition(".")[0] in sys.stdlib_module_names and (file is None or not is_foreign(file))
 
 
 class _BatchNormOfAnyShape(_BatchNorm):

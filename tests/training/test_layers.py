@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import dropout as own_name
 
+from harness.training import layers
 from harness.training.batch_shard import BatchShard
 from harness.training.distributed import ProcessGroup, alone
 from harness.training.layers import Takeover
@@ -67,6 +70,35 @@ def test_a_function_that_an_installed_module_binds_later_is_taken_over(
     with Takeover(nn.Module()).functions():
         assert vars(module)["drop"] is not plain
     assert vars(module)["drop"] is plain
+
+
+@pytest.mark.parametrize("name", ["code", "harness.models.own", "numpy_nets"])
+def test_a_module_named_almost_like_one_without_torch_is_taken_over(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, plain, file = ModuleType(name), functional.dropout, tmp_path / "code.py"
+    file.touch()
+    module.__file__ = str(file)
+    vars(module)["drop"] = plain
+    monkeypatch.setitem(sys.modules, name, module)
+    with Takeover(nn.Module()).functions():
+        assert vars(module)["drop"] is not plain
+
+
+def test_modules_that_never_use_torch_are_not_looked_through() -> None:
+    looked_through = {module.__name__.partition(".")[0] for module in layers._modules()}
+    assert not looked_through & {"torch", "numpy", "pydantic", "rich", "typer", "yaml", "json", "sys", "os"}
+    assert __name__.partition(".")[0] in looked_through
+
+
+def test_a_takeover_looks_through_the_modules_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = Mock(wraps=layers._places)
+    monkeypatch.setattr(layers, "_places", places)
+    takeover = Takeover(nn.Dropout())
+    for _ in range(3):
+        with takeover.functions():
+            pass
+    assert places.call_count == 1
 
 
 class Scaled(nn.BatchNorm1d):
