@@ -25,6 +25,7 @@ from harness.runner.trial_progress import TrialProgress
 from harness.training.distributed import RunRanks
 
 _INTERVAL_SECONDS = 0.2
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.001, 0.05  # other ranks are often a step behind
 _BEATS_PER_LOOK = 5
 _LOOK_SECONDS = _BEATS_PER_LOOK * _INTERVAL_SECONDS
 _STUCK_SECONDS = 5.0
@@ -78,7 +79,7 @@ class Heartbeat:
         Raise Leave after a signal.
         """
         self._seen.clear()
-        next_look = 0.0
+        next_look, pause_seconds = 0.0, _FIRST_PAUSE_SECONDS
         while not ready():
             if self.stop_requests.signal_name or (self.stopping and not self.stopping.startswith(ASKED)):
                 raise Leave
@@ -86,7 +87,8 @@ class Heartbeat:
                 next_look = time.monotonic() + _LOOK_SECONDS
                 if silent := self._silent_for_long():
                     self._give_up(silent)
-            time.sleep(_INTERVAL_SECONDS / 4)
+            time.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 
     def stop(self) -> None:
         """End the thread and show the remaining events."""

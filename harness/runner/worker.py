@@ -185,6 +185,7 @@ class Worker:
             (execution,), dead = phase.executions, phase.dead.get(trial.key, "")
             lease = None if self.heartbeat.is_stopping else self.trial_queue.take(trial, execution, dead)
             self.run_ranks.set(key, lease.model_dump_json() if lease else "")
+            return lease
         self.heartbeat.wait(lambda: self.run_ranks.get(key) is not None)
         text = self.run_ranks.get(key)
         return Lease.model_validate_json(text) if text else None
