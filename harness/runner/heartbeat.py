@@ -19,6 +19,7 @@ from collections.abc import Callable
 from harness import environment
 from harness.errors import HarnessError, LostRankError
 from harness.runner import keys
+from harness.runner.background import Background
 from harness.runner.event_channel import EventChannel
 from harness.runner.shutdown import ASKED, StopRequests
 from harness.runner.trial_progress import TrialProgress
@@ -45,6 +46,8 @@ class Heartbeat:
         self.timeout_seconds = timeout_seconds
         self.stopping: str | None = None
         self.progress: dict[str, TrialProgress] = {}
+        self.background = Background()
+        self._changing = threading.Lock()
         self._stopped = threading.Event()
         self._beats = 0
         self._seen: dict[int, tuple[str, float]] = {}
@@ -56,12 +59,14 @@ class Heartbeat:
     ) -> TrialProgress:
         """Register that this rank starts a trial of `parts` steps and batches, alone or with all others."""
         trial_progress = TrialProgress(parts, together, on_stall)
-        self.progress = {**self.progress, trial: trial_progress}
+        with self._changing:
+            self.progress = {**self.progress, trial: trial_progress}
         return trial_progress
 
     def end(self, trial: str) -> None:
         """Register that this rank has left the trial."""
-        self.progress = {key: each for key, each in self.progress.items() if key != trial}
+        with self._changing:
+            self.progress = {key: each for key, each in self.progress.items() if key != trial}
 
     @property
     def is_stopping(self) -> bool:
@@ -108,7 +113,8 @@ class Heartbeat:
         return [rank for rank, (beat, now) in pairs if rank != self.run_ranks.rank and beat == now]
 
     def restart_together(self) -> None:
-        """Restart this process in place (exec), as all ranks do."""
+        """Restart this process in place (exec), as all ranks do, once no record is being written."""
+        self.background.settle(self.timeout_seconds)
         if threading.current_thread() is not self._thread:
             self._stopped.set()
             self._thread.join()
@@ -140,7 +146,7 @@ class Heartbeat:
         self._publish_heartbeat()
         if self._beats % _BEATS_PER_LOOK == 0:
             self._poll_stop_requests()
-        for trial, trial_progress in self.progress.items():  # the training thread replaces it as a whole
+        for trial, trial_progress in self.progress.items():  # other threads replace it as a whole
             self._care_for(trial, trial_progress)
         self._show_events()
 
@@ -208,7 +214,11 @@ class Heartbeat:
         """Record that this process is about to end for no fault of its trials except `guilty`."""
         for trial, trial_progress in self.progress.items():
             if trial != guilty and not trial_progress.together:
-                self.run_ranks.run.set(keys.spared(self.run_ranks.start[0], trial), "yes")
+                self.spare(trial)
+
+    def spare(self, trial: str) -> None:
+        """Record that the trial is not to blame if this process ends from now on."""
+        self.run_ranks.run.set(keys.spared(self.run_ranks.start[0], trial), "yes")
 
     def _give_up(self, silent: list[int]) -> None:
         still = f"sent no heartbeat for {self.timeout_seconds:.0f} s (--timeout)"

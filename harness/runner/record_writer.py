@@ -33,7 +33,7 @@ class RecordWriter:
     save_model: bool
     device_name: str
 
-    def enter(
+    def record_of(
         self,
         trial: Trial,
         outcome: Outcome,
@@ -41,15 +41,15 @@ class RecordWriter:
         started_at: str,
         samples: dict[str, int],
         data_digest: str,
-    ) -> None:
-        """Save the record of a trial that is done or diverged; raise StoreError if that fails."""
+    ) -> Record:
+        """Return the record of a trial that is done or diverged."""
         speeds = [samples["train"] / epoch.train_seconds for epoch in outcome.epochs]
         attempts = self._attempts(trial)
         if outcome.status == "diverged":
             error = f"NaN or infinity in epoch {len(outcome.epochs)}"
             attempts.append(_attempt(started_at, "diverged", error))
         empty = self._empty(trial, execution, started_at, attempts)
-        record = empty.model_copy(
+        return empty.model_copy(
             update={
                 "hardware": empty.hardware.model_copy(update={"engine": outcome.engine}),
                 "status": outcome.status,
@@ -64,9 +64,10 @@ class RecordWriter:
                 "data_digest": data_digest,
             }
         )
-        if self.save_model:
-            checkpoint.save_weights(self.store.weights_path(trial), outcome.model)
-        self.store.save(trial, record)
+
+    def save_weights(self, trial: Trial, outcome: Outcome) -> None:
+        """Save the final weights, before the record; raise StoreError if that fails."""
+        checkpoint.save_weights(self.store.weights_path(trial), outcome.model)
 
     def enter_failure(
         self, trial: Trial, error: str, execution: Execution, started_at: str | None = None

@@ -15,6 +15,7 @@ from harness.results import provenance
 from harness.results.epoch_rule import reported_epoch
 from harness.results.lease import Lease
 from harness.results.lease_progress import LeaseProgress
+from harness.results.record import Record
 from harness.runner import keys
 from harness.runner.heartbeat import Heartbeat
 from harness.runner.placement import Execution
@@ -55,15 +56,15 @@ class TrialRunner:
         """Train the leased trial, step by step, and record how it ended."""
         self.running[trial.key] = execution, provenance.now()
         names, timeout_seconds = self.request.log if ranks.is_rank_zero else [], self.request.timeout_seconds
-        note = self.heartbeat.events.note
+        note, record = self.heartbeat.events.note, None
         try:
             with (
                 restored(random_states=False),  # the model's forward may change settings
                 Dispatcher(trial, self.request.store, names, note, timeout_seconds) as dispatcher,
             ):
-                yield from self._train(trial, lease, ranks, dispatcher)
+                record = yield from self._train(trial, lease, ranks, dispatcher)
         except LostLeaseError as error:
-            self.heartbeat.events.note(str(error))
+            note(str(error))
         except StoreError as error:
             self.recovery.after_store_error(trial, lease, ranks, error)
         except CaptureError as error:
@@ -72,11 +73,15 @@ class TrialRunner:
             if not is_of_trial(error):
                 raise
             self.recovery.after_error(trial, ranks, error)
-        if ranks.is_rank_zero:
-            self.trial_queue.leases.release(trial, lease)
+        finish = partial(self._finish, trial, lease, ranks, record)
+        if record:
+            self.heartbeat.spare(trial.key)  # what ends this process meanwhile is the next trial
+            self.heartbeat.background.submit(finish)
+        else:
+            finish()
         if ranks.world_size > 1:
             self.heartbeat.barrier(f"course/{lease.token}")  # until now another rank may fail
-        self.heartbeat.end(trial.key)
+            self.heartbeat.end(trial.key)
         del self.running[trial.key]
 
     def resident(self, trial: Trial) -> tuple[ResidentDataset, str]:
@@ -107,7 +112,8 @@ class TrialRunner:
 
     def _train(
         self, trial: Trial, lease: Lease, ranks: ProcessGroup, dispatcher: Dispatcher
-    ) -> Generator[None, None, None]:
+    ) -> Generator[None, None, Record | None]:
+        """Train the trial; return its record, if it is not saved yet."""
         resident, data_digest = self.resident(trial)
         callbacks = self._callbacks(trial, lease, ranks, dispatcher, resident)
         places = Places(
@@ -119,10 +125,15 @@ class TrialRunner:
         outcome = yield from step_by_step(trial, resident, ranks, places, callbacks, engine)
         if outcome and outcome.has_broken_capture:
             self.recovery.execute_eagerly(trial)
-        if outcome and ranks.is_rank_zero:
-            with callbacks.saving():
-                self._record(trial, lease, outcome, resident.samples, data_digest)
-            dispatcher.status = outcome.status
+        if outcome is None or not ranks.is_rank_zero:
+            return None
+        with callbacks.saving():
+            record = self._record(trial, lease, outcome, resident.samples, data_digest)
+            if not dispatcher.names:
+                return record
+            self._save(trial, lease, record)  # before trackers are told how the trial ended
+        dispatcher.status = outcome.status
+        return None
 
     def _callbacks(
         self,
@@ -152,12 +163,33 @@ class TrialRunner:
 
     def _record(
         self, trial: Trial, lease: Lease, outcome: Outcome, samples: dict[str, int], data_digest: str
-    ) -> None:
+    ) -> Record:
+        writer = self.trial_queue.record_writer
+        if writer.save_model:
+            self.trial_queue.leases.check(trial, lease)
+            writer.save_weights(trial, outcome)
+        return writer.record_of(trial, outcome, *self.running[trial.key], samples, data_digest)
+
+    def _save(self, trial: Trial, lease: Lease, record: Record) -> None:
         self.trial_queue.leases.check(trial, lease)
-        self.trial_queue.record_writer.enter(trial, outcome, *self.running[trial.key], samples, data_digest)
-        accuracy = f"test {percent(reported_epoch(trial.settings.training, outcome.epochs).test_accuracy)}"
-        self.heartbeat.events.tell_end(trial.key, f"{outcome.status}, {accuracy}")
-        self.run_ranks.set(keys.ended(trial.key), outcome.status)
+        self.request.store.save(trial, record)
+        accuracy = f"test {percent(reported_epoch(trial.settings.training, record.epochs).test_accuracy)}"
+        self.heartbeat.events.tell_end(trial.key, f"{record.status}, {accuracy}")
+        self.run_ranks.set(keys.ended(trial.key), record.status)
+
+    def _finish(self, trial: Trial, lease: Lease, ranks: ProcessGroup, record: Record | None) -> None:
+        """Save the record, in the background; only then release the lease."""
+        try:
+            if record:
+                self._save(trial, lease, record)
+        except LostLeaseError as error:
+            self.heartbeat.events.note(str(error))
+        except StoreError as error:
+            self.recovery.after_store_error(trial, lease, ranks, error)
+        if ranks.is_rank_zero:
+            self.trial_queue.leases.release(trial, lease)
+        if ranks.world_size == 1:
+            self.heartbeat.end(trial.key)
 
 
 def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, int]:

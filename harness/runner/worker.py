@@ -54,6 +54,8 @@ class Worker:
             for key, reason in lost.trials.items():
                 self._stalled(key, reason)
             raise
+        finally:
+            self.heartbeat.background.finish()
         self.trial_queue.leases.stop()
 
     def _phases(self) -> None:
@@ -75,6 +77,7 @@ class Worker:
             (execution,) = phase.executions
             width = partial(self._width, execution)
             take_turns(self._steps(name, phase), width, self.run_ranks.device)
+            self.heartbeat.background.finish()
             self._barrier(name)
 
     def _width(self, execution: Execution) -> int:
