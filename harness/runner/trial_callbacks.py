@@ -36,6 +36,8 @@ class TrialCallbacks(Callbacks):
     heartbeat: Heartbeat
     trial_queue: TrialQueue
     dispatcher: Dispatcher
+    is_saved: bool = False
+    untold: Epoch | None = None
 
     def on_begin(self, history: list[Epoch]) -> None:
         """Show the trial's progress so far, and give trackers the epochs that were trained before."""
@@ -56,6 +58,7 @@ class TrialCallbacks(Callbacks):
     def on_boundary(self, is_saving: bool) -> CheckpointAction:
         """Return what this rank wants at a boundary; before a save rank 0 checks the lease."""
         is_stopping = self.heartbeat.is_stopping
+        self.is_saved = is_saving or is_stopping
         if self.is_rank_zero and (is_saving or is_stopping):
             try:
                 self.trial_queue.leases.check(self.trial, self.lease)
@@ -69,21 +72,30 @@ class TrialCallbacks(Callbacks):
         return self.trial_progress.saving()
 
     def on_epoch(self, epoch: Epoch) -> None:
-        """Tell the console and the trackers."""
+        """Tell the console and the trackers, once the epoch is saved: none is told twice after a kill."""
         self.trial_progress.last = epoch
         if self.is_rank_zero:
-            figures = {name: epoch.figure(name) for name in _SHOWN}
-            self.heartbeat.events.tell(
-                {
-                    "kind": "epoch",
-                    "trial": self.trial.key,
-                    "epochs": self.trial.settings.training.epochs,
-                    "samples_per_second": self.train_size / epoch.train_seconds,
-                    **figures,
-                }
-            )
-            with self.saving():
-                self.dispatcher.epoch(epoch)
+            self.untold = epoch
+            if self.is_saved:
+                self.tell()
+
+    def tell(self) -> None:
+        """Tell of the epoch that was saved with the record only, if there is one."""
+        if (epoch := self.untold) is None:
+            return
+        self.untold = None
+        figures = {name: epoch.figure(name) for name in _SHOWN}
+        self.heartbeat.events.tell(
+            {
+                "kind": "epoch",
+                "trial": self.trial.key,
+                "epochs": self.trial.settings.training.epochs,
+                "samples_per_second": self.train_size / epoch.train_seconds,
+                **figures,
+            }
+        )
+        with self.saving():
+            self.dispatcher.epoch(epoch)
 
     def on_note(self, text: str) -> None:
         """Show a note about the trial."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -56,13 +56,13 @@ class TrialRunner:
         """Train the leased trial, step by step, and record how it ended."""
         self.running[trial.key] = execution, provenance.now()
         names, timeout_seconds = self.request.log if ranks.is_rank_zero else [], self.request.timeout_seconds
-        note, record = self.heartbeat.events.note, None
+        note, save = self.heartbeat.events.note, None
         try:
             with (
                 restored(random_states=False),  # the model's forward may change settings
                 Dispatcher(trial, self.request.store, names, note, timeout_seconds) as dispatcher,
             ):
-                record = yield from self._train(trial, lease, ranks, dispatcher)
+                save = yield from self._train(trial, lease, ranks, dispatcher)
         except LostLeaseError as error:
             note(str(error))
         except StoreError as error:
@@ -73,8 +73,8 @@ class TrialRunner:
             if not is_of_trial(error):
                 raise
             self.recovery.after_error(trial, ranks, error)
-        finish = partial(self._finish, trial, lease, ranks, record)
-        if record:
+        finish = partial(self._finish, trial, lease, ranks, save)
+        if save:
             self.heartbeat.spare(trial.key)  # what ends this process meanwhile is the next trial
             self.heartbeat.background.submit(finish)
         else:
@@ -112,8 +112,8 @@ class TrialRunner:
 
     def _train(
         self, trial: Trial, lease: Lease, ranks: ProcessGroup, dispatcher: Dispatcher
-    ) -> Generator[None, None, Record | None]:
-        """Train the trial; return its record, if it is not saved yet."""
+    ) -> Generator[None, None, Callable[[], None] | None]:
+        """Train the trial; return what saves its record, if that is not done yet."""
         resident, data_digest = self.resident(trial)
         callbacks = self._callbacks(trial, lease, ranks, dispatcher, resident)
         places = Places(
@@ -129,9 +129,10 @@ class TrialRunner:
             return None
         with callbacks.saving():
             record = self._record(trial, lease, outcome, resident.samples, data_digest)
+            save = partial(self._save, trial, lease, record, callbacks)
             if not dispatcher.names:
-                return record
-            self._save(trial, lease, record)  # before trackers are told how the trial ended
+                return save
+            save()  # before trackers are told how the trial ended
         dispatcher.status = outcome.status
         return None
 
@@ -170,18 +171,21 @@ class TrialRunner:
             writer.save_weights(trial, outcome)
         return writer.record_of(trial, outcome, *self.running[trial.key], samples, data_digest)
 
-    def _save(self, trial: Trial, lease: Lease, record: Record) -> None:
+    def _save(self, trial: Trial, lease: Lease, record: Record, callbacks: TrialCallbacks) -> None:
         self.trial_queue.leases.check(trial, lease)
         self.request.store.save(trial, record)
+        callbacks.tell()
         accuracy = f"test {percent(reported_epoch(trial.settings.training, record.epochs).test_accuracy)}"
         self.heartbeat.events.tell_end(trial.key, f"{record.status}, {accuracy}")
         self.run_ranks.set(keys.ended(trial.key), record.status)
 
-    def _finish(self, trial: Trial, lease: Lease, ranks: ProcessGroup, record: Record | None) -> None:
+    def _finish(
+        self, trial: Trial, lease: Lease, ranks: ProcessGroup, save: Callable[[], None] | None
+    ) -> None:
         """Save the record, in the background; only then release the lease."""
         try:
-            if record:
-                self._save(trial, lease, record)
+            if save:
+                save()
         except LostLeaseError as error:
             self.heartbeat.events.note(str(error))
         except StoreError as error:

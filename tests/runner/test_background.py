@@ -67,7 +67,7 @@ def test_a_record_is_durable_before_its_lease_goes_while_the_next_trial_is_train
     request = Request([suite], only=["mlp"], results=tmp_path / "results", calibrate=False)
     first, second = request.trials
     reached = threading.Event()
-    synced: list[tuple[bool, bool]] = []
+    synced: list[tuple[bool, bool, bool]] = []
 
     def prepared(trial: Trial, *arguments: Any) -> PreparedTrial:
         if trial == second:
@@ -76,7 +76,9 @@ def test_a_record_is_durable_before_its_lease_goes_while_the_next_trial_is_train
 
     def fsync(_: int) -> None:
         if threading.current_thread().name.startswith("records") and len(synced) < 2:
-            synced.append((reached.wait(SECONDS), request.store.lease_path(first, 1).exists()))
+            is_next_trained, is_leased = reached.wait(SECONDS), request.store.lease_path(first, 1).exists()
+            told = [run_ranks.get(keys.event(number)) or "" for number in range(10)]
+            synced.append((is_next_trained, is_leased, any('"kind": "epoch"' in each for each in told)))
 
     request.store.save_suite(suite)
     monkeypatch.setattr(trainer, "prepare", prepared)
@@ -84,7 +86,7 @@ def test_a_record_is_durable_before_its_lease_goes_while_the_next_trial_is_train
     run = KeyValueStore(dist.HashStore())  # type: ignore[attr-defined]
     run_ranks = RunRanks(dist.HashStore(), 0, 0, 1, torch.device("cpu"), run, [1, 0])  # type: ignore[attr-defined]
     assert work(request, run_ranks, {"XDG_CACHE_HOME": str(tmp_path / "cache")}, UserCodes())
-    assert synced == [(True, True)] * 2  # the record and its folder
+    assert synced == [(True, True, False)] * 2  # the record and its folder: its epoch is told afterwards
     assert [request.store.find(trial).state for trial in request.trials] == ["done", "done"]
     assert not list(request.results.rglob("*.claim-*"))
     # Had the second one ended the process meanwhile, the first would not have been to blame.

@@ -72,6 +72,6 @@ def test_what_a_trial_costs_beside_its_training(tmp_path: Path, monkeypatch: pyt
     assert a_trial == {
         "training: fsync": 0,
         "training: scan": 1,
-        "training: store": 12,  # 4 of them by the scheduler, before and after all trials
+        "training: store": 10,  # 4 of them by the scheduler, before and after all trials
         "other: fsync": 2,  # the record and its folder
     }
