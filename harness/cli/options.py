@@ -45,11 +45,17 @@ class EngineChoice(StrEnum):
     auto = "auto"
     eager = "eager"
     graph = "graph"
+    compiled = "compiled"
 
     @property
     def name_or_none(self) -> EngineName | None:
         """Return the requested engine, or None for the device's default."""
-        return None if self is EngineChoice.auto else "eager" if self is EngineChoice.eager else "graph"
+        names: dict[EngineChoice, EngineName] = {
+            EngineChoice.eager: "eager",
+            EngineChoice.graph: "graph",
+            EngineChoice.compiled: "compiled",
+        }
+        return names.get(self)
 
 
 Suites = Annotated[
@@ -126,7 +132,11 @@ PlacementOption = Annotated[
 ]
 EngineOption = Annotated[
     EngineChoice,
-    typer.Option("--engine", help="How steps are executed. Default: captured graphs on a GPU, else eager."),
+    typer.Option(
+        "--engine",
+        help="How steps are executed. Default: captured graphs on a GPU, else eager. compiled: graphs of a "
+        "model compiled by torch, for trials that one rank trains.",
+    ),
 ]
 DataOn = Annotated[
     DataOnChoice,

@@ -24,7 +24,7 @@ MetricValue = Annotated[
 ]
 Status = Literal["done", "failed", "diverged"]
 Placement = Literal["ddp", "spread"]
-EngineName = Literal["eager", "graph"]
+EngineName = Literal["eager", "graph", "compiled"]
 
 
 class Epoch(Strict):

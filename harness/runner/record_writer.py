@@ -18,7 +18,7 @@ from harness.runner.run_code import CodeGuard, code_of
 from harness.runner.timing_cache import Circumstances
 from harness.training import checkpoint
 from harness.training.distributed import RunRanks
-from harness.training.engine import default_engine
+from harness.training.engine_choice import default_engine
 from harness.training.trainer import Outcome
 
 

@@ -19,7 +19,7 @@ from harness.runner.placement import Execution
 from harness.runner.trial_queue import TrialQueue
 from harness.training.device import is_spoiled, still_works
 from harness.training.distributed import ProcessGroup, RunRanks
-from harness.training.engine import default_engine
+from harness.training.engine_choice import default_engine
 from harness.user_code import traceback_of
 
 
@@ -125,7 +125,7 @@ class Recovery:
         return True
 
     def _is_captured(self, trial: Trial) -> bool:
-        return (self.engine_of(trial) or default_engine(self.run_ranks.device)) == "graph"
+        return (self.engine_of(trial) or default_engine(self.run_ranks.device)) != "eager"
 
 
 def _eagerly(trial: Trial) -> str:

@@ -155,8 +155,10 @@ def check(request: Request, trials: Iterable[Trial], env: Mapping[str, str], *, 
         raise UsageError(f"found the suites {', '.join(folders)}, expected each name once")
     if request.placement == "ddp" and (request.trials_per_device or 1) > 1:
         raise UsageError("--trials-per-device: under --placement ddp all ranks train one trial; use spread")
-    if request.engine == "graph" and not has_gpu:
-        raise UsageError("--engine graph: found no GPU, on which alone steps are captured; leave it out")
+    if request.engine not in (None, "eager") and not has_gpu:
+        raise UsageError(
+            f"--engine {request.engine}: found no GPU, on which alone steps are captured; leave it out"
+        )
     for name in request.log:
         tracking.opener("--log", name)
     _check_code(request, env.get(environment.CODE, ""))

@@ -90,6 +90,11 @@ class BatchShard:
             self._hashed[place] = positions(key, *place[2:], self.world.device)
         return self._hashed[place]
 
+    def known_positions(self) -> list[Tensor]:
+        """Return the hashed positions of all dropouts in such a shard, in the order of their first calls."""
+        here = (self.first_row, self.rows)
+        return [hashed for place, hashed in self._hashed.items() if place[2:4] == here]
+
     def step_key(self) -> Tensor:
         """Return the hash of the step; int32 (1,), which every step changes in place."""
         if not self._uses_key:
@@ -115,6 +120,29 @@ class BatchShard:
             )
         self.has_recomputed |= token in calls
         return calls.setdefault(token, len(calls))
+
+
+@dataclass
+class TracedShard(BatchShard):
+    """A shard for a compiled forward, which gets from here, as tensors, all that changes from pass to pass.
+
+    `hashed` holds the hashed positions of its dropouts, in the order of their calls.
+    """
+
+    hashed: list[Tensor] = field(default_factory=list)
+    _called: int = field(init=False, default=0)
+
+    @contextlib.contextmanager
+    def standing_in(self, shard: BatchShard, hashed: list[Tensor]) -> Iterator[None]:
+        """Let torch's functions use this shard in place of the one that is active."""
+        self.rows, self.hashed, self._step_key, self._called = shard.rows, hashed, shard.step_key(), 0
+        with self.active():
+            yield
+
+    def hashed_positions(self, x: Tensor, features: int) -> Tensor:
+        """Return the hashed positions of the next call."""
+        self._called += 1
+        return self.hashed[self._called - 1]
 
 
 class _Active:

@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.results.record import EngineName
 from harness.training import device
 from harness.training.dataloader import Share
-from harness.training.graph_capture import CudaRecorder, Recorder
+from harness.training.graph_capture import Recorder
 from harness.training.step import Step
 
 WARM_UP_STEPS = 11  # what torch requires before a graph of DDP is captured
@@ -26,8 +26,13 @@ Key = tuple[str, int, int, int]
 class Engine(Protocol):
     """Executes a trial's steps; a loss that it returns is valid only until the next step."""
 
-    name: EngineName
-    has_broken: bool  # whether a capture has failed
+    @property
+    def name(self) -> EngineName:
+        """Return how steps are executed now."""
+
+    @property
+    def has_broken(self) -> bool:
+        """Tell whether a capture has failed."""
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
@@ -155,7 +160,7 @@ class Graph:
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) and world.world_size == 1:
                 raise  # the capture has ended cleanly, and there may be room with fewer trials
-            cause = _cause(error)
+            cause = cause_of(error)
         if not world.any(cause is not None):
             return True
         self.has_broken = True
@@ -171,34 +176,6 @@ class Graph:
         self.tell(_cannot_be_captured(obstacle))
 
 
-def engine_for(
-    step: Step,
-    requested: EngineName | None,
-    tell: Callable[[str], None],
-    *,
-    has_unused: bool = False,
-    is_own_optimizer: bool = False,
-) -> Engine:
-    """Return the requested engine; by default graphs on a GPU.
-
-    If parameters are unused, DDP waits for the device to learn which, and cannot be captured.
-    """
-    if (requested or default_engine(step.shard.world.device)) == "eager":
-        return Eager(step)
-    if is_own_optimizer:
-        tell("engine: eager, because an optimizer of your own may count its steps on the host")
-        return Eager(step)
-    if has_unused and step.shard.world.world_size > 1:
-        tell("engine: eager, because DDP cannot be captured where parameters get no gradient")
-        return Eager(step)
-    return Graph(step, CudaRecorder(), tell)
-
-
-def default_engine(device: torch.device) -> EngineName:
-    """Return the engine that is used if none is requested."""
-    return "graph" if device.type == "cuda" else "eager"
-
-
 def _obstacle(optimizer: torch.optim.Optimizer) -> str | None:
     """Return why an optimizer cannot be captured, or None: it may count its steps on the host."""
     for parameter, state in optimizer.state.items():
@@ -211,7 +188,7 @@ def _cannot_be_captured(obstacle: str | None) -> str:
     return f"engine: eager, because this trial cannot be captured: {obstacle or 'another rank cannot'}"
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """Return the first line of the first error; ending a broken capture raises another on top of it."""
     while error.__context__ is not None:
         error = error.__context__

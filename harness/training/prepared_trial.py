@@ -12,9 +12,10 @@ from harness.config.suite import Trial
 from harness.results.record import EngineName
 from harness.training.augment.augmenter import Augmenter
 from harness.training.batch_shard import BatchShard
-from harness.training.dataloader import ResidentDataset
+from harness.training.dataloader import ResidentDataset, Share
 from harness.training.distributed import ProcessGroup
-from harness.training.engine import Engine, engine_for
+from harness.training.engine import Engine
+from harness.training.engine_choice import engine_for
 from harness.training.layers import Takeover
 from harness.training.losses import Criterion
 from harness.training.lr_schedule import LearningRate
@@ -76,8 +77,6 @@ def prepare(
         WeightAverage.of(training, plain),
     )
     step = _step(trial, data, world, state, takeover, facts)
-    if world.world_size > 1:
-        step.rehearse(next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
     steps_per_epoch = data.train.batches(training.batch_size)
     return PreparedTrial(
         state,
@@ -86,8 +85,10 @@ def prepare(
             step,
             engine,
             tell,
+            full_batch=min(training.batch_size, len(data.train)),
             has_unused=facts.has_unused,
             is_own_optimizer=isinstance(training.optimizer, OwnOptimizer),
+            may_draw=training.allow_rank_dependent,
         ),
         LearningRate(training, state.optimizer, steps_per_epoch),
         steps_per_epoch,
@@ -95,6 +96,16 @@ def prepare(
         facts,
         may_draw=training.allow_rank_dependent,
     )
+
+
+def _settle(step: Step, share: Share) -> None:
+    """Have DDP lay gradients out, which it does anew after the first passes of a process.
+
+    The layout decides the order of sums: a trial that resumes in another process must not take a step in the
+    first layout again.
+    """
+    for _ in range(2):
+        step.rehearse(step.parts(share)[0])
 
 
 def _step(
@@ -107,7 +118,7 @@ def _step(
 ) -> Step:
     training, precision = trial.settings.training, PRECISIONS[trial.settings.training.precision]
     casts = WeightCasts(state.model, _cast_together(trial, data, world), torch.bfloat16)
-    return Step(
+    step = Step(
         world.wrap(state.model, find_unused_parameters=facts.has_unused),
         state.optimizer,
         data,
@@ -121,6 +132,9 @@ def _step(
         training.clip_grad_norm,
         training.accumulate,
     )
+    if world.world_size > 1:
+        _settle(step, next(data.train.train_shares(trial.seed, 1, training.batch_size, world)))
+    return step
 
 
 def _cast_together(trial: Trial, data: ResidentDataset, world: ProcessGroup) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -57,7 +57,10 @@ def averages(sums: list[list[float]], part: str) -> dict[str, float]:
 
 @dataclass
 class Step:
-    """A model with its optimizer and data; trains and evaluates one rank's share of a batch."""
+    """A model with its optimizer and data; trains and evaluates one rank's share of a batch.
+
+    `train_forward` computes the logits of a training pass: it is the model, or its compiled forward.
+    """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -72,10 +75,12 @@ class Step:
     clip_grad_norm: float | None = None
     accumulate: int = 1
     totals: Totals = field(init=False)
+    train_forward: Callable[[Tensor], Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
         device = self.shard.world.device
         self.totals = Totals(torch.zeros(len(METRICS) + 1, dtype=torch.float64, device=device))
+        self.train_forward = self.model
         self._first = torch.zeros(1, dtype=torch.int64, device=device)
         self._train_criterion = self.criterion.over(self.data.train.labels)
         self._criteria = {
@@ -105,7 +110,7 @@ class Step:
         DDP averages gradients over ranks, after the last part: scaled so, a rank's sum counts by the samples
         that it holds.
         """
-        world, parts = self.shard.world, list(share.parts(self.accumulate, self.shard.world))
+        world, parts = self.shard.world, self.parts(share)
         for part in parts:
             is_last = part is parts[-1]
             exchange = contextlib.nullcontext() if is_last else world.without_exchange(self.model)
@@ -125,18 +130,17 @@ class Step:
                 [each.grad for each in self.model.parameters() if each.grad is not None], total
             )
 
-    def rehearse(self, share: Share) -> None:
-        """Run two forward and backward passes that change nothing.
+    def parts(self, share: Share) -> list[Share]:
+        """Return this rank's shares of the batch's parts, which pass the model one after the other."""
+        return list(share.parts(self.accumulate, self.shard.world))
 
-        DDP lays gradients out anew after the first passes of a process, and the layout decides the order of
-        sums: a trial that resumes in another process must not take a step in the first layout again.
-        """
-        first = next(share.parts(self.accumulate, self.shard.world))
+    def rehearse(self, part: Share) -> None:
+        """Run a forward and a backward pass that change nothing."""
         self.model.train()
-        with kept_state(self.model), kept_random_states(self.shard.world.device), self._pass():
-            for _ in range(2):
-                self.optimizer.zero_grad(set_to_none=True)
-                self._forward_train(first)[2].backward()  # type: ignore[no-untyped-call]
+        self.optimizer.zero_grad(set_to_none=True)
+        states = kept_state(self.model), kept_random_states(self.shard.world.device)
+        with states[0], states[1], self._pass(), self.casts.standing_in():
+            self._forward_train(part)[2].backward()  # type: ignore[no-untyped-call]
         self.optimizer.zero_grad(set_to_none=True)
 
     @torch.no_grad()
@@ -144,7 +148,9 @@ class Step:
         """Evaluate one batch of a part of the data and add to the totals; return this rank's summed loss."""
         with self._pass():
             images, labels = self.data.evaluated[part].gather(self._chosen(share))
-            logits, labels, loss, _ = self._forward(share, images, Targets(labels), self._criteria[part])
+            logits, labels, loss, _ = self._forward(
+                self.model, share, images, Targets(labels), self._criteria[part]
+            )
         self.totals.add(loss, logits, labels)
         return loss
 
@@ -159,7 +165,7 @@ class Step:
             each.momentum = None  # torch's word for the mean
         with self._pass():
             images, labels = self.data.train.gather(self._chosen(share))
-            self._forward(share, images, Targets(labels), self._train_criterion)
+            self._forward(self.model, share, images, Targets(labels), self._train_criterion)
         for each, momentum in zip(norms, momenta, strict=True):
             each.momentum = momentum
 
@@ -178,17 +184,22 @@ class Step:
     def _forward_train(self, share: Share) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         step = self.shard.step
         images, targets = self.augmenter.batch(self.data.train, share, self._chosen(share), step)
-        return self._forward(share, images, targets, self._train_criterion)
+        return self._forward(self.train_forward, share, images, targets, self._train_criterion)
 
     def _forward(
-        self, share: Share, images: Tensor, targets: Targets, criterion: Criterion
+        self,
+        forward: Callable[[Tensor], Tensor],
+        share: Share,
+        images: Tensor,
+        targets: Targets,
+        criterion: Criterion,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Return logits, labels, summed loss and summed weights of a share; None if each sample weighs 1."""
         device = self.shard.world.device
         self.shard.set(share.first_row, len(share.chosen), share.size)
         self.precision.set_products(device)
         with self.precision.forward(device):
-            logits = self.model(images)
+            logits = forward(images)
         logits = class_logits(logits.to(self.precision.dtype))
         loss, weight = criterion.summed(logits, targets), criterion.weight_of(targets)
         if len(share.chosen) == 0:

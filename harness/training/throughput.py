@@ -130,11 +130,11 @@ class TimedTrials:
             )
 
     def _warm_up(self, member: TimedTrial) -> None:
-        is_graph = member.prepared.engine.name == "graph"
-        for _ in range(WARM_UP_STEPS + 2 if is_graph else 2):
+        is_captured = member.prepared.engine.name != "eager"
+        for _ in range(WARM_UP_STEPS + 2 if is_captured else 2):
             member.train()
         member.prepared.step.model.eval()
-        for _ in range(USES_BEFORE + 1 if is_graph else 2):
+        for _ in range(USES_BEFORE + 1 if is_captured else 2):
             member.evaluate()
         member.prepared.step.model.train()
 

@@ -34,6 +34,7 @@ ARGUMENT_RULES = {
     "suite-twice": ["run", "suite.yaml", "suite.yaml"],
     "several-a-device-under-ddp": ["run", "suite.yaml", "--placement", "ddp", "--trials-per-device", "2"],
     "graph-without-gpu": ["run", "suite.yaml", "--engine", "graph"],
+    "compiled-without-gpu": ["run", "suite.yaml", "--engine", "compiled"],
     "bench-card-unknown": ["bench", "suite.yaml", "--count", "--card", "h10"],
     "bench-card-without-count": ["bench", "suite.yaml", "--card", "h100"],
     "bench-count-and-seconds": ["bench", "suite.yaml", "--count", "--seconds", "120"],

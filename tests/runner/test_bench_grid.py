@@ -36,9 +36,10 @@ def test_a_gpu_has_every_engine_precision_placement_width_and_number_of_ranks() 
     ]
     expected = {
         (engine, precision, *way)
-        for engine in ("eager", "graph")
+        for engine in ("eager", "graph", "compiled")
         for precision in ("fp32", "tf32", "bf16")
         for way in ways
+        if (engine, way[0]) != ("compiled", "ddp")
     }
     counts = Counter(
         (way.engine, each.precision, way.placement, way.trials_per_device, each.ranks)
@@ -71,7 +72,9 @@ def test_a_cell_changes_precision_and_batch_size_of_its_experiment_alone(tmp_pat
 def test_cells_share_trials_unless_precision_engine_or_the_ranks_of_one_trial_differ() -> None:
     found = cells(["one"], GPU, 16)
     shared = Counter(cell.group for cell in found)
-    expected = set(itertools.product(("fp32", "tf32", "bf16"), ("eager", "graph"), (None,), (0, 2, 4)))
+    precisions = ("fp32", "tf32", "bf16")
+    expected = set(itertools.product(precisions, ("eager", "graph"), (None,), (0, 2, 4)))
+    expected |= set(itertools.product(precisions, ("compiled",), (None,), (0,)))
     assert set(shared) == expected
     assert {count for (*_, together), count in shared.items() if not together} == {6 + 5 + 4}
     (threads,) = {

@@ -48,6 +48,23 @@ class TracingRecorder:
         return replay, left
 
 
+class RepeatingRecorder:
+    """Records a step as a function that takes it again, with its Python; for what cannot be traced."""
+
+    def rehearse(self, work: Work) -> tuple[Tensor, str | None]:
+        """Execute the work."""
+        return work(), None
+
+    def record(self, work: Work) -> tuple[Callable[[], None], Tensor]:
+        """Return the work, which is not executed now, and the tensor that receives its result."""
+        left = torch.empty(())
+
+        def replay() -> None:
+            left.copy_(work())
+
+        return replay, left
+
+
 def _state(step: Step) -> list[Tensor]:
     held = [
         value

@@ -1,4 +1,4 @@
-"""Trials that are executed as traced graphs; a process that no broken capture has spoiled."""
+"""Trials that are executed as traced graphs, or compiled; a process that no broken capture has spoiled."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from harness.training import device, prepared_trial
+from harness.training.compiled import Compiled
 from harness.training.engine import Graph
+from harness.training.graph_capture import Recorder
 from harness.training.step import Step
+from tests.support.compilations import Backend, compiling
 from tests.support.traced import TracingRecorder
 
 
@@ -29,3 +32,18 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> list[Graph]:
 
     monkeypatch.setattr(prepared_trial, "engine_for", traced)
     return made
+
+
+CompileBy = Callable[..., list[Compiled]]
+
+
+@pytest.fixture
+def compile_by(monkeypatch: pytest.MonkeyPatch) -> CompileBy:
+    """Return a function that has every trial compiled by a backend; it returns their engines."""
+
+    def choose(backend: Backend, recorder: Recorder | None = None) -> list[Compiled]:
+        made: list[Compiled] = []
+        monkeypatch.setattr(prepared_trial, "engine_for", compiling(backend, made, recorder))
+        return made
+
+    return choose

@@ -17,7 +17,8 @@ from torch import nn
 from harness.config.suite import Trial
 from harness.training import device, prepared_trial
 from harness.training.distributed import ProcessGroup
-from harness.training.engine import CaptureError, Eager, Graph, engine_for
+from harness.training.engine import CaptureError, Eager, Graph
+from harness.training.engine_choice import engine_for
 from harness.training.graph_capture import Work
 from harness.training.prepared_trial import prepare
 from harness.training.step import Step
@@ -154,9 +155,9 @@ def test_ddp_with_unused_parameters_is_not_captured() -> None:
     notes: list[str] = []
     trial = small_trial()
     step = prepare(trial, resident(trial, ALONE), ALONE).step
-    assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Graph)
+    assert isinstance(engine_for(step, "graph", notes.append, full_batch=16, has_unused=True), Graph)
     step.shard.world = ProcessGroup(0, 2, torch.device("cpu"))
-    assert isinstance(engine_for(step, "graph", notes.append, has_unused=True), Eager)
+    assert isinstance(engine_for(step, "graph", notes.append, full_batch=16, has_unused=True), Eager)
     assert notes == ["engine: eager, because DDP cannot be captured where parameters get no gradient"]
 
 

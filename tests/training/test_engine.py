@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from harness.training import optim, prepared_trial
-from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, Eager, Graph, engine_for
+from harness.training.engine import USES_BEFORE, WARM_UP_STEPS, Eager, Graph
+from harness.training.engine_choice import engine_for
 from harness.training.graph_capture import CudaRecorder, Work
 from harness.training.prepared_trial import prepare
 from tests.support.calls import Calls

@@ -73,7 +73,7 @@ def cells(experiments: Sequence[str], machine: Machine, trials: int) -> list[Ben
 
 
 def _ways(machine: Machine, trials: int) -> Iterator[tuple[Execution, int, int]]:
-    engines: tuple[EngineName, ...] = ("eager", "graph") if machine.is_gpu else ("eager",)
+    engines: tuple[EngineName, ...] = ("eager", "graph", "compiled") if machine.is_gpu else ("eager",)
     sizes = sorted({min(2**power, machine.ranks) for power in range(machine.ranks.bit_length() + 1)})
     if not machine.is_gpu and machine.cores > 1:
         yield Execution(placement="ddp", engine="eager"), 1, machine.cores
@@ -81,7 +81,7 @@ def _ways(machine: Machine, trials: int) -> Iterator[tuple[Execution, int, int]]
         for ranks in sizes:
             for width in widths(trials, ranks) if machine.is_gpu else [1]:
                 yield Execution(placement="spread", engine=engine, trials_per_device=width), ranks, 1
-            if ranks > 1:
+            if ranks > 1 and engine != "compiled":  # which a trial of several ranks is not
                 yield Execution(placement="ddp", engine=engine), ranks, 1
 
 
