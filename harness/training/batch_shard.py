@@ -22,7 +22,8 @@ class BatchShard:
 
     `step` is an int64 scalar on the device. A rank without rows (`is_empty`) runs one that counts nowhere.
     `layer` names the dropout that is being called, if it is a module. If dropouts may be recomputed
-    (torch.utils.checkpoint) `expects_recomputation` is set; `has_recomputed` tells whether one was.
+    (torch.utils.checkpoint) `expects_recomputation` is set; `has_recomputed` tells whether one was. `used`
+    lists the hashed positions that the pass has asked for.
     """
 
     world: ProcessGroup
@@ -35,6 +36,7 @@ class BatchShard:
     expects_recomputation: bool = False
     has_recomputed: bool = False
     step: Tensor = field(init=False)
+    used: list[Tensor] = field(init=False, default_factory=list)
     _calls: dict[str, dict[int, int]] = field(init=False, default_factory=dict)
     _number: int = field(init=False, default=0)
     _key: Tensor = field(init=False)
@@ -60,6 +62,7 @@ class BatchShard:
         """Move on to another batch: `rows` rows, from `first_row` on, of a global batch of `size`."""
         self.first_row, self.rows, self.size, self.is_empty = first_row, max(rows, 1), size, rows == 0
         self._calls.clear()
+        self.used.clear()
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -88,12 +91,8 @@ class BatchShard:
         if place not in self._hashed:
             key = derive(self.seed, "dropout", *place[:2])
             self._hashed[place] = positions(key, *place[2:], self.world.device)
+        self.used.append(self._hashed[place])
         return self._hashed[place]
-
-    def known_positions(self) -> list[Tensor]:
-        """Return the hashed positions of all dropouts in such a shard, in the order of their first calls."""
-        here = (self.first_row, self.rows)
-        return [hashed for place, hashed in self._hashed.items() if place[2:4] == here]
 
     def step_key(self) -> Tensor:
         """Return the hash of the step; int32 (1,), which every step changes in place."""
@@ -135,7 +134,8 @@ class TracedShard(BatchShard):
     @contextlib.contextmanager
     def standing_in(self, shard: BatchShard, hashed: list[Tensor]) -> Iterator[None]:
         """Let torch's functions use this shard in place of the one that is active."""
-        self.rows, self.hashed, self._step_key, self._called = shard.rows, hashed, shard.step_key(), 0
+        self.rows, self.hashed, self._called = shard.rows, hashed, 0
+        self._key, self._uses_key = shard.step_key(), True
         with self.active():
             yield
 

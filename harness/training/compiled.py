@@ -39,8 +39,8 @@ class CompiledForward:
         return (part.first_row, len(part.chosen)) in self._hashed
 
     def prepare(self) -> None:
-        """Take the hashed positions of the shard's dropouts from the pass that it has just made."""
-        self._hashed[self._shard.first_row, self._shard.rows] = self._shard.known_positions()
+        """Take over the hashed positions that the plain model has just asked for."""
+        self._hashed[self._shard.first_row, self._shard.rows] = list(self._shard.used)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return the logits of the shard's images."""
@@ -108,10 +108,10 @@ class Compiled:
         self.step.train_forward = forward
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "TensorFloat32 tensor cores")  # the precision decides
+                warnings.simplefilter("ignore")  # the model's own were shown in its plain pass
                 self.step.rehearse(part)
-            with torch.compiler.set_stance(_STANCE):
-                self.step.rehearse(part)
+                with torch.compiler.set_stance(_STANCE):
+                    self.step.rehearse(part)
         except torch.OutOfMemoryError:
             raise  # there may be room with fewer trials
         except Exception as error:  # of torch's compilers; the model itself has passed before

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The check on one GPU, 500 seconds at most, in a copy of the tree that needs no package registry (docs/gpu.md):
-#   bash tests/gpu/check.sh                      # all parts but drill and final
+#   bash tests/gpu/check.sh                      # all parts but compiled, drill and final
 #   PARTS="right same_bits" bash tests/gpu/check.sh
 #   REHEARSAL=1 PARTS=right bash tests/gpu/check.sh    # the same motions on a CPU
 # What `prepare` left in .gpu/ is taken from there: wheels, data. $OUT gets log.txt, facts.json, tables, records.

@@ -19,18 +19,22 @@ from harness.training.engine import Engine, Graph
 from harness.training.graph_capture import CudaRecorder
 from harness.training.step import Step
 from harness.training.throughput import TimedTrials, grow, release
+from tests.support.compilations import Compilations, compiling
 from tests.support.traced import TracingRecorder
 
 
 def trace_graphs() -> None:
-    """Have this process execute traced graphs where CUDA graphs are asked for."""
+    """Have this process trace graphs where CUDA graphs are asked for, and compile to no code."""
     plain: Callable[..., Engine] = vars(prepared_trial)["engine_for"]
+    compiled = compiling(Compilations(), [])
 
     def engine_for(
         step: Step, requested: EngineName | None, tell: Callable[[str], None], **settings: Any
     ) -> Engine:
         if requested == "graph" and step.shard.world.world_size == 1:
             return Graph(step, TracingRecorder(step), tell)
+        if requested == "compiled":
+            return compiled(step, requested, tell, **settings)
         return plain(step, "eager", tell, **settings)
 
     setattr(prepared_trial, "engine_for", engine_for)  # noqa: B010

@@ -33,14 +33,15 @@ _EACH_EPOCH = {"name": "ExponentialLR", "gamma": 0.9}
 
 
 def right(card: Card, facts: Facts) -> None:
-    """Compare a card with a CPU: float64 for every optimizer and model, dropout's masks bit for bit."""
+    """Compare a card with a CPU: float64 for every optimizer, model, engine; dropout's masks bit for bit."""
     _masks(card, facts)
     for model in (MIXER, CONVNET, MLP):
         for optimizer in card.either(_OPTIMIZERS, [SGD]):
             trial = small_trial(model, epochs=card.either(8, 3), optimizer=optimizer, scheduler=_HALVED)
             expected = train(trial, resident(trial, alone(CPU)), alone(CPU), "eager")
             engines: tuple[EngineName, ...] = ("eager", "graph")
-            for engine in engines:
+            # Compiling takes long, and the optimizer has no part in it.
+            for engine in (*engines, "compiled") if optimizer is SGD else engines:
                 found = train(trial, resident(trial, card.alone), card.alone, engine)
                 _compare(
                     card, facts, f"{model['name']} {optimizer['name']} {engine}", engine, found, expected
@@ -84,7 +85,7 @@ def same_bits(card: Card, facts: Facts) -> None:
         facts.note(f"{precision} graph and eager differ by", f"{whole.difference(eager):.1e}")
         on_host = card.data(trials[0], data_on="host")
         staged = train_all(trials, on_host, card.alone, "graph")[0]
-        broken_off, is_left = _broken_off(trials[0], data, card)
+        off, is_left = broken_off(trials[0], data, card, "graph")
         facts.equal(f"{precision} was left each time", is_left, True)
         for name, found in {
             "twice": again,
@@ -92,21 +93,21 @@ def same_bits(card: Card, facts: Facts) -> None:
             "beside two others": beside,
             "from the host's memory, eagerly": train(trials[0], on_host, card.alone, "eager"),
             "from the host's memory, beside two others": staged,
-            "broken off three times": broken_off,
+            "broken off three times": off,
         }.items():
             facts.equal(f"{precision} the same bits {name}", found.is_bitwise(whole), True)
 
 
-def _broken_off(trial: Trial, data: ResidentDataset, card: Card) -> tuple[Trained, bool]:
+def broken_off(trial: Trial, data: ResidentDataset, card: Card, engine: EngineName) -> tuple[Trained, bool]:
     """Leave the trial within its first, second and third epoch; return its end, and whether it was left."""
     steps = -(-len(data.train) // trial.settings.training.batch_size)
     setattr(checkpoint_policy, "_SECONDS", 0.0)  # noqa: B010 (the wish is asked for at every step)
     with TemporaryDirectory() as folder:
         lefts = [
-            train(trial, data, card.alone, "graph", Path(folder) / "one", _until(epoch * steps + steps // 3))
+            train(trial, data, card.alone, engine, Path(folder) / "one", _until(epoch * steps + steps // 3))
             for epoch in range(3)
         ]
-        end = train(trial, data, card.alone, "graph", Path(folder) / "one", Calls())
+        end = train(trial, data, card.alone, engine, Path(folder) / "one", Calls())
     return end, all(each.outcome is None for each in lefts)
 
 

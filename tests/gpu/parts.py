@@ -28,7 +28,7 @@ class Part:
 PARTS = {
     "where": Part("tests.gpu.place:where", 30),
     "main": Part("tests.gpu.runs:main", 90),
-    "right": Part("tests.gpu.exactness:right", 100),
+    "right": Part("tests.gpu.exactness:right", 180),
     "same_bits": Part("tests.gpu.exactness:same_bits", 90),
     "settings": Part("tests.gpu.settings:settings", 90),
     "speed": Part("tests.gpu.speeds:speed", 80),
@@ -40,7 +40,8 @@ PARTS = {
     "killed": Part("tests.gpu.runs:killed", 120),
     "wrong": Part("tests.gpu.runs:wrong", 150),
     "narrow": Part("tests.gpu.runs:narrow", 60),
-    "bench": Part("tests.gpu.runs:bench", 90),
+    "bench": Part("tests.gpu.runs:bench", 200),
+    "compiled": Part("tests.gpu.speeds:compiled", 250, is_extra=True),
     "drill": Part("tests.gpu.runs:drill", 250, is_extra=True),
     "final": Part("tests.gpu.runs:final", 400, is_extra=True),
 }

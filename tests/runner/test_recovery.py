@@ -61,6 +61,9 @@ def test_a_trial_alone_that_lacks_memory_is_trained_again_eagerly_and_then_fails
     assert found.engine_of(trial) == "eager"
     assert not found._is_left_for_later(trial, LACK)
     assert not made(1, said, device="cpu")._is_left_for_later(trial, LACK)
+    compiled = made(1, said)
+    compiled.running[trial.key] = SPREAD.model_copy(update={"engine": "compiled"}), ""
+    assert compiled._is_left_for_later(trial, LACK)
 
 
 def test_an_error_after_a_broken_capture_is_not_the_trials_own_once(monkeypatch: pytest.MonkeyPatch) -> None:

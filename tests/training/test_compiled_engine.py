@@ -120,12 +120,16 @@ def test_masks_are_an_eager_ones_at_every_step_and_depend_on_tensors_alone(compi
     assert sorted(map(tuple, integers)) == [(1,), (16, 12), (16, 20)]  # the step's key, and the positions
 
 
-def test_trials_that_differ_in_their_seeds_have_one_graph(tmp_path: Path, compile_by: CompileBy) -> None:
+def test_trials_that_differ_in_their_seeds_have_one_graph_and_no_limit_in_number(
+    tmp_path: Path, compile_by: CompileBy
+) -> None:
     compilations = Compilations()
     compile_by(compilations)
-    for seed in (3, 4):
-        trial = small_trial(MLP, seed)
-        train(trial, resident(trial, ALONE), ALONE, tmp_path / str(seed))
+    with torch._dynamo.config.patch(recompile_limit=1):  # of one and the same code
+        for seed in (3, 4):
+            trial = small_trial(MLP, seed)
+            outcome = train(trial, resident(trial, ALONE), ALONE, tmp_path / str(seed))
+            assert outcome.engine == "compiled"
     one, other = compilations  # torch keeps what it generates by the graph
     assert one.code == other.code
 

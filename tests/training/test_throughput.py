@@ -157,9 +157,10 @@ def test_a_place_that_was_full_gives_its_memory_back(monkeypatch: pytest.MonkeyP
     assert said == ["a0", "a1 lacks memory", "collected", "emptied"]
 
 
-def test_a_graph_is_there_before_anything_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", ["graph", "compiled"])
+def test_a_graph_is_there_before_anything_is_timed(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     group = rig_of()
     member = group._prepared(0)
-    monkeypatch.setattr(member.prepared.engine, "name", "graph")
+    monkeypatch.setattr(member.prepared.engine, "name", engine)
     group._warm_up(member)
     assert int(member.prepared.step.shard.step) == WARM_UP_STEPS + 2
