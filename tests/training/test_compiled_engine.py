@@ -7,6 +7,7 @@ backward too.
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from harness.config.suite import Trial
+from harness.training.checkpoint_policy import CheckpointAction
 from harness.training.prepared_trial import prepare
 from harness.training.trainer import Outcome
 from tests.support.calls import Calls
@@ -26,8 +28,9 @@ from tests.support.trials import (
     MIXER,
     MLP,
     SHIPPED,
+    course,
     figures,
-    interrupted,
+    places,
     resident,
     small_trial,
     train,
@@ -134,18 +137,25 @@ def test_trials_that_differ_in_their_seeds_have_one_graph_and_no_limit_in_number
     assert one.code == other.code
 
 
-@pytest.mark.parametrize("stop_after", [1, 7])
-def test_an_interrupted_trial_ends_with_the_same_bits(
-    stop_after: int, tmp_path: Path, compile_by: CompileBy
+def test_a_trial_that_stops_within_epochs_ends_with_the_same_bits(
+    tmp_path: Path, compile_by: CompileBy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def negated(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Runner:
-        return lambda *given: tuple(-each for each in graph(*given))  # no eager step goes unnoticed
+    def negating(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Runner:
+        return lambda *given: tuple(-each for each in graph(*given))  # no pass of the plain model goes unseen
 
-    trial = small_trial(MLP, epochs=3)
-    compile_by(negated)
-    whole = interrupted(ALONE, trial, str(tmp_path / "whole"), 0)
-    interrupted(ALONE, trial, str(tmp_path / "parts"), stop_after)
-    assert interrupted(ALONE, trial, str(tmp_path / "parts"), 0) == whole
+    monkeypatch.setattr("harness.training.checkpoint_policy._SECONDS", 0.0)  # a boundary after every step
+    compile_by(negating)
+    trial = small_trial(MLP)
+    data, stops = resident(trial, ALONE), 0
+    whole = train(trial, data, ALONE, tmp_path / "whole")
+    # The first goes on with the last batch of an epoch, a smaller one.
+    wishes = itertools.cycle([*[CheckpointAction.GO_ON] * 4, CheckpointAction.STOP])
+    callbacks = Calls(on_boundary=lambda _: next(wishes))
+    while (outcome := course(trial, data, ALONE, places(tmp_path / "one"), callbacks)) is None:
+        stops += 1
+    assert stops >= 2
+    assert figures(outcome.epochs) == figures(whole.epochs)
+    assert all(torch.equal(*pair) for pair in zip(_weights(outcome), _weights(whole), strict=True))
 
 
 def test_a_compiled_trial_leaves_nothing_behind(tmp_path: Path, compile_by: CompileBy) -> None:
