@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -50,12 +50,7 @@ class EngineChoice(StrEnum):
     @property
     def name_or_none(self) -> EngineName | None:
         """Return the requested engine, or None for the device's default."""
-        names: dict[EngineChoice, EngineName] = {
-            EngineChoice.eager: "eager",
-            EngineChoice.graph: "graph",
-            EngineChoice.compiled: "compiled",
-        }
-        return names.get(self)
+        return None if self is EngineChoice.auto else cast(EngineName, self.value)
 
 
 Suites = Annotated[
