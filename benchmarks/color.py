@@ -22,7 +22,7 @@ from harness import data
 
 LOOP = "PyTorch, DataLoader with two workers"
 TRAIN, TEST = 5_000, 2_000
-BATCH, PADDING, LR = 128, 4, 0.05
+BATCH, PADDING, LR = 128, 4, 0.01
 SUITE = f"""\
 suite: color
 title: ResNet-18 on colour images
@@ -94,10 +94,10 @@ def compare(options: argparse.Namespace, folder: Path) -> Comparison:
 def main() -> None:
     """Compare, print the table, and write it where that was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.color", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--seeds", type=int, default=2, help="how many a round")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=4, help="how many a round")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--margin-points", type=float, default=2.0, help="how far accuracies may differ")
+    parser.add_argument("--margin-points", type=float, default=3.0, help="how far accuracies may differ")
     parser.add_argument("--data-dir", type=Path, help="a folder with Fashion-MNIST's files")
     parser.add_argument("--out", type=Path, help="the file for the table")
     options = parser.parse_args()

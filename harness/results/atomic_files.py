@@ -71,7 +71,7 @@ def remove(path: Path) -> None:
 def _whole(path: Path, content: bytes, *, durable: bool = True) -> Iterator[Path]:
     """Yield a complete temporary file beside `path`; if `durable`, sync it before, its folder afterwards.
 
-    Without the first, a crash may leave an empty file at the place; without the second, none.
+    After a power failure an unsynced file may be empty, and in an unsynced folder it may be missing.
     """
     temporary = path.with_name(
         f".{path.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"

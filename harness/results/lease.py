@@ -151,7 +151,7 @@ class Leases:
             return None
         except OSError as error:
             raise StoreError(f"{path}: cannot be read: {error.strerror}") from None
-        if content != self._observed.get(path, (b"", 0.0))[0]:
+        if path not in self._observed or content != self._observed[path][0]:
             self._observed[path] = content, self.now()
         return read(content)[0]
 

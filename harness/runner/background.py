@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -12,11 +13,24 @@ class Background:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._last: Future[None] | None = None
+        self._changing = threading.Lock()
+        self._is_closed = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether the latest piece of work has ended with an error."""
+        last = self._last
+        return last is not None and last.done() and last.exception() is not None
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Start the work once the piece before it is finished; raise the error of that one."""
-        self.finish()
-        self._last = self._thread.submit(work)
+        """Have the work done after the piece before it; wait for that one and raise its error."""
+        with self._changing:
+            if not self._is_closed:
+                last, self._last = self._last, self._thread.submit(work)
+        if self._is_closed:
+            threading.Event().wait()  # this process is about to become another
+        if last:
+            last.result()
 
     def finish(self) -> None:
         """Wait until the work is finished; raise its error, once."""
@@ -24,6 +38,8 @@ class Background:
         if last:
             last.result()
 
-    def settle(self, timeout_seconds: float) -> None:
-        """Wait until the work is finished, from any thread; its error is left to `finish`."""
+    def close(self, timeout_seconds: float) -> None:
+        """Wait until the work is finished, from any thread, and take no more; its error is dropped."""
+        with self._changing:
+            self._is_closed = True
         wait([last] if (last := self._last) else [], timeout_seconds)

@@ -70,8 +70,8 @@ class Heartbeat:
 
     @property
     def is_stopping(self) -> bool:
-        """Return whether this rank knows of a stop request."""
-        return bool(self.stopping or self.stop_requests.signal_name)
+        """Return whether this rank knows of a stop request, or has a record that it could not save."""
+        return bool(self.stopping or self.stop_requests.signal_name or self.background.has_failed)
 
     def barrier(self, name: str) -> None:
         """Wait until all ranks have reached this point."""
@@ -114,7 +114,7 @@ class Heartbeat:
 
     def restart_together(self) -> None:
         """Restart this process in place (exec), as all ranks do, once no record is being written."""
-        self.background.settle(self.timeout_seconds)
+        self.background.close(self.timeout_seconds)
         if threading.current_thread() is not self._thread:
             self._stopped.set()
             self._thread.join()

@@ -61,13 +61,16 @@ class Recovery:
         self.heartbeat.events.tell_end(trial.key, f"failed, {error.strip().splitlines()[-1]}")
         self.run_ranks.set(keys.failed(trial.key), error)
 
-    def after_store_error(self, trial: Trial, lease: Lease, ranks: ProcessGroup, error: StoreError) -> None:
-        """Raise the error, as no record can be saved, unless another run took over and swept the files."""
+    def after_store_error(self, trial: Trial, lease: Lease, error: StoreError, *, is_awaited: bool) -> None:
+        """Raise the error, as no record can be saved, unless another run took over and swept the files.
+
+        In that case raise CrashError if `is_awaited` by the other ranks of the trial.
+        """
         try:
             self.trial_queue.leases.check(trial, lease)
         except LostLeaseError as lost:
-            if ranks.world_size > 1:
-                raise CrashError(str(lost)) from None  # the other ranks wait for this one
+            if is_awaited:
+                raise CrashError(str(lost)) from None
             self.heartbeat.events.note(str(lost))
         else:
             raise error

@@ -66,7 +66,7 @@ class TrialRunner:
         except LostLeaseError as error:
             note(str(error))
         except StoreError as error:
-            self.recovery.after_store_error(trial, lease, ranks, error)
+            self.recovery.after_store_error(trial, lease, error, is_awaited=ranks.world_size > 1)
         except CaptureError as error:
             self.recovery.start_again_eagerly(trial, lease, ranks, str(error))
         except BaseException as error:  # from the user's code; its sys.exit() is a failure, too
@@ -189,11 +189,12 @@ class TrialRunner:
         except LostLeaseError as error:
             self.heartbeat.events.note(str(error))
         except StoreError as error:
-            self.recovery.after_store_error(trial, lease, ranks, error)
+            self.recovery.after_store_error(trial, lease, error, is_awaited=False)
+        finally:
+            if ranks.world_size == 1:
+                self.heartbeat.end(trial.key)
         if ranks.is_rank_zero:
             self.trial_queue.leases.release(trial, lease)
-        if ranks.world_size == 1:
-            self.heartbeat.end(trial.key)
 
 
 def _parts_of_an_epoch(trial: Trial, resident: ResidentDataset) -> tuple[int, int]:

@@ -72,7 +72,7 @@ class Compiled:
     @property
     def name(self) -> EngineName:
         """Return how steps are executed now."""
-        return "compiled" if self._forward and self.engine.name == "graph" else self.engine.name
+        return "compiled" if self._forward else self.engine.name
 
     @property
     def has_broken(self) -> bool:
@@ -81,7 +81,7 @@ class Compiled:
 
     def train(self, share: Share) -> Tensor:
         """Take one optimizer step; return this rank's summed loss."""
-        is_compiled = self.name == "compiled" and share.size == self.full_batch and self._compile(share)
+        is_compiled = share.size == self.full_batch and self._compile(share)
         self.step.train_forward = self._forward if self._forward and is_compiled else self.step.model
         return self.engine.train(share)
 

@@ -34,7 +34,6 @@ class WeightCasts:
     def __init__(self, model: nn.Module, names: frozenset[str], dtype: torch.dtype) -> None:
         self._weights = [each for name, each in model.named_parameters() if name in names]
         self._copies = [nn.Parameter(torch.empty_like(each, dtype=dtype)) for each in self._weights]
-        self._gradients = [torch.empty_like(each) for each in self._weights]
         copies = dict(zip(self._weights, self._copies, strict=True))
         self._places = [
             (module._parameters, key, weight, copies[weight])
@@ -49,6 +48,8 @@ class WeightCasts:
         if not self._weights:
             yield
             return
+        for copy in self._copies:
+            copy.grad = None  # of a pass that was broken off
         with torch.no_grad():
             torch._foreach_copy_([*self._copies], [*self._weights])
         for parameters, key, _, copy in self._places:
@@ -64,12 +65,12 @@ class WeightCasts:
     def _hand_over(self) -> None:
         """Copy the gradients of the copies, or add them to those of the batch's earlier parts."""
         new, old = list[tuple[Tensor, Tensor]](), list[tuple[Tensor, Tensor]]()
-        for weight, copy, gradient in zip(self._weights, self._copies, self._gradients, strict=True):
+        for weight, copy in zip(self._weights, self._copies, strict=True):
             if copy.grad is None:
                 continue
             if weight.grad is None:
-                weight.grad = gradient
-                new.append((gradient, copy.grad))
+                weight.grad = torch.empty_like(weight)
+                new.append((weight.grad, copy.grad))
             else:
                 old.append((weight.grad, copy.grad))
             copy.grad = None
@@ -116,7 +117,7 @@ def _passed(plain: nn.Module, examples: Examples, precision: Precision, casts: W
         seed_globally(0)
         with precision.forward(examples.images.device):
             logits, _ = examples.passed(plain, shard)
-    return [logits, *(each.grad for each in plain.parameters() if each.grad is not None)]
+    return [logits, *(each.grad.to_dense() for each in plain.parameters() if each.grad is not None)]
 
 
 class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -137,7 +138,8 @@ class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:  # torch's own signature
         named = named or {}
         for each in tree_leaves((arguments, named)):
-            name = self._names.get(each.untyped_storage()._cdata) if isinstance(each, Tensor) else None
+            has_storage = isinstance(each, Tensor) and each.layout is torch.strided
+            name = self._names.get(each.untyped_storage()._cdata) if has_storage else None
             if name is not None and not operation.is_view:
                 is_cast = operation is _CAST and named.get("dtype") == torch.bfloat16
                 (self._casts if is_cast else self._others)[name] += 1

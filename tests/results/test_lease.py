@@ -104,11 +104,13 @@ def test_a_claim_whose_count_moves_is_never_taken_over(
     elsewhere.check(trial, lease)
 
 
+@pytest.mark.parametrize("content", [b"cut", b""])
 def test_what_is_no_claim_is_taken_over_when_it_stands_still(
-    runs: Any, trial: Trial, store: Store, clock: Clock
+    content: bytes, runs: Any, trial: Trial, store: Store, clock: Clock
 ) -> None:
-    write_whole(store.lease_path(trial, 1), b"cut")
+    write_whole(store.lease_path(trial, 1), content)
     one = runs("one")
+    assert one.owner(trial) is not None
     assert one.take(trial) is None
     clock.seconds = 61.0
     assert one.take(trial) is not None

@@ -28,32 +28,40 @@ from tests.support.runs import SUITE
 SECONDS = 60.0  # only a test that fails waits so long
 
 
-def test_an_error_is_raised_once_before_the_next_piece_starts() -> None:
+def test_an_error_is_raised_once_and_the_next_piece_is_done_all_the_same() -> None:
     background, done = Background(), []
+    assert not background.has_failed
     background.submit(lambda: done.append(1 / 0))
-    background.settle(SECONDS)
     with pytest.raises(ZeroDivisionError):
         background.submit(lambda: done.append(1))
-    background.submit(lambda: done.append(2))
     background.finish()
-    assert done == [2]
+    assert done == [1]
+    assert not background.has_failed
+
+
+def test_a_rank_stops_where_a_record_could_not_be_saved() -> None:
+    heart = heartbeat_of(Counting({}, threading.Lock()), 0, 1)
+    heart.background.submit(lambda: print(1 / 0))
+    heart.background.close(SECONDS)
+    assert heart.background.has_failed
+    assert heart.is_stopping
 
 
 def test_a_rank_that_restarts_waits_for_the_record_that_is_being_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heart, gate, done = heartbeat_of(Counting({}, threading.Lock()), 0, 1), threading.Event(), []
-    settle = heart.background.settle
+    close = heart.background.close
 
     def opened(timeout_seconds: float) -> None:
         gate.set()
-        settle(timeout_seconds)
+        close(timeout_seconds)
 
     for name in ("HARNESS_GENERATION", "HARNESS_START", "HARNESS_FOLDER"):
         monkeypatch.setenv(name, "0" if name != "HARNESS_FOLDER" else os.getcwd())
     monkeypatch.setattr(heartbeat, "_close_files_at_exec", lambda: None)
     monkeypatch.setattr("os.execv", lambda *_: done.append("restarted"))
-    monkeypatch.setattr(heart.background, "settle", opened)
+    monkeypatch.setattr(heart.background, "close", opened)
     heart.background.submit(lambda: done.append("written") if gate.wait(SECONDS) else None)
     heart.restart_together()
     assert done == ["written", "restarted"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from harness.config.suite import Trial
 from harness.training import prepared_trial
 from harness.training.distributed import alone
 from harness.training.prepared_trial import PreparedTrial, prepare
-from harness.training.weight_casts import castable
+from harness.training.weight_casts import WeightCasts, castable
 from tests.support.trials import MIXER, resident, small_trial
 
 CPU = torch.device("cpu")
@@ -38,6 +39,19 @@ class Watched(nn.Module):
         x = self.shared(self.shared(x)) + x @ self.turned.weight.t() + x @ self.turned.weight
         x = self.frozen(self.decayed(x)) * self.scale
         out: Tensor = self.last(x) + self.decayed.weight.square().mean()
+        return out
+
+
+class Sparse(nn.Module):
+    """A model whose embedding has sparse gradients."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(256, 4, sparse=True)
+        self.last = nn.Linear(4 * shape[1] * shape[2], classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.embedding((x * 255).long()).flatten(1))
         return out
 
 
@@ -81,6 +95,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "watched": {"name": f"{__name__}:Watched"},
     "dtype": {"name": f"{__name__}:AsksForTheDtype"},
 }
+# Adam takes no sparse gradients.
+SPARSE = small_trial({"name": f"{__name__}:Sparse"}, precision="bf16", optimizer={"name": "SGD", "lr": 0.1})
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {},
     "in parts": {"accumulate": 3},
@@ -120,3 +136,37 @@ def test_the_model_holds_its_own_weights_after_a_step(monkeypatch: pytest.Monkey
     assert {id(each) for each in held} == {
         id(each) for group in prepared.state.optimizer.param_groups for each in group["params"]
     }
+
+
+def test_a_weight_with_sparse_gradients_is_left_to_autocast() -> None:
+    assert names_of(SPARSE) == {"last.weight", "last.bias"}
+
+
+def test_a_pass_that_breaks_off_leaves_nothing_to_the_next() -> None:
+    layer, names = nn.Linear(3, 2, bias=False), frozenset({"weight"})
+    casts, images = WeightCasts(layer, names, torch.bfloat16), torch.ones(4, 3)
+
+    def passed() -> None:
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(images).sum().backward()
+
+    with casts.standing_in():
+        passed()
+    expected, layer.weight.grad = layer.weight.grad, None
+    with contextlib.suppress(ArithmeticError), casts.standing_in():
+        passed()
+        raise ArithmeticError
+    with casts.standing_in():
+        passed()
+    assert expected is not None
+    assert layer.weight.grad is not None
+    assert torch.equal(layer.weight.grad, expected)
+
+
+def test_a_gradient_of_one_step_is_not_that_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared, _ = trained(small_trial(precision="bf16"), monkeypatch, together=True)
+    kept = {name: each.grad for name, each in prepared.state.model.named_parameters()}
+    copies = {name: each.clone() for name, each in kept.items() if each is not None}
+    prepared.engine.train(next(prepared.step.data.train.train_shares(3, 3, 16, ALONE)))
+    for name, each in copies.items():
+        assert torch.equal(kept[name], each), name  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
 """Ranks forked from the launcher, which has loaded torch already: an import saved for each.
 
-A fork has none of its parent's threads, and OpenMP, with which torch computes, would wait for them for ever.
-So a launcher that has such threads, or others of the user's code, starts its ranks anew.
+A fork has none of its parent's threads, and OpenMP, with which torch computes, would wait for ever for those
+that it had started. So a launcher with more threads than at its beginning, OpenMP's or the user's, starts its
+ranks anew. Threads of torchrun's agent begin later; they hold nothing that a rank uses.
 """
 
 from __future__ import annotations
@@ -9,24 +10,26 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import multiprocessing
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 from harness import program
 from harness.results.user_code_hash import UserCodes
+from harness.runner.launch.worker_process import threads_of
 
-_FORK = multiprocessing.get_context("fork")
-
+_POLL_SECONDS = 0.01
 _READ_AT_IMPORT = frozenset({"OMP_WAIT_POLICY", "CUDA_VISIBLE_DEVICES"})
 
 
@@ -41,24 +44,32 @@ class ForkedRank:
 
     def __init__(self, codes: UserCodes, args: Sequence[str], env: Mapping[str, str], **_: Any) -> None:
         self.args = list(args)
-        self._process = _FORK.Process(target=_work, args=(codes, self.args, dict(env)))
-        self._process.start()
-
-    @property
-    def pid(self) -> int:
-        """Return its process number."""
-        assert self._process.pid is not None
-        return self._process.pid
+        self._code: int | None = None
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        # The launcher's handlers must not run in the rank.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                _be(codes, self.args, env, before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def poll(self) -> int | None:
         """Return its exit code, or a signal's number below zero; None while it runs."""
-        return self._process.exitcode
+        if self._code is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end; raise TimeoutExpired if that takes longer."""
-        self._process.join(timeout)
-        if (code := self.poll()) is None:
-            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            time.sleep(_POLL_SECONDS)
         return code
 
 
@@ -95,25 +106,46 @@ def _threads() -> int:
         return 0
 
 
-def _work(codes: UserCodes, command: list[str], env: dict[str, str]) -> None:
-    """Be the process that torchrun starts by this command."""
+def _be(codes: UserCodes, command: list[str], env: Mapping[str, str], mask: set[Any]) -> NoReturn:
+    """Be the process that torchrun starts by this command; it has no handlers before it unblocks signals."""
+    code = 1
+    try:
+        os.setsid()  # torchrun signals its group
+        _reset_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        code = _exit_code(codes, command, env)
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    finally:
+        os._exit(code)
+
+
+def _forget_launcher(codes: UserCodes, command: list[str], env: Mapping[str, str]) -> None:
     Inherited.codes = codes
     for each in [*weakref.finalize._registry]:  # type: ignore[attr-defined]
         each.atexit = False  # it would remove the launcher's temporary folders
-    os.setsid()  # torchrun signals its group
-    _reset_signals()
     logging.disable(logging.NOTSET)
     os.environ.clear()
     os.environ.update(env)
-    torch.set_num_threads(int(env["OMP_NUM_THREADS"]))
+    np.random.seed()
+    if threads := threads_of(env):
+        torch.set_num_threads(threads)
     sys.orig_argv, sys.argv = command, command[2:]
+
+
+def _exit_code(codes: UserCodes, command: list[str], env: Mapping[str, str]) -> int:
+    """Run the program; return its exit code."""
     try:
+        _forget_launcher(codes, command, env)
         program.run()
-    except Exception:
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    except BaseException:
         sys.excepthook(*sys.exc_info())
-        raise SystemExit(1) from None
-    finally:
-        atexit._run_exitfuncs()
+        return 1
+    return 0
 
 
 def _reset_signals() -> None:

@@ -20,6 +20,7 @@ from harness.program import command
 from harness.results import provenance
 from harness.runner.launch import contention
 from harness.runner.launch.forked_ranks import Forks
+from harness.runner.launch.worker_process import threads_of
 from harness.runner.shutdown import heeded
 from harness.tracking.console import say
 from harness.training.device_choice import no_gpu, on_cpu, too_many
@@ -57,7 +58,7 @@ def ranks_here(
         have_torch_warn_unheard()
         if found.why:
             say(on_cpu(found.why), sys.stderr)
-        most = max(1, provenance.cores() // (_threads(env) or 1))
+        most = max(1, provenance.cores() // (threads_of(env) or 1))
         useful = most if trials is None else min(most, max(1, trials))
         return Ranks(requested or useful, 0, found.visible(env))
     count = requested or working
@@ -68,15 +69,9 @@ def ranks_here(
     return Ranks(count, working, found.visible(env))
 
 
-def _threads(env: Mapping[str, str]) -> int | None:
-    """Return the threads per process that OMP_NUM_THREADS sets, the first number of a list."""
-    first = env.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) else None
-
-
 def worker_environment(env: Mapping[str, str], ranks: Ranks) -> dict[str, str]:
     """Return the environment variables that a worker needs from its start: threads and GPUs."""
-    threads = _threads(env) or max(1, provenance.cores() // ranks.count)
+    threads = threads_of(env) or max(1, provenance.cores() // ranks.count)
     settings = {"OMP_NUM_THREADS": str(threads)}
     if loopback := _loopback_interface():
         settings["GLOO_SOCKET_IFNAME"] = loopback  # gloo would look for the address of the host's name

@@ -41,3 +41,9 @@ def _keep_memory(env: Mapping[str, str]) -> None:
         for variable, setting in _MALLOC.items():
             if variable not in env:
                 mallopt(*setting)
+
+
+def threads_of(env: Mapping[str, str]) -> int | None:
+    """Return the threads per process that OMP_NUM_THREADS sets, the first number of a list."""
+    first = env.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else None
