@@ -19,7 +19,7 @@ FAR = 60.0  # only a test that fails waits so long
 
 def rank(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch, **env: str) -> ForkedRank:
     """Fork a rank whose program is `work`."""
-    monkeypatch.setattr(forked_ranks.program, "run", work)
+    monkeypatch.setattr("harness.program.run", work)
     return ForkedRank(
         UserCodes(), [sys.executable, "-P", "program", "argument"], {"OMP_NUM_THREADS": "1", **env}
     )
