@@ -54,8 +54,9 @@ class Compiled:
     """Executes steps by another engine, with the model's passes over full batches compiled.
 
     They are compiled before the first step, by passes that change nothing. Smaller batches, of which an epoch
-    has one, pass the model as it is. So a step is the same in a trial that was interrupted. If the model
-    cannot be compiled, the other engine goes on alone, and `tell` gets the reason.
+    has one, pass the model as it is. So a step is the same in a trial that was interrupted, or whose steps
+    cannot be captured. If the model cannot be compiled, the other engine goes on alone, and `tell` gets the
+    reason.
     """
 
     def __init__(
