@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -50,7 +51,8 @@ class ForkedRank:
         # The launcher's handlers must not run in the rank.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            self.pid = os.fork()
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                self.pid = os.fork()  # from Python 3.12 on it warns of the threads of torchrun's agent
             if self.pid == 0:
                 _be(codes, self.args, env, before)
         finally:
