@@ -22,7 +22,7 @@ from harness import data
 
 LOOP = "PyTorch, DataLoader with two workers"
 TRAIN, TEST = 5_000, 2_000
-BATCH, PADDING, LR = 128, 4, 0.01
+BATCH, PADDING, LR = 128, 4, 0.02
 SUITE = f"""\
 suite: color
 title: ResNet-18 on colour images
@@ -35,6 +35,7 @@ common:
     epochs: EPOCHS
     batch_size: {BATCH}
     optimizer: {{name: SGD, lr: {LR}, momentum: 0.9, weight_decay: 0.0005}}
+    scheduler: {{name: CosineAnnealingLR, per: step}}
     augment: [{{name: pad_crop, padding: {PADDING}}}, {{name: flip}}]
 experiments:
   resnet18:
@@ -82,7 +83,7 @@ def compare(options: argparse.Namespace, folder: Path) -> Comparison:
     rounds = in_rounds([HARNESS, LOOP], options.rounds, options.seeds, train)
     facts = {
         "Images": f"{TRAIN:,} and {TEST:,} of Fashion-MNIST, in colour, 32 x 32 x 3",
-        "Settings": f"torchvision:resnet18, SGD, batch {BATCH}, fp32, pad_crop {PADDING} and flip",
+        "Settings": f"torchvision:resnet18, SGD, cosine schedule, batch {BATCH}, fp32, pad_crop {PADDING} and flip",
         "Trials": f"{options.seeds} seeds × {options.epochs} epochs a round; rounds: {options.rounds}",
         "Machine": machine(),
     }

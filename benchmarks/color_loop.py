@@ -51,6 +51,7 @@ def train(seed: int, epochs: int, lr: float, own: Loaders, output: Path) -> None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = models.resnet18(num_classes=10).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr, momentum=0.9, weight_decay=5e-4, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(own[0]))
     loss_of, trial = nn.CrossEntropyLoss(), Trial(seed)
     for _ in range(epochs):
         trial.start_epoch()
@@ -59,6 +60,7 @@ def train(seed: int, epochs: int, lr: float, own: Loaders, output: Path) -> None
             optimizer.zero_grad(set_to_none=True)
             loss_of(model(images.to(device)), labels.to(device)).backward()
             optimizer.step()
+            schedule.step()
         trial.end_training()
         model.eval()
         with torch.no_grad():
