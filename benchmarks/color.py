@@ -83,7 +83,7 @@ def compare(options: argparse.Namespace, folder: Path) -> Comparison:
     rounds = in_rounds([HARNESS, LOOP], options.rounds, options.seeds, train)
     facts = {
         "Images": f"{TRAIN:,} and {TEST:,} of Fashion-MNIST, in colour, 32 x 32 x 3",
-        "Settings": f"torchvision:resnet18, SGD, cosine schedule, batch {BATCH}, fp32, pad_crop {PADDING}, flip",
+        "Settings": f"torchvision:resnet18, SGD, cosine rate, batch {BATCH}, fp32, pad_crop {PADDING}, flip",
         "Trials": f"{options.seeds} seeds × {options.epochs} epochs a round; rounds: {options.rounds}",
         "Machine": machine(),
     }
