@@ -17,6 +17,7 @@ from harness.cli.options import (
     DataOn,
     DataOnChoice,
     DeviceOption,
+    OneSuite,
     Only,
     RanksOption,
     Results,
@@ -29,7 +30,6 @@ from harness.runner.launch import handover
 
 _OF_MEASURING = ("seconds", "device", "nproc", "timeout")
 
-OneSuite = Annotated[Path, typer.Argument(help="A suite: a YAML file, or quickstart.", show_default=False)]
 Count = Annotated[
     bool,
     typer.Option(

@@ -53,6 +53,7 @@ class EngineChoice(StrEnum):
         return None if self is EngineChoice.auto else cast(EngineName, self.value)
 
 
+OneSuite = Annotated[Path, typer.Argument(help="A suite: a YAML file, or quickstart.", show_default=False)]
 Suites = Annotated[
     list[Path],
     typer.Argument(

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 from harness.cli import bounds
-from harness.cli.bench import OneSuite, Seconds
+from harness.cli.bench import Seconds
 from harness.cli.choices import known_experiments
 from harness.cli.options import (
     Changes,
     DataDir,
     DeviceOption,
+    OneSuite,
     Only,
     Results,
     Timeout,

@@ -26,6 +26,7 @@ from harness.cli.options import (
     EngineOption,
     Log,
     MaxRestarts,
+    OneSuite,
     Only,
     PlacementChoice,
     PlacementOption,
@@ -143,7 +144,7 @@ def _request(given: Mapping[str, Any], suites: list[Suite]) -> Request:
 
 
 def drill(
-    suite: Annotated[Path, typer.Argument(help="A suite: a YAML file, or quickstart.", show_default=False)],
+    suite: OneSuite,
     only: Annotated[
         str | None, typer.Option("--only", metavar="EXPERIMENT", help="Drill this one. Default: the first.")
     ] = None,

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.config.suite import Trial
 from harness.training.dataloader import ResidentDataset
+from harness.training.dynamo_stub import DispatchMode
 from harness.training.model_facts import initialised
 from harness.training.precision import PRECISIONS
 
@@ -96,7 +96,7 @@ def counted() -> Iterator[Operations]:
         yield operations
 
 
-class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Operations(DispatchMode):
     """Counts FLOPs as torch's FlopCounterMode does; that one would import torch's compiler."""
 
     def __init__(self) -> None:
@@ -104,10 +104,6 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         from torch.utils.flop_counter import flop_registry  # its import takes 0.1 s, and few runs need it
 
         self.total, self.formulas = 0, flop_registry
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # True would import the compiler, to exclude this from it
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: Any = (), named: Any = None

@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 _NAME = "torch._dynamo"
 _HIDDEN_OF_OPTIMIZERS = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
@@ -47,6 +48,14 @@ def data_parallel(model: nn.Module, **settings: Any) -> nn.parallel.DistributedD
     finally:
         if vars(torch)["_dynamo"] is absent:
             del vars(torch)["_dynamo"]
+
+
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Dispatch mode whose use does not import the compiler."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # True would import the compiler, to exclude this from it
 
 
 class _Unloaded(SimpleNamespace):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
-
 from harness.config.optimizers import OwnOptimizer
 from harness.config.suite import Trial
 from harness.results.record import EngineName
@@ -117,7 +115,7 @@ def _step(
     facts: ModelFacts,
 ) -> Step:
     training, precision = trial.settings.training, PRECISIONS[trial.settings.training.precision]
-    casts = WeightCasts(state.model, _cast_together(trial, data, world), torch.bfloat16)
+    casts = WeightCasts(state.model, _cast_together(trial, data, world), precision.activations)
     step = Step(
         world.wrap(state.model, find_unused_parameters=facts.has_unused),
         state.optimizer,

@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.training.batch_shard import BatchShard
 from harness.training.distributed import alone
+from harness.training.dynamo_stub import DispatchMode
 from harness.training.layers import Takeover
 from harness.training.model_facts import Examples, initialised
 from harness.training.precision import PRECISIONS, Precision
@@ -31,7 +31,7 @@ _CAST = torch.ops.aten._to_copy.default
 class WeightCasts:
     """Copies of a model's weights, by name, in the dtype of activations; they stand in during a pass."""
 
-    def __init__(self, model: nn.Module, names: frozenset[str], dtype: torch.dtype) -> None:
+    def __init__(self, model: nn.Module, names: frozenset[str], dtype: torch.dtype | None) -> None:
         self._weights = [each for name, each in model.named_parameters() if name in names]
         self._copies = [nn.Parameter(torch.empty_like(each, dtype=dtype)) for each in self._weights]
         copies = dict(zip(self._weights, self._copies, strict=True))
@@ -100,11 +100,11 @@ def _castable(
     settings, chosen, device = json.loads(model), PRECISIONS[precision], torch.device(device_type)
     plain = initialised(settings, 0, image_shape, outputs).to(device).train()
     examples = Examples.of(settings["name"], image_shape, outputs, chosen.dtype).to(device)
-    uses = _Uses(plain)
+    uses = _Uses(plain, chosen.activations)
     with uses:
-        expected = _passed(plain, examples, chosen, WeightCasts(plain, frozenset(), torch.bfloat16))
+        expected = _passed(plain, examples, chosen, WeightCasts(plain, frozenset(), chosen.activations))
     again = initialised(settings, 0, image_shape, outputs).to(device).train()
-    casts = WeightCasts(again, uses.cast_alone(), torch.bfloat16)
+    casts = WeightCasts(again, uses.cast_alone(), chosen.activations)
     found = _passed(again, examples, chosen, casts)
     is_same = all(torch.equal(one, another) for one, another in zip(expected, found, strict=True))
     return uses.cast_alone() if is_same else frozenset()
@@ -120,18 +120,15 @@ def _passed(plain: nn.Module, examples: Examples, precision: Precision, casts: W
     return [logits, *(each.grad.to_dense() for each in plain.parameters() if each.grad is not None)]
 
 
-class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Uses(DispatchMode):
     """Observer of what operations read a model's trained weights, or views of them."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, dtype: torch.dtype | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._dtype = dtype
         weights = {name: each for name, each in model.named_parameters() if each.requires_grad}
         self._names = {each.untyped_storage()._cdata: name for name, each in weights.items()}
         self._casts, self._others = Counter[str](), Counter[str]()
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # True would import the compiler, to exclude this from it
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, arguments: Any = (), named: Any = None
@@ -141,7 +138,7 @@ class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]
             has_storage = isinstance(each, Tensor) and each.layout is torch.strided
             name = self._names.get(each.untyped_storage()._cdata) if has_storage else None
             if name is not None and not operation.is_view:
-                is_cast = operation is _CAST and named.get("dtype") == torch.bfloat16
+                is_cast = operation is _CAST and named.get("dtype") == self._dtype
                 (self._casts if is_cast else self._others)[name] += 1
         return operation(*arguments, **named)
 
